@@ -1,0 +1,220 @@
+"""params.yaml as frozen, strictly checked values.
+
+In: a YAML file. Out: `Params`, one attribute per section. The schema has no defaults, so the file is always the
+whole truth; an unknown, missing or out-of-range key raises `ParamsError` naming path, value and bound.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Workload = Literal["chat", "code", "math", "extraction", "multi_turn"]
+Split = Literal["train", "heldout", "benchmark"]
+PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class ParamsError(ValueError):
+    """params.yaml is missing, is not YAML, or holds a wrong key or value."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Target(Section):
+    model: Annotated[str, Field(min_length=1)]
+    revision: str | None
+    dtype: Literal["float32", "bfloat16", "float16"]
+    device: Literal["auto", "cpu", "cuda"]
+    chat_template: str | None
+    trust_remote_code: bool
+
+
+class Source(Section):
+    name: Annotated[str, Field(min_length=1)]
+    path: str | None
+    hub: str | None
+    revision: str | None
+    hub_split: str | None
+    turns: Literal["messages", "conversations", "alpaca", "text"]
+    column: str | None
+    workload: Workload | None
+    split: Split
+    license: str | None
+    license_override: str | None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("exactly one of path and hub must be set")
+        if self.hub is not None and (self.revision is None or self.hub_split is None):
+            raise ValueError("a hub source needs a pinned revision and a hub_split")
+        return self
+
+
+class SelectPrompts(Section):
+    seed: Seed
+    system_prompt: str | None
+    max_prompts: PositiveInt
+    workload_mix: dict[Workload, Share]
+    max_chars: PositiveInt
+    near_duplicate_threshold: Annotated[float, Field(gt=0.0, le=1.0)]
+    allowed_licenses: list[str]
+    denied_provenance: list[str]
+    sources: Annotated[list[Source], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _sums(self) -> Self:
+        total = sum(self.workload_mix.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"workload_mix shares must sum to 1, they sum to {total:g}")
+        if not any(source.split == "train" for source in self.sources):
+            raise ValueError("sources: at least one source must have split: train")
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError("sources: names must be unique")
+        return self
+
+
+class FilterPrompts(Section):
+    analyzer_config: Annotated[str, Field(min_length=1)]
+    score_threshold: Share
+    seed: Seed
+    policy: dict[str, Literal["drop", "surrogate", "redact", "keep"]]
+
+
+class GenerateResponses(Section):
+    seed: Seed
+    num_shards: Annotated[int, Field(ge=1, le=9999)]
+    max_prompt_tokens: PositiveInt
+    max_new_tokens: PositiveInt
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)]
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
+    batch_size: PositiveInt
+
+
+class BuildVocab(Section):
+    draft_vocab_size: Annotated[int, Field(ge=2)]
+
+
+class ExtractFeatures(Section):
+    encoding: Literal["bf16"]
+    max_batch_tokens: PositiveInt
+
+
+class TrainHead(Section):
+    seed: Seed
+    num_layers: Annotated[int, Field(ge=1, le=1)]
+    intermediate_size: PositiveInt
+    ttt_steps: Annotated[int, Field(ge=1, le=16)]
+    ttt_decay: Annotated[float, Field(gt=0.0, le=1.0)]
+    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    max_steps: PositiveInt
+    batch_tokens: PositiveInt
+    max_sequence_tokens: Annotated[int, Field(ge=16)]
+    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
+    beta1: Annotated[float, Field(ge=0.0, lt=1.0)]
+    beta2: Annotated[float, Field(ge=0.0, lt=1.0)]
+    max_grad_norm: Annotated[float, Field(gt=0.0)]
+    eval_every: PositiveInt
+    log_every: PositiveInt
+
+
+class Drafting(Section):
+    """Draft tree shape as SGLang means it: `topk` 1 is a chain of `num_steps` drafts."""
+
+    num_steps: Annotated[int, Field(ge=1, le=16)]
+    topk: Annotated[int, Field(ge=1, le=16)]
+    num_draft_tokens: Annotated[int, Field(ge=2, le=128)]
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        if self.topk == 1:
+            bound = self.num_steps + 1
+            if self.num_draft_tokens != bound:
+                raise ValueError(
+                    f"num_draft_tokens must be num_steps + 1 = {bound} when topk is 1, not {self.num_draft_tokens}"
+                )
+        else:
+            bound = 1 + self.topk + (self.num_steps - 1) * self.topk * self.topk
+            if self.num_draft_tokens > bound:
+                raise ValueError(
+                    f"num_draft_tokens must be at most {bound} for num_steps {self.num_steps} and topk {self.topk}, "
+                    f"not {self.num_draft_tokens}"
+                )
+        return self
+
+
+class EvaluateHead(Drafting):
+    max_new_tokens: Annotated[int, Field(ge=2)]
+    max_prompts: PositiveInt
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)]
+
+
+class Benchmark(Drafting):
+    engine: Literal["reference"]
+    workloads: Annotated[list[Workload], Field(min_length=1)]
+    concurrency: Annotated[list[PositiveInt], Field(min_length=1)]
+    num_prompts: PositiveInt
+    output_tokens: Annotated[int, Field(ge=2)]
+    repeats: PositiveInt
+    seed: Seed
+
+
+class Report(Section):
+    title: Annotated[str, Field(min_length=1)]
+
+
+class Params(Section):
+    target: Target
+    select_prompts: SelectPrompts
+    filter_prompts: FilterPrompts
+    generate_responses: GenerateResponses
+    build_vocab: BuildVocab
+    extract_features: ExtractFeatures
+    train_head: TrainHead
+    evaluate_head: EvaluateHead
+    benchmark: Benchmark
+    report: Report
+
+
+STAGES: tuple[str, ...] = tuple(name for name in Params.model_fields if name != "target")
+
+
+def parse_params(raw: Any, *, origin: str) -> Params:
+    """Check a parsed YAML document. Raises ParamsError: one line per wrong key, with path, value and bound."""
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{origin}: expected one mapping with the sections {', '.join(Params.model_fields)}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_describe(detail) for detail in error.errors()]
+        raise ParamsError("\n".join(f"{origin}: {line}" for line in lines)) from None
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `path`. Raises ParamsError."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the repository root or pass --params") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ParamsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    return parse_params(raw, origin=str(path))
+
+
+def _describe(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "missing":
+        return f"{where}: missing key"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key"
+    value = detail["input"]
+    shown = "" if isinstance(value, dict | list) else f" (got {value!r})"
+    return f"{where}: {message}{shown}"

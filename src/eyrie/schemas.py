@@ -1,0 +1,238 @@
+"""The shapes of what passes between stages: Arrow tables and JSON documents.
+
+Tables carry their schema version in the Arrow metadata; `io.read_table` / `io.write_table` check it both ways, then
+the row invariants below. JSON documents are pydantic models: `io.read_json` / `io.write_json`.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from eyrie.params import Workload
+
+SCHEMA_VERSION = "1"
+
+
+class SchemaError(ValueError):
+    """An artefact is not what this version of Eyrie writes."""
+
+
+def _schema(table: str, fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
+    metadata = {b"eyrie.table": table.encode(), b"eyrie.version": SCHEMA_VERSION.encode()}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields], metadata)
+
+
+# One conversation's prompts. `turns` are the user turns in order; `system` is "" when there is none.
+# `prompt_id` is the hex sha256 of the canonical JSON of [system, *turns], 32 characters kept.
+PROMPTS = _schema(
+    "prompts",
+    [
+        ("prompt_id", pa.string()),
+        ("source", pa.string()),
+        ("workload", pa.string()),
+        ("split", pa.string()),
+        ("system", pa.string()),
+        ("turns", pa.list_(pa.string())),
+    ],
+)
+
+# One training sequence: the ids the target really saw and produced. `span_starts[i]:span_ends[i]` is the i-th
+# assistant turn in `input_ids`, end-of-turn token included (end exclusive). `finish_reasons[i]` is stop | length.
+RESPONSES = _schema(
+    "responses",
+    [
+        ("prompt_id", pa.string()),
+        ("row_index", pa.int32()),
+        ("source", pa.string()),
+        ("workload", pa.string()),
+        ("split", pa.string()),
+        ("seed", pa.int64()),
+        ("input_ids", pa.list_(pa.int32())),
+        ("span_starts", pa.list_(pa.int32())),
+        ("span_ends", pa.list_(pa.int32())),
+        ("finish_reasons", pa.list_(pa.string())),
+    ],
+)
+
+
+def check_prompt_row(row: dict[str, Any]) -> None:
+    """Raise SchemaError unless the row has a turn and every turn has text."""
+    if not row["turns"] or not all(turn.strip() for turn in row["turns"]):
+        raise SchemaError(f"prompt {row['prompt_id']}: a prompt needs at least one non-empty user turn")
+
+
+def check_response_row(row: dict[str, Any]) -> None:
+    """Raise SchemaError unless spans are ordered, disjoint, non-empty and inside `input_ids`."""
+    position = 0
+    for start, end in zip(row["span_starts"], row["span_ends"], strict=True):
+        if not position <= start < end <= len(row["input_ids"]):
+            raise SchemaError(
+                f"response {row['prompt_id']}/{row['row_index']}: span ({start}, {end}) is out of order or outside "
+                f"the {len(row['input_ids'])} tokens"
+            )
+        position = end
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FunnelStep(Document):
+    """What one step of selection or screening left: `kept` prompts, and why the others went (counts only)."""
+
+    name: str
+    kept: int
+    dropped: dict[str, int]
+
+
+class PromptMetrics(Document):
+    """`reports/metrics/{select,filter}_prompts.json`. Counts and types only, never a value."""
+
+    funnel: list[FunnelStep]
+    by_workload: dict[str, int]
+    by_split: dict[str, int]
+    mix_distance_before: float | None = Field(description="total variation to the target mix; select_prompts only")
+    mix_distance_after: float | None
+    entities: dict[str, dict[str, int]] = Field(description="entity type -> action -> count; filter_prompts only")
+    sources: dict[str, dict[str, str | int]] = Field(
+        description="source -> license, provenance, override, raw, kept; select_prompts only"
+    )
+
+
+class ResponseMetrics(Document):
+    """`reports/metrics/generate_responses.json`."""
+
+    num_conversations: int
+    num_rows: int
+    num_prompt_tokens: int
+    num_response_tokens: int
+    finish_reasons: dict[str, int]
+    median_response_tokens: float
+    by_workload: dict[str, dict[str, int]] = Field(description="workload -> rows, response_tokens, truncated")
+    skipped: dict[str, int] = Field(description="reason -> conversations left out")
+
+
+class VocabMetrics(Document):
+    """`reports/metrics/build_vocab.json`. `coverage` is the share of response tokens inside the draft vocabulary."""
+
+    vocab_size: int
+    draft_vocab_size: int
+    coverage_train: float
+    coverage_heldout: float
+    digest: str
+
+
+class FeatureMetrics(Document):
+    """`reports/metrics/extract_features.json`."""
+
+    num_rows: int
+    num_tokens: int
+    num_bytes: int
+    bytes_per_token: float
+    encoding: str
+    hidden_size: int
+    aux_layer_ids: list[int] = Field(description="0-based layer outputs")
+
+
+class TrainMetrics(Document):
+    """`reports/metrics/train_head.json`, of the exported (best held-out) checkpoint."""
+
+    steps: int
+    best_step: int
+    tokens_seen: int
+    supervised_tokens_seen: int
+    train_loss: float
+    heldout_loss: float
+    heldout_acceptance_length: float = Field(description="simulated: joint prefix, out-of-vocabulary is a miss")
+    heldout_accuracy: list[float] = Field(description="per TTT step")
+    num_parameters: int
+
+
+class Acceptance(Document):
+    """Pooled counts of one workload (or of all): tau = num_tokens / num_verify_steps, prefill's token excluded."""
+
+    num_prompts: int
+    num_identical: int = Field(description="greedy outputs equal to the baseline's, token for token")
+    num_tokens: int
+    num_verify_steps: int
+    acceptance_length: float
+    acceptance_by_position: list[float] = Field(description="share of verify steps whose i-th draft was accepted")
+
+
+class Mismatch(Document):
+    prompt_id: str
+    workload: Workload
+    position: int = Field(description="index of the first different output token")
+    baseline_margin: float = Field(description="baseline's top-1 minus top-2 logit there")
+
+
+class EvaluationMetrics(Document):
+    """`reports/metrics/evaluate_head.json`."""
+
+    num_steps: int
+    topk: int
+    num_draft_tokens: int
+    temperature: float
+    overall: Acceptance
+    workloads: dict[Workload, Acceptance]
+    mismatches: list[Mismatch]
+
+
+class Quantiles(Document):
+    """Milliseconds; over requests for ttft, tpot, e2e, over stream gaps for itl."""
+
+    mean: float
+    median: float
+    p95: float
+    p99: float
+
+
+Arm = Literal["baseline", "eagle3"]
+
+
+class BenchmarkCell(Document):
+    """One line of `reports/benchmark/cells.jsonl`: one measurement of one arm."""
+
+    workload: Workload
+    concurrency: int
+    arm: Arm
+    repeat: int
+    num_requests: int
+    num_errors: int
+    duration_s: float
+    input_tokens: int
+    output_tokens: int
+    output_throughput_tok_s: float
+    ttft_ms: Quantiles
+    tpot_ms: Quantiles
+    itl_ms: Quantiles
+    e2e_ms: Quantiles
+    acceptance_length: float | None = Field(description="pooled over the requests; null for the baseline")
+
+
+class Comparison(Document):
+    """Both arms of one workload (or `all`) at one concurrency: medians over repeats of each cell's median TPOT."""
+
+    workload: Workload | Literal["all"]
+    concurrency: int
+    baseline_tpot_ms: float
+    eagle3_tpot_ms: float
+    tpot_ratio: Annotated[float, Field(description="eagle3 / baseline; below 1 is faster")]
+    baseline_throughput_tok_s: float
+    eagle3_throughput_tok_s: float
+    throughput_ratio: Annotated[float, Field(description="eagle3 / baseline; above 1 is faster")]
+    acceptance_length: float
+
+
+class BenchmarkMetrics(Document):
+    """`reports/metrics/benchmark.json`."""
+
+    engine: str
+    device: str
+    num_steps: int
+    topk: int
+    num_draft_tokens: int
+    num_errors: int
+    comparisons: list[Comparison]

@@ -1,0 +1,1 @@
+"""The demo: a small target model and sample prompts, both built from one seeded text generator."""
