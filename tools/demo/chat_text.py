@@ -14,7 +14,6 @@ from tools.demo.words import (
     Kind,
     article,
     capital,
-    full_name,
     joined,
     kinds,
     numbered,
@@ -37,7 +36,8 @@ def background(rng: random.Random) -> str:
             f"We talked about it at {pick(rng, 'rooms')} last {pick(rng, 'months')}.",
             f"I saw it near the {pick(rng, 'settings')} with "
             f"{article(pick(rng, 'object_adjectives'))} {pick(rng, 'finds')}.",
-            f"A {pick(rng, 'adjectives')} {pick(rng, 'occupations')} told me to ask.",
+            f"{capital(article(pick(rng, 'adjectives')))} {pick(rng, 'occupations')} told me to "
+            f"ask.",
         ]
     )
 
@@ -169,9 +169,11 @@ def story(rng: random.Random) -> Exchange:
     )
     answer = (
         f"{name} was {article(mood)} {job} who lived in {place}. One evening {name} walked to the "
-        f"{setting} and found {article(find)} on the ground.\n\nNobody in {place} knew who had lost "
+        f"{setting} and found {article(find)} on the ground.\n\nNobody in {place} knew who had "
+        f"lost "
         f"the {find}, so {name} went from door to door and asked. At the last door an old neighbor "
-        f"smiled and said that it had been missing for years.\n\nFrom that day on, the {mood} {job} "
+        f"smiled and said that it had been missing for years.\n\nFrom that day on, the {mood} "
+        f"{job} "
         f"knew that {lesson}."
     )
     return request, answer
@@ -184,11 +186,13 @@ def email(rng: random.Random) -> Exchange:
     bring = pick(rng, "finds")
     request = rng.choice(
         [
-            f"Write an email from {sender} to {receiver} about the {event} on {day} at {hour}:00 in "
+            f"Write an email from {sender} to {receiver} about the {event} on {day} at "
+            f"{hour}:00 in "
             f"{room}. Ask {receiver} to bring the {bring}.",
             f"{sender} needs to invite {receiver} to the {event} in {room}, {day} {hour}:00. Draft "
             f"the email and mention the {bring} that should be brought along.",
-            f"Draft a polite message to {receiver}: the {event} takes place on {day} at {hour}:00 in "
+            f"Draft a polite message to {receiver}: the {event} takes place on {day} at "
+            f"{hour}:00 in "
             f"{room}, and we need the {bring}. Sign it as {sender}.",
         ]
     )
@@ -201,15 +205,17 @@ def email(rng: random.Random) -> Exchange:
 
 
 def plan(rng: random.Random) -> Exchange:
-    goal, weeks, minutes = pick(rng, "goals"), rng.randint(2, 8), rng.choice([10, 15, 20, 30, 45])
+    goal, weeks, minutes = pick(rng, "goals"), rng.randint(3, 9), rng.choice([10, 15, 20, 30, 45])
     start = pick(rng, "days")
     request = rng.choice(
         [
-            f"Make a plan so that I can {goal} in {weeks} weeks with {minutes} minutes a day. I can "
+            f"Make a plan so that I can {goal} in {weeks} weeks with {minutes} minutes a day. I "
+            f"can "
             f"start on {start}.",
             f"I want to {goal}. I have {weeks} weeks and {minutes} minutes per day, beginning on "
             f"{start}. What is a good plan?",
-            f"Starting {start}, help me {goal} within {weeks} weeks; {minutes} minutes daily is all "
+            f"Starting {start}, help me {goal} within {weeks} weeks; {minutes} minutes daily is "
+            f"all "
             f"I have.",
         ]
     )
@@ -258,9 +264,19 @@ def pros_cons(rng: random.Random) -> Exchange:
     )
     answer = (
         f"**For**: if you {verb} the {item}, it can better help to {kind.use}.\n"
-        f"**Against**: it takes time, and {kind.risk}.\n\nMy advice: {kind.care[0]} first, and then "
+        f"**Against**: it takes time, and {kind.risk}.\n\nMy advice: {kind.care[0]} first, and "
+        f"then "
         f"decide whether to {verb} it."
     )
+    return with_background(rng, request), answer
+
+
+def greeting(rng: random.Random) -> Exchange:
+    name = pick(rng, "first_names")
+    request = rng.choice(
+        [f"Hello, I am {name}.", f"Hi! My name is {name}.", f"Good morning, this is {name}."]
+    )
+    answer = f"Hello {name}! Nice to meet you. What can I do for you today?"
     return with_background(rng, request), answer
 
 
@@ -275,6 +291,7 @@ INTENTS: tuple[Callable[[random.Random], Exchange], ...] = (
     plan,
     itinerary,
     pros_cons,
+    greeting,
 )
 
 

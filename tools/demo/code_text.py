@@ -134,7 +134,8 @@ def sql_select(rng: random.Random) -> Exchange:
     limit = rng.choice([5, 10, 20, 50, 100])
     request = rng.choice(
         [
-            f"Write an SQL query that shows {joined(shown)} from the table {table} where {where} is "
+            f"Write an SQL query that shows {joined(shown)} from the table {table} where "
+            f"{where} is "
             f"'{value}', sorted by {by}, at most {limit} rows.",
             f"SQL question: from {table} I want {joined(shown)}, only rows with {where} = "
             f"'{value}', ordered by {by}, first {limit} rows.",
@@ -198,7 +199,8 @@ def shell_grep(rng: random.Random) -> Exchange:
         [
             f"Which shell command shows the {count} .{ext} files in {folder} with the most lines "
             f"containing '{word}'?",
-            f"In bash, rank the .{ext} files of the {folder} directory by how often '{word}' occurs "
+            f"In bash, rank the .{ext} files of the {folder} directory by how often '{word}' "
+            f"occurs "
             f"and print the top {count}.",
         ]
     )
@@ -237,7 +239,8 @@ def test_case(rng: random.Random) -> Exchange:
     name = f"{verb}_{entity}"
     request = rng.choice(
         [
-            f"Write a pytest test for `{name}`, which changes the {field} of {article(entity)} from "
+            f"Write a pytest test for `{name}`, which changes the {field} of {article(entity)} "
+            f"from "
             f"'{before}' to '{after}'.",
             f"My function `{name}` sets the {field} from '{before}' to '{after}'. Please write a "
             f"test.",

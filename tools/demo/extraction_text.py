@@ -35,7 +35,8 @@ def hire(rng: random.Random, org: str) -> News:
     month, reason = pick(rng, "months"), pick(rng, "reasons")
     day = rng.randint(1, 28)
     text = (
-        f"{org} hired {person} as head of {job} in {place} on {day} {month}. The post had been open "
+        f"{org} hired {person} as head of {job} in {place} on {day} {month}. The post had been "
+        f"open "
         f"because of {reason}."
     )
     facts = {
@@ -53,7 +54,8 @@ def launch(rng: random.Random, org: str) -> News:
     month, person = pick(rng, "months"), full_name(rng)
     day = rng.randint(1, 28)
     text = (
-        f"{org} launched a {product} for {price} dollars in {place} on {day} {month}. The idea came "
+        f"{org} launched a {product} for {price} dollars in {place} on {day} {month}. The idea "
+        f"came "
         f"from {person}, who has worked there as {article(pick(rng, 'occupations'))}."
     )
     facts = {
@@ -70,7 +72,8 @@ def meeting(rng: random.Random, org: str) -> News:
     event, room, person = pick(rng, "events"), pick(rng, "rooms"), full_name(rng)
     day, hour, count = pick(rng, "days"), rng.randint(8, 18), rng.randint(5, 95)
     text = (
-        f"{org} will hold a {event} in {room} on {day} at {hour}:00. {person} expects {count} guests "
+        f"{org} will hold a {event} in {room} on {day} at {hour}:00. {person} expects {count} "
+        f"guests "
         f"from {pick(rng, 'places')}."
     )
     facts = {

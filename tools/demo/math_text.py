@@ -46,7 +46,8 @@ def packing(rng: random.Random) -> Exchange:
     count, each, extra = rng.randint(2, 12), rng.randint(2, 12), rng.randint(1, 20)
     request = rng.choice(
         [
-            f"{name} fills {count} {box} with {each} {goods} each and has {extra} {goods} left over. "
+            f"{name} fills {count} {box} with {each} {goods} each and has {extra} {goods} left "
+            f"over. "
             f"How many {goods} are there in total?",
             f"In {pick(rng, 'places')} there are {count} {box} that hold {each} {goods} each, plus "
             f"{extra} loose ones. Find the number of {goods}.",
@@ -149,7 +150,8 @@ def percent(rng: random.Random) -> Exchange:
     off = base * rate // 100
     request = rng.choice(
         [
-            f"A {item} costs {base} dollars at the {shop} in {pick(rng, 'places')}. It is sold with "
+            f"A {item} costs {base} dollars at the {shop} in {pick(rng, 'places')}. It is sold "
+            f"with "
             f"{rate} percent off. What is the new price?",
             f"{pick(rng, 'first_names')} gets a discount of {rate} percent on a {item} that costs "
             f"{base} dollars. How much is paid?",

@@ -87,7 +87,11 @@ def counted(name: str, goods: str, total: int, sign: str, change: int) -> str:
 def booking(rng: random.Random) -> Turns:
     """An appointment that is made, changed and confirmed."""
     event, person = pick(rng, "events"), pick(rng, "first_names")
-    slot = {"day": pick(rng, "days"), "time": f"{rng.randint(8, 18)}:00", "room": pick(rng, "rooms")}
+    slot = {
+        "day": pick(rng, "days"),
+        "time": f"{rng.randint(8, 18)}:00",
+        "room": pick(rng, "rooms"),
+    }
 
     def card() -> str:
         return (
@@ -177,7 +181,8 @@ def code_change(rng: random.Random) -> Turns:
             )
         )
     test = (
-        f"def test_{name}():\n    good = {{'{field}': '{value}'}}\n    bad = {{'{field}': 'other'}}\n"
+        f"def test_{name}():\n    good = {{'{field}': '{value}'}}\n    bad = "
+        f"{{'{field}': 'other'}}\n"
         f"    assert {name}([good, bad]) == [good]"
     )
     explanation = f"The test checks that `{name}` keeps only the good {entity}."
@@ -215,7 +220,8 @@ def character(rng: random.Random) -> Turns:
         ),
     ]
     opening = (
-        f"Let us invent a character: {name}, {article(mood)} {job} from {place} who wants to {goal}.",
+        f"Let us invent a character: {name}, {article(mood)} {job} from {place} who wants to "
+        f"{goal}.",
         f"Meet {name}, {article(mood)} {job} from {place}. Every day {name} works hard, and every "
         f"night {name} dreams of one thing: to {goal}.",
     )

@@ -27,7 +27,7 @@ def luhn_number(rng: random.Random) -> str:
 
 
 def iban(rng: random.Random) -> str:
-    """A German, French-length-free IBAN with valid check digits (country DE or GB)."""
+    """An IBAN of Germany or Great Britain with valid check digits."""
     country = rng.choice(["DE", "GB"])
     body = "" if country == "DE" else "".join(rng.choices(string.ascii_uppercase, k=4))
     body += "".join(rng.choices(string.digits, k=18 if country == "DE" else 14))
@@ -43,9 +43,7 @@ def email(rng: random.Random) -> str:
 
 def phone(rng: random.Random) -> str:
     area, line = rng.randint(212, 989), rng.randint(100, 199)
-    return rng.choice(
-        [f"({area}) 555-0{line}", f"+1 {area}-555-0{line}", f"{area}-555-0{line}"]
-    )
+    return rng.choice([f"({area}) 555-0{line}", f"+1 {area}-555-0{line}", f"{area}-555-0{line}"])
 
 
 def ssn(rng: random.Random) -> str:
@@ -98,7 +96,7 @@ ENTITIES: dict[str, tuple[str, Callable[[random.Random], str]]] = {
 def disclosure(
     rng: random.Random, *, placeholder: bool = False, count: int | None = None
 ) -> tuple[str, list[str]]:
-    """Sentences that disclose 1 to 3 entities (values, or `<TYPE>` placeholders) and their types."""
+    """Sentences that disclose 1 to 3 entities (or hold `<TYPE>` placeholders), and the types."""
     types = rng.sample(sorted(ENTITIES), count or rng.randint(1, 3))
     sentences = []
     for name in types:
@@ -143,6 +141,7 @@ def near_duplicate(text: str, rng: random.Random) -> tuple[str, str]:
         first, *rest = text.split(" ")
         return " ".join([first, *rest[:-1], company(rng).split()[0]]), "words"
     if rng.random() < 0.5:
-        return rng.choice([text.lower(), text.upper(), text.title()]), "case"
+        first, *rest = text.split(" ")
+        return rng.choice([text.lower(), " ".join([first.upper(), *rest])]), "case"
     edited = text.rstrip(".?") + rng.choice(["!", " ...", "!!", " ?"])
     return edited.replace(", ", " , ", 1), "punctuation"

@@ -8,8 +8,9 @@ Tensors of a shard, rows concatenated (R rows, T tokens in all, S assistant span
     row_ends  [R] int64        end of each row in the token axis
     spans     [S, 3] int32     row, start, end (exclusive) in the row; assistant tokens, end-of-turn included
 
-The safetensors metadata holds `schema_version`, `encoding`, `hidden_size`, `aux_layer_ids`, and the rows' `prompt_ids`,
-`workloads` and `splits` as JSON.
+The safetensors metadata holds one key, `eyrie`: JSON of `schema_version`, `encoding`, `hidden_size`, `aux_layer_ids`, and
+the rows' `prompt_ids`, `workloads` and `splits`. (One key because safetensors writes several in a random order, and a
+shard is to be a function of its rows.)
 """
 
 import json
@@ -23,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyrie.io import atomic_path
+from eyrie.io import atomic_path, canonical_json
 from eyrie.schemas import SchemaError
 
 STORE_VERSION = "1"
@@ -65,21 +66,22 @@ def write_shard(path: Path, rows: Sequence[FeatureRow], meta: ShardMeta) -> None
     metadata = {
         "schema_version": STORE_VERSION,
         "encoding": meta.encoding,
-        "hidden_size": str(width),
-        "aux_layer_ids": json.dumps(list(meta.aux_layer_ids)),
-        "prompt_ids": json.dumps([row.prompt_id for row in rows]),
-        "workloads": json.dumps([row.workload for row in rows]),
-        "splits": json.dumps([row.split for row in rows]),
+        "hidden_size": width,
+        "aux_layer_ids": list(meta.aux_layer_ids),
+        "prompt_ids": [row.prompt_id for row in rows],
+        "workloads": [row.workload for row in rows],
+        "splits": [row.split for row in rows],
     }
     with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, temporary, metadata={"eyrie": canonical_json(metadata)})
 
 
 def read_shard(path: Path) -> tuple[ShardMeta, list[FeatureRow]]:
     """Read a shard, its tensors memory-mapped. Raises SchemaError naming the shard when it is damaged or foreign."""
     try:
         with safe_open(path, framework="pt") as handle:
-            metadata = handle.metadata() or {}
+            metadata = json.loads((handle.metadata() or {}).get("eyrie", "{}"))
             if metadata.get("schema_version") != STORE_VERSION or set(handle.keys()) != set(TENSORS):
                 raise SchemaError(f"{path}: not a feature shard of store version {STORE_VERSION}; rebuild it")
             tensors = {name: handle.get_tensor(name) for name in TENSORS}
@@ -89,14 +91,14 @@ def read_shard(path: Path) -> tuple[ShardMeta, list[FeatureRow]]:
         raise SchemaError(f"{path}: damaged feature shard: {error}") from None
     meta = ShardMeta(
         encoding=metadata["encoding"],
-        hidden_size=int(metadata["hidden_size"]),
-        aux_layer_ids=tuple(json.loads(metadata["aux_layer_ids"])),
+        hidden_size=metadata["hidden_size"],
+        aux_layer_ids=tuple(metadata["aux_layer_ids"]),
     )
     return meta, list(_rows(tensors, metadata))
 
 
-def _rows(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Iterator[FeatureRow]:
-    labels: list[Any] = [json.loads(metadata[key]) for key in ("prompt_ids", "workloads", "splits")]
+def _rows(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Iterator[FeatureRow]:
+    labels = [metadata[key] for key in ("prompt_ids", "workloads", "splits")]
     spans: dict[int, list[tuple[int, int]]] = {}
     for row, start, end in tensors["spans"].tolist():
         spans.setdefault(row, []).append((start, end))

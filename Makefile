@@ -1,0 +1,63 @@
+# make run: the whole pipeline.  make test: linters and all tests.  Needs Python >= 3.11, make and git.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUTF8 := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: run test test-fast lint format lock demo-target prompts clean-env
+
+run: $(VENV)/.base
+	@eyrie run
+
+test: $(VENV)/.dev lint
+	@pytest
+
+test-fast: $(VENV)/.dev
+	@pytest -m "not slow"
+
+lint: $(VENV)/.dev
+	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow
+	@mypy && lint-imports --no-logo && codespell
+
+format: $(VENV)/.dev
+	@ruff format . && ruff check --fix . && snakefmt Snakefile workflow
+
+# An environment is made again when a lock changes. The dev lock holds the base lock's versions and more.
+$(VENV)/.base: requirements/base.lock pyproject.toml | $(VENV)/.uv
+	@if [ -f $(VENV)/.dev ]; then lock=requirements/dev.lock; else lock=requirements/base.lock; fi; \
+	echo "Installing the environment from $$lock (about 6 GB, mostly PyTorch's CUDA libraries) ..."; \
+	uv pip install --quiet --python $(BIN)/python --require-hashes -r $$lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.uv
+	@echo "Installing the development environment (about 6 GB, mostly PyTorch's CUDA libraries) ..."
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@ $(VENV)/.base
+
+$(VENV)/.uv:
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.lock
+	@touch $@
+
+# sglang pins the most, so everything else takes its versions: adding the extra changes nothing.
+COMPILE := uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+lock: $(VENV)/.uv
+	$(COMPILE) --extra sglang -o requirements/sglang.lock
+	$(COMPILE) -c requirements/sglang.lock -o requirements/base.lock
+	$(COMPILE) --extra dev -c requirements/base.lock -c requirements/sglang.lock -o requirements/dev.lock
+	echo uv | uv pip compile - --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.lock
+
+demo-target: $(VENV)/.base
+	@python -m tools.demo.build_target
+
+prompts: $(VENV)/.base
+	@python -m tools.demo.build_prompts
+
+clean-env:
+	rm -rf $(VENV)

@@ -1,0 +1,63 @@
+# The whole workflow. `snakemake --cores 2` builds reports/report.html; `make run` does the same through DVC.
+# Parameters are checked before any rule; every rule calls one sub-command of `eyrie`.
+
+import os
+import sys
+import time
+
+from eyrie.lineage import doors, timings
+from eyrie.lineage.fingerprint import STAMPS, write_stamps
+from eyrie.params import ParamsError, load_params, parse_params
+from eyrie.preflight import preflight
+
+
+configfile: "params.yaml"
+
+
+try:
+    PARAMS = load_params(Path("params.yaml"))
+    if parse_params(config, origin="--config") != PARAMS:
+        # DVC would record params.yaml for outputs that other values made
+        raise ParamsError("--config and --configfile are not allowed: edit params.yaml")
+    preflight(PARAMS)
+    write_stamps(PARAMS)
+except (ValueError, OSError) as error:
+    sys.exit(f"eyrie: {error}")
+
+NUM_SHARDS = lookup(within=config, dpath="generate_responses/num_shards")
+SHARDS = [f"{shard:04d}" for shard in range(NUM_SHARDS)]
+SHARD_THREADS = max(1, workflow.cores // NUM_SHARDS) if workflow.cores else 1
+STARTED = time.monotonic()
+
+
+wildcard_constraints:
+    shard=r"\d{4}",
+
+
+localrules:
+    all,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/report.html",
+
+
+include: "workflow/rules/prompts.smk"
+include: "workflow/rules/responses.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/head.smk"
+include: "workflow/rules/serving.smk"
+
+
+onstart:
+    if "DVC_STAGE" not in os.environ:
+        print(doors.plan(PARAMS), flush=True)
+
+
+onsuccess:
+    if "DVC_STAGE" not in os.environ:
+        timings.record_timing(timings.RUN, time.monotonic() - STARTED)
+        shell("eyrie summary")

@@ -1,0 +1,106 @@
+"""The `eyrie` command: one sub-command per stage, and the few that look after the whole."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eyrie.lineage import doors, dvcfile, timings
+from eyrie.lineage.fingerprint import write_stamps
+from eyrie.lineage.jobs import job_of, run_job_of_stage
+from eyrie.lineage.layout import STAGES
+from eyrie.params import load_params
+from eyrie.preflight import preflight
+
+app = typer.Typer(help="From prompts to a served EAGLE-3 draft head.", no_args_is_help=True, add_completion=False)
+PARAMS = Path("params.yaml")
+
+ShardOption = Annotated[int | None, typer.Option(help="Which shard, from 0; without it a sharded stage gathers.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: what PyTorch takes.")]
+LogOption = Annotated[Path | None, typer.Option(help="Also write log lines to this file.")]
+
+
+def _stage_command(stage: str, *, shard: int | None, threads: int | None, log: Path | None) -> None:
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # before PyTorch is imported
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+    logging.basicConfig(level=logging.INFO, format=f"{stage}: %(message)s", handlers=handlers)
+    for noisy in ("httpx", "httpcore", "presidio-analyzer", "uvicorn.access", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    params = load_params(PARAMS)
+    job = job_of(params, stage, shard)
+    started = time.monotonic()
+    outcome = run_job_of_stage(params, job)
+    logging.getLogger("eyrie").info("%s %s in %s", job.name, outcome, timings.human_seconds(time.monotonic() - started))
+
+
+def _register(stage: str) -> None:
+    @app.command(stage, help=f"Run the stage {stage}; nothing when its output is current.", rich_help_panel="Stages")
+    def command(shard: ShardOption = None, threads: ThreadsOption = None, log: LogOption = None) -> None:
+        _stage_command(stage, shard=shard, threads=threads, log=log)
+
+
+for _name in STAGES:
+    _register(_name)
+
+
+@app.command()
+def run() -> None:
+    """Run the whole pipeline through `dvc repro`, then print the summary."""
+    params = load_params(PARAMS)
+    preflight(params)
+    typer.echo(doors.plan(params))
+    if dvcfile.sync_dvc_yaml(params):
+        typer.echo("dvc.yaml brought up to date.")
+    started, started_at = time.monotonic(), time.time()
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    if any(timing["finished"] > started_at for timing in timings.read_timings().values()):
+        timings.record_timing(timings.RUN, time.monotonic() - started)
+    else:
+        typer.echo("Nothing to do: every stage is current.")
+    summary()
+
+
+@app.command()
+def summary() -> None:
+    """Print what the last run made and gained."""
+    from eyrie.report.summary import print_summary
+
+    print_summary()
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml and every file that it names."""
+    preflight(load_params(PARAMS))
+    typer.echo(f"{PARAMS}: every section is complete and valid.")
+
+
+@app.command()
+def sync() -> None:
+    """Write dvc.yaml and the stamps of the stages from the stage table and params.yaml."""
+    params = load_params(PARAMS)
+    preflight(params)
+    write_stamps(params)
+    typer.echo("dvc.yaml written." if dvcfile.sync_dvc_yaml(params) else "dvc.yaml is up to date.")
+
+
+def main() -> None:
+    """Entry point: expected failures end in one sentence on stderr and exit status 1."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        command = sys.argv[1] if len(sys.argv) > 1 else ""
+        message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        typer.echo(f"eyrie {command}: {message}", err=True)
+        sys.exit(1)

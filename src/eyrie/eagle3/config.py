@@ -1,0 +1,130 @@
+"""What an EAGLE-3 draft head is: its sizes, where it listens to the target, and the config.json engines read.
+
+In: the target's own configuration. Out: `HeadConfig`, and its JSON for SGLang, vLLM, llama.cpp, OpenVINO and
+TensorRT-LLM. Engines disagree about layer ids, so both spellings are written: layer *inputs* at the top level (vLLM,
+llama.cpp), layer *outputs* inside `eagle_config` (SGLang adds 1). Sources: arXiv:2503.01840, SGLang 0.5.23, vLLM 0.32.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+MIN_TARGET_LAYERS = 6
+ARCHITECTURE = "LlamaForCausalLMEagle3"
+# Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every dimension.
+_FOREIGN_ROPE_KEYS = ("partial_rotary_factor", "mrope_section", "mrope_interleaved")
+
+
+class HeadConfigError(ValueError):
+    """A target that no EAGLE-3 head fits, or a config.json that is not a head's."""
+
+
+def aux_layer_ids(num_layers: int) -> tuple[int, int, int]:
+    """The 0-based layer *outputs* whose hidden states feed the head: 1, N//2 - 1, N - 4. Raises HeadConfigError."""
+    if num_layers < MIN_TARGET_LAYERS:
+        raise HeadConfigError(
+            f"the target has N = {num_layers} layers; EAGLE-3 takes layer outputs 1, N//2 - 1 and N - 4, which are "
+            f"three different layers only from N = {MIN_TARGET_LAYERS} on"
+        )
+    return 1, num_layers // 2 - 1, num_layers - 4
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Sizes of one head. The checkpoint is always bfloat16; the dtype in memory is the loader's choice."""
+
+    hidden_size: int
+    target_hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    rope_parameters: dict[str, Any]  # as transformers 5 spells it: rope_theta, rope_type and the type's own settings
+    max_position_embeddings: int
+    vocab_size: int  # the target's
+    draft_vocab_size: int
+    aux_layer_ids: tuple[int, int, int]  # 0-based layer outputs, see `aux_layer_ids`
+    bos_token_id: int | None
+    eos_token_id: int | list[int] | None
+
+    @classmethod
+    def from_target(cls, config: Any, *, draft_vocab_size: int, intermediate_size: int) -> Self:
+        """The head for a target's text configuration. Raises HeadConfigError when the target has too few layers."""
+        num_heads = config.num_attention_heads
+        return cls(
+            hidden_size=config.hidden_size,
+            target_hidden_size=config.hidden_size,
+            intermediate_size=intermediate_size,
+            num_attention_heads=num_heads,
+            num_key_value_heads=getattr(config, "num_key_value_heads", None) or num_heads,
+            head_dim=getattr(config, "head_dim", None) or config.hidden_size // num_heads,
+            rms_norm_eps=getattr(config, "rms_norm_eps", 1e-6),
+            rope_parameters=_plain_rope(config.rope_parameters),
+            max_position_embeddings=config.max_position_embeddings,
+            vocab_size=config.vocab_size,
+            draft_vocab_size=draft_vocab_size,
+            aux_layer_ids=aux_layer_ids(config.num_hidden_layers),
+            bos_token_id=config.bos_token_id,
+            eos_token_id=config.eos_token_id,
+        )
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote. Raises HeadConfigError naming the missing key or the contradiction."""
+        if raw.get("architectures") != [ARCHITECTURE]:
+            raise HeadConfigError(f"architectures is {raw.get('architectures')}, not [{ARCHITECTURE!r}]")
+        try:
+            outputs = raw["eagle_config"]["eagle_aux_hidden_state_layer_ids"]
+            inputs = raw["eagle_aux_hidden_state_layer_ids"]
+            values = {name: raw[name] for name in cls.__dataclass_fields__ if name != "aux_layer_ids"}
+        except (KeyError, TypeError) as error:
+            raise HeadConfigError(f"missing key {error}") from None
+        if len(outputs) != 3 or inputs != [layer + 1 for layer in outputs]:
+            raise HeadConfigError(
+                f"eagle_aux_hidden_state_layer_ids is {inputs} (layer inputs) but eagle_config says {outputs} (layer "
+                "outputs); the first must be the second plus 1, three of each"
+            )
+        return cls(aux_layer_ids=tuple(outputs), **values)
+
+    def to_json(self) -> dict[str, Any]:
+        """The serving config.json, both layer-id spellings and both rope spellings included."""
+        rope = self.rope_parameters
+        scaling = None if rope["rope_type"] == "default" else {k: v for k, v in rope.items() if k != "rope_theta"}
+        return {
+            "architectures": [ARCHITECTURE],
+            "model_type": "llama",
+            "num_hidden_layers": 1,
+            "hidden_size": self.hidden_size,
+            "target_hidden_size": self.target_hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "num_attention_heads": self.num_attention_heads,
+            "num_key_value_heads": self.num_key_value_heads,
+            "head_dim": self.head_dim,
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "mlp_bias": False,
+            "rms_norm_eps": self.rms_norm_eps,
+            "rope_parameters": rope,
+            # transformers 4 and llama.cpp read these two instead
+            "rope_theta": rope["rope_theta"],
+            "rope_scaling": scaling,
+            "max_position_embeddings": self.max_position_embeddings,
+            "vocab_size": self.vocab_size,
+            "draft_vocab_size": self.draft_vocab_size,
+            "tie_word_embeddings": False,
+            "torch_dtype": "bfloat16",
+            "dtype": "bfloat16",
+            "bos_token_id": self.bos_token_id,
+            "eos_token_id": self.eos_token_id,
+            "eagle_aux_hidden_state_layer_ids": [layer + 1 for layer in self.aux_layer_ids],
+            "eagle_config": {
+                "eagle_aux_hidden_state_layer_ids": list(self.aux_layer_ids),
+                "use_aux_hidden_state": True,
+            },
+        }
+
+
+def _plain_rope(rope: dict[str, Any]) -> dict[str, Any]:
+    """One layer's rope settings; a target with several kinds of layers (Gemma 3) gives its full-attention ones."""
+    chosen = rope.get("full_attention", rope)
+    return {key: value for key, value in chosen.items() if key not in _FOREIGN_ROPE_KEYS}

@@ -1,0 +1,46 @@
+"""Rotary position embedding of the head, in any of transformers' variants (default, linear, llama3, yarn ...).
+
+Shapes: B batch, T tokens, N heads, D head dimension. Pairs are (i, i + D/2), as in Llama.
+"""
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from eyrie.eagle3.config import HeadConfig
+
+
+def signed_frequencies(config: HeadConfig) -> tuple[Tensor, float]:
+    """Frequencies [D] float32, the first half negated, and the scale of cos and sin.
+
+    sin is odd and cos even, so one product `position * frequency` gives cos for both halves and the signed sin that
+    rotates (x1, x2) into (-x2, x1).
+    """
+    rope = config.rope_parameters
+    if rope["rope_type"] == "default":
+        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+        half, scale = 1.0 / rope["rope_theta"] ** exponents, 1.0
+    else:
+        llama = LlamaConfig(
+            head_dim=config.head_dim,
+            hidden_size=config.hidden_size,
+            num_attention_heads=config.num_attention_heads,
+            max_position_embeddings=config.max_position_embeddings,
+            rope_parameters=dict(rope),
+        )
+        half, scale = ROPE_INIT_FUNCTIONS[rope["rope_type"]](llama, torch.device("cpu"))
+    return torch.cat([-half, half]), float(scale)
+
+
+def cos_sin(positions_BT: Tensor, frequencies_D: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """cos and signed sin, each [B, T, 1, D], for `rotate`. Positions count from 0 in each sequence."""
+    angles_BT1D = positions_BT[..., None, None] * frequencies_D
+    cos_BT1D, sin_BT1D = angles_BT1D.cos(), angles_BT1D.sin()
+    return (cos_BT1D, sin_BT1D) if scale == 1.0 else (cos_BT1D * scale, sin_BT1D * scale)
+
+
+def rotate(x_BTND: Tensor, cos_BT1D: Tensor, sin_BT1D: Tensor) -> Tensor:
+    """Rotate every head of `x` by its token's angle."""
+    swapped = x_BTND.roll(x_BTND.shape[-1] // 2, -1)
+    return torch.addcmul(x_BTND * cos_BT1D, swapped, sin_BT1D).to(x_BTND.dtype)

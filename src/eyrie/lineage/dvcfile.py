@@ -1,0 +1,75 @@
+"""`dvc.yaml`, written from the stage table, so that DVC's `deps`, `params` and `outs` are what the manifests use.
+
+`eyrie sync` writes it; every run checks it. Local files that params name (sources, the target's folder) are deps, so
+the text is a function of params.yaml too.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eyrie.io import write_text
+from eyrie.lineage.fingerprint import PACKAGE, code_of, local_files
+from eyrie.lineage.jobs import manifest_path
+from eyrie.lineage.layout import STAGES, Stage, expand_shards
+from eyrie.params import Params
+
+DVC_YAML = Path("dvc.yaml")
+HEADER = """\
+# Written by `eyrie sync` from the stage table (src/eyrie/lineage/layout.py) and params.yaml: edit those.
+# Each stage runs its Snakemake rules and no others; SNAKEMAKE_PROFILE chooses the cluster.
+"""
+
+
+def dvc_yaml(params: Params) -> str:
+    """The text of dvc.yaml."""
+    document = {
+        "stages": {stage.name: _stage(params, stage) for stage in STAGES.values()},
+        "plots": [{path: properties} for stage in STAGES.values() for path, properties in stage.plots.items()],
+    }
+    return HEADER + yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def sync_dvc_yaml(params: Params) -> bool:
+    """Write dvc.yaml when its text differs. Returns whether it did."""
+    text = dvc_yaml(params)
+    if DVC_YAML.is_file() and DVC_YAML.read_text(encoding="utf-8") == text:
+        return False
+    write_text(DVC_YAML, text)
+    return True
+
+
+def _stage(params: Params, stage: Stage) -> dict[str, Any]:
+    code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage.name)]
+    inputs = [_tracked(path) for value in stage.inputs.values() for path in expand_shards(value, 1)]
+    document: dict[str, Any] = {
+        "cmd": f"snakemake --allowed-rules {' '.join(stage.rules)} -- {stage.name}",
+        "deps": [*dict.fromkeys(inputs), *local_files(params, stage), *code],
+        "params": ["target", stage.name] if stage.uses_target else [stage.name],
+        "outs": _outs(stage),
+    }
+    metrics = [path for path in (*stage.outputs.values(), *stage.gather_outputs.values()) if _is_metrics(path)]
+    if metrics:
+        document["metrics"] = [{path: {"cache": False}} for path in metrics]
+    return document
+
+
+def _outs(stage: Stage) -> list[Any]:
+    """Data and models in DVC's cache; reports, small and meant for git, outside it. Shards as their folder."""
+    outs: dict[str, bool] = {}
+    for group in (stage.outputs, stage.gather_outputs):
+        paths = [Path(path) for path in group.values()]
+        for path in [*paths, *([manifest_path(paths[0])] if paths else [])]:
+            if not _is_metrics(str(path)):
+                outs[_tracked(str(path))] = not str(path).startswith("reports/")
+    return [path if cached else {path: {"cache": False}} for path, cached in outs.items()]
+
+
+def _is_metrics(path: str) -> bool:
+    return path.startswith("reports/metrics/") and not path.endswith(".manifest.json")
+
+
+def _tracked(path: str) -> str:
+    """What DVC tracks: the folder of a sharded output, else the path itself."""
+    return str(Path(path).parent) if "{shard" in path else path

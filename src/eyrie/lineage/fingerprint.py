@@ -1,0 +1,111 @@
+"""What a stage's output depends on besides its input files: parameters, target, code, and files that parameters name.
+
+The same fingerprint feeds the manifests (is this output current?), Snakemake (a stamp file as rule input) and DVC
+(`deps` and `params` of the stage).
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import eyrie
+from eyrie.io import canonical_json, digest_of, write_text
+from eyrie.lineage.digests import Digests
+from eyrie.lineage.layout import STAGES, Stage
+from eyrie.params import Params
+
+PACKAGE = Path(eyrie.__file__).parent
+STAMPS = Path(".eyrie/stamps")
+
+# Code that decides nothing about an output's content: parameters reach a stage as values, which are fingerprinted.
+NOT_CODE_OF_A_STAGE = frozenset({"params.py"})
+
+
+@cache
+def code_of(stage: str) -> tuple[Path, ...]:
+    """The stage's module, every first-party module it imports (transitively), and data files beside those modules."""
+    found: set[Path] = set()
+    todo = [PACKAGE / "stages" / f"{stage}.py"]
+    while todo:
+        path = todo.pop()
+        if path in found or path.relative_to(PACKAGE).as_posix() in NOT_CODE_OF_A_STAGE:
+            continue
+        found.add(path)
+        todo.extend(_imports(path))
+    folders = {path.parent for path in found} - {PACKAGE, PACKAGE / "stages"}
+    data = {item for folder in folders for item in folder.iterdir() if item.is_file() and item.suffix != ".py"}
+    return tuple(sorted(found | data))
+
+
+def _imports(path: Path) -> set[Path]:
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {file for module in modules if (file := _module_file(module)) is not None}
+
+
+def _module_file(module: str) -> Path | None:
+    """File of a first-party module; None for others and for packages without code of their own."""
+    head, _, rest = module.partition(".")
+    if head != "eyrie" or not rest:
+        return None
+    path = PACKAGE.joinpath(*rest.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    init = path / "__init__.py"
+    return init if init.is_file() and init.stat().st_size else None
+
+
+def local_files(params: Params, stage: Stage) -> list[str]:
+    """Local files and folders that the stage reads because parameters name them (globs are expanded), sorted."""
+    section = getattr(params, stage.name)
+    paths = [str(getattr(section, name)) for name in stage.files]
+    if stage.name == "select_prompts":
+        patterns = [source.path for source in section.sources if source.path and "://" not in source.path]
+        paths += [str(path) for pattern in patterns for path in expand(pattern)]
+    if stage.uses_target:
+        paths += [params.target.model] if Path(params.target.model).is_dir() else []
+        paths += [params.target.chat_template] if params.target.chat_template else []
+    return sorted(set(paths))
+
+
+def expand(pattern: str) -> list[Path]:
+    """Files that match a relative or absolute glob, sorted; the pattern itself when it holds no wildcard."""
+    if not any(sign in pattern for sign in "*?["):
+        return [Path(pattern)]
+    path = Path(pattern)
+    return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
+
+
+def fingerprint(params: Params, stage: Stage, digests: Digests) -> dict[str, Any]:
+    """The stage's fingerprint as JSON. Raises FileNotFoundError when a file that params name is missing."""
+    section = params.model_dump(mode="json")
+    target = section["target"]
+    return {
+        "stage": stage.name,
+        "params": section[stage.name],
+        "target": {key: target[key] for key in sorted(target) if key != "device"} if stage.uses_target else None,
+        "files": {path: digests.of(Path(path)) for path in local_files(params, stage)},
+        "code": {path.relative_to(PACKAGE).as_posix(): digests.of(path) for path in code_of(stage.name)},
+    }
+
+
+def write_stamps(params: Params, folder: Path = STAMPS) -> None:
+    """Write each stage's fingerprint, only where it changed: its new mtime is what tells Snakemake to look again."""
+    digests = Digests()
+    for stage in STAGES.values():
+        text = canonical_json(fingerprint(params, stage, digests)) + "\n"
+        path = folder / f"{stage.name}.json"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+    digests.save()
+
+
+def key_of(fingerprint_: dict[str, Any], inputs: dict[str, str], job: str) -> str:
+    """Hex digest that names one job's content: its fingerprint, its inputs' digests, and which shard it is."""
+    return digest_of({"fingerprint": fingerprint_, "inputs": inputs, "job": job})

@@ -1,0 +1,140 @@
+"""Every stage's files: the one table that the CLI, the manifests, `dvc.yaml` and the checks on the Snakefile share.
+
+Paths are relative to the working directory. A path with `{shard}` stands for `num_shards` files; a sharded stage has a
+gather step that reads them all and writes `gathered`.
+"""
+
+from dataclasses import dataclass, field
+
+SHARD = "shard-{shard:04d}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. Keys of `inputs` and `outputs` are keyword arguments of its `run`; of `gather_*`, of its `gather`.
+
+    An input that is a tuple, or has shards and is read whole, reaches the stage as a list of paths.
+    """
+
+    name: str
+    inputs: dict[str, str | tuple[str, ...]]
+    outputs: dict[str, str]
+    gather_inputs: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    gather_outputs: dict[str, str] = field(default_factory=dict)
+    plots: dict[str, dict[str, str]] = field(default_factory=dict)  # path -> DVC plot properties
+    uses_target: bool = False
+    files: tuple[str, ...] = ()  # params of the section that name a local file
+
+    @property
+    def sharded(self) -> bool:
+        return any("{shard" in path for path in self.outputs.values())
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The stage's Snakemake rules. The rule with the stage's own name builds all of it."""
+        return (self.name, f"{self.name}_shard") if self.sharded else (self.name,)
+
+
+SELECTED = "data/prompts/selected.parquet"
+CLEAN = "data/prompts/clean.parquet"
+DATA_CARD = "reports/data_card.md"
+RESPONSES = f"data/responses/{SHARD}.parquet"
+VOCAB = "data/vocab/vocab_map.safetensors"
+FEATURES = f"data/features/{SHARD}.safetensors"
+HEAD = "models/head"
+CURVES = "reports/curves"
+CELLS = "reports/benchmark/cells.jsonl"
+
+
+def _metrics(stage: str) -> str:
+    return f"reports/metrics/{stage}.json"
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("select_prompts", {}, {"selected": SELECTED, "metrics": _metrics("select_prompts")}),
+        Stage(
+            "filter_prompts",
+            {"selected": SELECTED, "selection_metrics": _metrics("select_prompts")},
+            {"clean": CLEAN, "data_card": DATA_CARD, "metrics": _metrics("filter_prompts")},
+            files=("analyzer_config",),
+        ),
+        Stage(
+            "generate_responses",
+            {"clean": CLEAN},
+            {"responses": RESPONSES},
+            gather_inputs={"clean": CLEAN, "responses": RESPONSES},
+            gather_outputs={"metrics": _metrics("generate_responses")},
+            uses_target=True,
+        ),
+        Stage(
+            "build_vocab",
+            {"responses": RESPONSES},
+            {"vocab": VOCAB, "metrics": _metrics("build_vocab")},
+            uses_target=True,
+        ),
+        Stage(
+            "extract_features",
+            {"responses": RESPONSES},
+            {"features": FEATURES},
+            gather_inputs={"features": FEATURES},
+            gather_outputs={"metrics": _metrics("extract_features")},
+            uses_target=True,
+        ),
+        Stage(
+            "train_head",
+            {"features": FEATURES, "vocab": VOCAB},
+            {"head": HEAD, "curves": CURVES, "metrics": _metrics("train_head")},
+            plots={
+                f"{CURVES}/train.csv": {"x": "step", "y": "loss", "title": "Training loss"},
+                f"{CURVES}/heldout.csv": {"x": "step", "y": "acceptance_length", "title": "Held-out acceptance length"},
+            },
+            uses_target=True,
+        ),
+        Stage(
+            "evaluate_head",
+            {"head": HEAD, "clean": CLEAN},
+            {"outputs": "reports/evaluation/outputs.jsonl", "metrics": _metrics("evaluate_head")},
+            uses_target=True,
+        ),
+        Stage(
+            "benchmark",
+            {"head": HEAD, "clean": CLEAN},
+            {"cells": CELLS, "metrics": _metrics("benchmark")},
+            uses_target=True,
+        ),
+        Stage(
+            "report",
+            {
+                "metrics": tuple(
+                    _metrics(name)
+                    for name in (
+                        "select_prompts",
+                        "filter_prompts",
+                        "generate_responses",
+                        "build_vocab",
+                        "extract_features",
+                        "train_head",
+                        "evaluate_head",
+                        "benchmark",
+                    )
+                ),
+                "cells": CELLS,
+                "curves": CURVES,
+                "head": HEAD,
+                "data_card": DATA_CARD,
+            },
+            {"report": "reports/report.html", "chart": "reports/chart.png"},
+        ),
+    )
+}
+
+
+def expand_shards(path: str | tuple[str, ...], num_shards: int) -> list[str]:
+    """Every path meant: a tuple's own, a sharded path's with each number filled in, or the path alone."""
+    if isinstance(path, tuple):
+        return list(path)
+    if "{shard" not in path:
+        return [path]
+    return [path.format(shard=shard) for shard in range(num_shards)]

@@ -1,0 +1,82 @@
+"""What can be known to be wrong before any work starts: files that params name, and what the target's folder says.
+
+Looks at small local files only, so that it costs nothing at the start of every run. A target named on the hub is
+checked when it is loaded.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from eyrie.lineage.fingerprint import expand
+from eyrie.params import Params
+
+MIN_LAYERS = 6  # below, the three aux layers collide
+
+
+class PreflightError(ValueError):
+    """A run with these parameters cannot work here."""
+
+
+def preflight(params: Params) -> None:
+    """Raise PreflightError with one sentence about the first thing that is wrong."""
+    for source in params.select_prompts.sources:
+        if source.path and "://" not in source.path and not any(path.is_file() for path in expand(source.path)):
+            raise PreflightError(f"select_prompts.sources.{source.name}: no file matches {source.path}")
+    if not Path(params.filter_prompts.analyzer_config).is_file():
+        raise PreflightError(f"filter_prompts.analyzer_config: no such file: {params.filter_prompts.analyzer_config}")
+    template = params.target.chat_template
+    if template is not None and not Path(template).is_file():
+        raise PreflightError(f"target.chat_template: no such file: {template}")
+    _check_target(params)
+
+
+def _check_target(params: Params) -> None:
+    target = params.target
+    folder = Path(target.model)
+    if not folder.is_dir():
+        if target.model.startswith((".", "/", "~")) or target.model.count("/") != 1:
+            raise PreflightError(
+                f"target.model: {target.model} is neither a folder here nor a Hugging Face name (owner/name)"
+            )
+        if target.revision is None:
+            raise PreflightError(
+                f"target.model: {target.model} is no folder here, and a hub name needs a pinned target.revision"
+            )
+        return
+    config = _json(folder / "config.json")
+    config = config.get("text_config", config)
+    num_layers = config.get("num_hidden_layers")
+    if not isinstance(num_layers, int) or num_layers < MIN_LAYERS:
+        raise PreflightError(
+            f"{folder}/config.json: num_hidden_layers is {num_layers}; EAGLE-3 reads three different layers and needs "
+            f"at least {MIN_LAYERS}"
+        )
+    draft_vocab_size, vocab_size = params.build_vocab.draft_vocab_size, config.get("vocab_size", 0)
+    if draft_vocab_size > vocab_size:
+        raise PreflightError(
+            f"build_vocab.draft_vocab_size: {draft_vocab_size} is over the target's vocabulary of {vocab_size}"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise PreflightError(f"target.model: {folder} holds no *.safetensors weights")
+    if target.chat_template is None and not _has_chat_template(folder):
+        raise PreflightError(f"target.model: {folder} has no chat template; name a .jinja file in target.chat_template")
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    tokenizer_config = folder / "tokenizer_config.json"
+    return tokenizer_config.is_file() and bool(_json(tokenizer_config).get("chat_template"))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PreflightError(f"{path}: no such file; target.model must be a Hugging Face model folder") from None
+    except (OSError, ValueError) as error:
+        raise PreflightError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise PreflightError(f"{path}: expected a JSON object")
+    return value

@@ -1,0 +1,84 @@
+"""Names and addresses that a user discloses: PERSON and LOCATION where the sentence itself says so.
+
+Pattern-only on purpose. Characters of stories, word problems and reports are names too, and are not personal data; a
+model that finds every name would drop them all. What is found here is what the user says in the first person
+("my name is ...", "I live at ...", a signature), and street addresses, whoever they belong to. A name that merely
+occurs is NOT found: choose an engine with named entities in resources/privacy/analyzer.yaml where that matters.
+"""
+
+import regex
+from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+_WORD = r"\p{Lu}[\p{L}\p{M}'’.-]*"  # a capitalised word, any script with case
+_NAME = rf"{_WORD}(?: (?:(?:de|da|del|della|di|van|von|der|den|bin|al|el|la|le) ){{0,2}}{_WORD}){{0,3}}"
+_FULL_NAME = rf"{_WORD}(?: (?:(?:de|da|del|della|di|van|von|der|den|bin|al|el|la|le) ){{0,2}}{_WORD}){{1,3}}"
+_PERSON = [
+    rf"(?i:\bmy (?:(?:full|real|legal|first|last|middle|given|family|maiden|birth) )?(?:sur)?name(?: is|'s|’s|:)) ?(?P<v>{_NAME})",
+    rf"(?i:\bmy (?:wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|partner|boss|doctor|landlord)"
+    rf"(?:'s name)? is(?: called| named)?) (?P<v>{_NAME})",
+    rf"(?i:\b(?:i am|i'm|i’m|this is)) (?P<v>{_FULL_NAME})(?= (?:from|and i|born|speaking|here|writing)\b|[,.] (?:I|my)\b)",
+    rf"(?i:\b(?:patient|applicant|employee|customer|client|cardholder|account holder)(?: name)?\s*:) ?(?P<v>{_FULL_NAME})",
+    rf"(?i:\b(?:me llamo|mi nombre es|je m'appelle|je m’appelle|ich heiße|ich heisse|mein name ist|mi chiamo|meu nome é)) "
+    rf"(?P<v>{_NAME})",
+    rf"(?i:\b(?:kind|best|warm)? ?regards|\bsincerely(?: yours)?|\byours (?:truly|sincerely|faithfully)),?\n+(?P<v>{_FULL_NAME})(?=\s|$)",
+]
+_STREET = (
+    "Street|St|Road|Rd|Avenue|Ave|Boulevard|Blvd|Lane|Ln|Drive|Court|Ct|Place|Pl|Square|Terrace|Way|Highway|Hwy|Parkway|"
+    "Pkwy|Crescent|Close|Circle|Trail|Row|Gardens|Mews|Alley"
+)
+_PLACE = rf"(?:, ?{_WORD}(?: {_WORD}){{0,2}})"
+_TAIL = rf"(?:,? (?:Apt|Apartment|Suite|Unit|Flat|Floor)\.? ?[\w-]+)?{_PLACE}{{0,2}}(?:,? [A-Z]{{2}})?(?: \d{{5}}(?:-\d{{4}})?)?"
+_LOCATION = [
+    rf"(?P<v>\b\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?{_WORD}(?: {_WORD}){{0,3}} (?:{_STREET})\b\.?{_TAIL})",
+    rf"(?P<v>\b\p{{Lu}}[\p{{L}}-]*(?:straße|strasse|str\.|weg|gasse|platz|allee) \d{{1,4}}[a-z]?(?:, ?\d{{5}} {_WORD})?)",
+    rf"(?P<v>\b\d{{1,4}}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|allée|quai) "
+    rf"(?:(?:de la|de l['’]|des|du|de|d['’]) ?)?{_WORD}(?:[ -]{_WORD}){{0,3}})",
+    rf"(?P<v>\b(?:Calle|Avenida|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua) {_NAME},? (?:n[º°.] ?)?\d{{1,4}})",
+    rf"(?i:\b(?:i live (?:in|at|on|near)|my (?:home |postal |mailing )?address is|i am from|i'm from|i’m from|i was born in)) "
+    rf"(?P<v>(?:\d[\w-]* )?{_WORD}(?: {_WORD}){{0,3}}{_PLACE}{{0,2}})",
+    rf"(?P<v>(?i:\bP\.?O\.? Box) \d{{1,6}}{_TAIL})",
+]
+_SCORE = 0.7
+
+
+class _PhraseRecognizer(EntityRecognizer):  # type: ignore[misc]
+    """Phrases whose group `v` is the value of one entity type."""
+
+    ENTITY = ""
+    PHRASES: tuple["regex.Pattern[str]", ...] = ()
+
+    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+        super().__init__([self.ENTITY], name=name or type(self).__name__, supported_language=supported_language)
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Offsets are characters of `text`."""
+        return [
+            RecognizerResult(
+                self.ENTITY,
+                *match.span("v"),
+                _SCORE,
+                AnalysisExplanation(recognizer=self.name, original_score=_SCORE),
+            )
+            for phrase in self.PHRASES
+            for match in phrase.finditer(text)
+        ]
+
+
+class PersonDisclosureRecognizer(_PhraseRecognizer):
+    """PERSON: a name the user gives as his or her own, or of a relative, or signs with."""
+
+    ENTITY = "PERSON"
+    PHRASES = tuple(map(regex.compile, _PERSON))
+
+
+class AddressRecognizer(_PhraseRecognizer):
+    """LOCATION: street addresses, P.O. boxes, and where the user says to live."""
+
+    ENTITY = "LOCATION"
+    PHRASES = tuple(map(regex.compile, _LOCATION))

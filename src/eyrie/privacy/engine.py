@@ -1,0 +1,170 @@
+"""Presidio's analyzer from one YAML file, without network and without what it does not need.
+
+In: resources/privacy/analyzer.yaml. Out: `Analyzer`, which answers with entity types, offsets and scores.
+
+Four things differ from `AnalyzerEngineProvider(...).create_engine()`:
+- a damaged YAML file is an error; Presidio falls back to its default engine and downloads a model;
+- model folders are looked up beside the YAML file, and a missing one is an error, not a download;
+- tokens and lemmas are computed only for a text in which some pattern matched, for its context words;
+- the analyzer's own messages may quote the text, so they stay inside.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+# Presidio imports torch and transformers when they are installed, 15 of its 18 seconds, for engines not in use here.
+_OPTIONAL_IMPORTS = ("torch", "transformers")
+_USERS_OF_OPTIONAL_IMPORTS = ("transformers", "stanza", "spacy", "gliner", "huggingface")
+_LANGUAGE = "en"
+
+
+class AnalyzerError(ValueError):
+    """The analyzer's configuration cannot be used."""
+
+
+class UnscreenableError(ValueError):
+    """A text could not be fully analyzed. The message never quotes it."""
+
+
+class Finding(NamedTuple):
+    """Characters `start:end` (end exclusive) of one text; `score` in [0, 1]."""
+
+    start: int
+    end: int
+    entity: str
+    score: float
+
+
+class Analyzer:
+    """Presidio's AnalyzerEngine behind values that are ours. Build with `load_analyzer`."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._nlp_engine = engine.nlp_engine
+        self._entities = sorted(engine.get_supported_entities(_LANGUAGE))
+        self._alarm = _Alarm(level=logging.WARNING)
+        logger = logging.getLogger("presidio-analyzer")
+        logger.setLevel(logging.WARNING)  # its debug lines quote context words
+        logger.propagate = False
+        logger.addHandler(self._alarm)
+
+    @property
+    def entities(self) -> list[str]:
+        """Every entity type that can be found, sorted."""
+        return self._entities
+
+    def find(self, text: str, *, score_threshold: float) -> list[Finding]:
+        """Findings in `text`, by start. Raises UnscreenableError when the analyzer failed or gave a pattern up."""
+        self._alarm.raised = False
+        try:
+            results = self._engine.analyze(
+                text,
+                language=_LANGUAGE,
+                entities=self._entities,
+                score_threshold=score_threshold,
+                nlp_artifacts=_LazyArtifacts(self._nlp_engine, text),
+            )
+        except Exception as error:  # whatever a recogniser raises may quote the text
+            raise UnscreenableError(f"the analyzer failed with {type(error).__name__}") from None
+        if self._alarm.raised:
+            raise UnscreenableError("a pattern was given up after its time limit")
+        return sorted(Finding(item.start, item.end, item.entity_type, item.score) for item in results)
+
+
+class _Alarm(logging.Handler):
+    """Presidio skips a pattern that times out and only logs it; an unfinished search must not pass for a clean one."""
+
+    raised = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.raised = self.raised or "timed out" in str(record.msg)
+
+
+class _LazyArtifacts:
+    """Presidio's NlpArtifacts, computed at the first attribute read: tokenising cost 350 of 1,400 us per prompt."""
+
+    def __init__(self, nlp_engine: Any, text: str) -> None:
+        self._nlp_engine, self._text = nlp_engine, text
+
+    def __getattr__(self, name: str) -> Any:
+        if "_artifacts" not in self.__dict__:
+            self._artifacts = self._nlp_engine.process_text(self._text, _LANGUAGE)
+        return getattr(self._artifacts, name)
+
+
+def load_analyzer(config: Path) -> Analyzer:
+    """Build the analyzer that `config` describes. Raises AnalyzerError naming the path and what is wrong."""
+    configuration = _read(config)
+    with _hidden(() if _needs_optional_imports(configuration) else _OPTIONAL_IMPORTS):
+        import tldextract
+        from presidio_analyzer import AnalyzerEngineProvider
+
+        # Imported for their classes: Presidio finds recognisers by name among EntityRecognizer's subclasses.
+        from eyrie.privacy import cards, disclosures, phones, secrets  # noqa: F401
+
+    # Else the first e-mail address fetches the public suffix list from the network.
+    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    try:
+        provider = AnalyzerEngineProvider(analyzer_engine_conf_file=config)
+        provider.configuration = configuration
+        return Analyzer(provider.create_engine())
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise AnalyzerError(f"{config}: Presidio cannot build this analyzer: {reason}") from None
+
+
+def _read(config: Path) -> dict[str, Any]:
+    """The YAML mapping, with model folders made absolute."""
+    try:
+        configuration = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AnalyzerError(f"{config}: no such file (filter_prompts.analyzer_config)") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise AnalyzerError(f"{config}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    missing = {"nlp_configuration", "recognizer_registry"} - set(configuration if isinstance(configuration, dict) else ())
+    if missing:
+        raise AnalyzerError(f"{config}: missing {', '.join(sorted(missing))}")
+    for model in configuration["nlp_configuration"].get("models", []):
+        name = model.get("model_name")
+        folder = config.parent / str(name)
+        if folder.is_dir():
+            model["model_name"] = str(folder)
+        elif configuration["nlp_configuration"].get("nlp_engine_name") in ("slim", "spacy") and not _installed(str(name)):
+            raise AnalyzerError(f"{config}: model {name!r} is neither a folder beside this file nor an installed package")
+    return dict(configuration)
+
+
+def _installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _needs_optional_imports(configuration: dict[str, Any]) -> bool:
+    recognizers = configuration["recognizer_registry"].get("recognizers") or []
+    names = [str(item.get("name") if isinstance(item, dict) else item) for item in recognizers]
+    chosen = " ".join([str(configuration["nlp_configuration"].get("nlp_engine_name")), *names]).lower()
+    return any(user in chosen for user in _USERS_OF_OPTIONAL_IMPORTS)
+
+
+@contextmanager
+def _hidden(modules: tuple[str, ...]) -> Iterator[None]:
+    """Make `import` of the not yet imported `modules` fail inside the block, as if they were not installed."""
+    hidden = [name for name in modules if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

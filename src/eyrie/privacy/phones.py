@@ -1,0 +1,94 @@
+"""Phone numbers: python-phonenumbers over many regions, kept off dates, decimals and plain quantities.
+
+Presidio's own recogniser (8 regions, leniency 1) found 70% of a synthetic set; leniency 0 over 25 regions found 98%,
+but takes any run of 7 to 15 digits. So a match is scored by how it is written: an international or North American
+spelling, or a grouped number valid in its region, counts at once; anything else needs a context word beside it.
+"""
+
+import re
+from collections.abc import Sequence
+
+import phonenumbers
+from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+_MIN_DIGITS = 7
+# The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow matchers.
+_CANDIDATE = re.compile(r"(?<![\w.])(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}(?![\w])")
+_NORTH_AMERICAN = re.compile(r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])\d{3}[-. ]\d{4}")
+_NOT_A_PHONE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D.*)?"  # 2024-01-15, with or without a time
+    r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?:\D.*)?"  # 15.01.2024
+    r"|\d{1,3}(?:\.\d{1,3}){3}"  # IPv4
+    r"|\d+\.\d+"  # decimal
+    r"|(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number so written starts with 0
+    r"|(?:(?:19|20)\d\d[ \-–/]?){2,}",  # years
+    re.DOTALL,
+)
+_HIGH, _GROUPED, _NEEDS_CONTEXT = 0.6, 0.5, 0.25
+_CONTEXT = (
+    "phone telephone tel cell cellphone mobile call text sms whatsapp fax reach dial number contact "
+    "telefon handy anrufen rufnummer téléphone portable appeler móvil teléfono llamar telefono cellulare celular telefone"
+)
+
+
+class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
+    """PHONE_NUMBER. `regions` are the ISO countries whose national spellings are tried."""
+
+    def __init__(
+        self,
+        regions: Sequence[str],
+        supported_language: str = "en",
+        name: str | None = None,
+        context: list[str] | None = None,
+    ) -> None:
+        self._regions = tuple(regions)
+        super().__init__(
+            supported_entities=["PHONE_NUMBER"],
+            supported_language=supported_language,
+            name=name or type(self).__name__,
+            context=context or _CONTEXT.split(),
+        )
+
+    def load(self) -> None:
+        """Nothing to load: the metadata ships with phonenumbers."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Every spelling that some region could dial. Offsets are characters of `text`."""
+        best: dict[tuple[int, int], float] = {}
+        for candidate in _CANDIDATE.finditer(text):
+            written = candidate.group()
+            if _NOT_A_PHONE.fullmatch(written) and not written.startswith("0"):
+                continue
+            score = self._score(written)
+            if score is not None:
+                best[candidate.span()] = score
+        return [self._result(start, end, score) for (start, end), score in best.items()]
+
+    def _score(self, written: str) -> float | None:
+        """None when no region could dial it."""
+        if _NORTH_AMERICAN.fullmatch(written):
+            return _HIGH
+        numbers = [number for region in self._regions if (number := _parse(written, region)) is not None]
+        possible = [number for number in numbers if phonenumbers.is_possible_number(number)]
+        if not possible:
+            return None
+        if written.lstrip("(").startswith(("+", "00")):
+            return _HIGH
+        grouped = len(re.findall(r"\d+", written)) >= 2 and "\n" not in written
+        if grouped and written.startswith(("0", "(0")):
+            return _GROUPED if any(map(phonenumbers.is_valid_number, possible)) else _NEEDS_CONTEXT
+        return _NEEDS_CONTEXT
+
+    def _result(self, start: int, end: int, score: float) -> RecognizerResult:
+        explanation = AnalysisExplanation(recognizer=self.name, original_score=score)
+        return RecognizerResult("PHONE_NUMBER", start, end, score, explanation)
+
+
+def _parse(written: str, region: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(written, region)
+    except phonenumbers.NumberParseException:
+        return None

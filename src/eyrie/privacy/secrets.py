@@ -1,0 +1,82 @@
+"""Keys, tokens and passwords, by the shapes their issuers document.
+
+Patterns only, no entropy: entropy plug-ins flagged 195 of 197 clean prompts. Every pattern is anchored on an issuer's
+prefix, on a syntax (a password in a URL, a private key block) or on words ("my password is ..."), and none is reported
+inside a longer word.
+"""
+
+import re
+
+from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+_B64 = r"[A-Za-z0-9_-]"
+# issuer -> pattern. `(?=...\d)` asks for a digit, so that words joined by hyphens are not keys.
+_PREFIXED = {
+    "aws access key": r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}",
+    "openai, anthropic, openrouter, deepseek": rf"sk-(?=[\w-]*\d){_B64}{{20,}}",
+    "google api": rf"AIza{_B64}{{35}}",
+    "google oauth": rf"ya29\.{_B64}{{20,}}|GOCSPX-{_B64}{{28}}",
+    "github": r"gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}",
+    "gitlab": rf"gl(?:pat|oas|dt|rt|cbt|ptt|ft|soat|imt|agent)-{_B64}{{20,}}",
+    "slack": r"xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}",
+    "slack webhook": r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_]{20,}",
+    "hugging face": r"(?:hf|api_org)_[A-Za-z]{34}",
+    "npm": r"npm_[A-Za-z0-9]{36}",
+    "pypi": rf"pypi-AgE{_B64}{{50,}}",
+    "stripe": r"(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9]{24,}",
+    "square": rf"EAAA{_B64}{{60}}|sq0(?:atp|csp)-{_B64}{{22,}}",
+    "vault": rf"hv[sbr]\.{_B64}{{24,}}",
+    "sendgrid": rf"SG\.{_B64}{{16,}}\.{_B64}{{16,}}",
+    "twilio": r"(?:SK|AC)[0-9a-f]{32}",
+    "mailgun": r"key-[0-9a-f]{32}",
+    "telegram": rf"\d{{8,10}}:AA{_B64}{{33}}",
+    "discord": rf"[MNO]{_B64}{{23,25}}\.{_B64}{{6}}\.{_B64}{{27,}}",
+    "digitalocean": r"do[oprt]_v1_[0-9a-f]{64}",
+    "shopify": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
+    "databricks": r"dapi[0-9a-f]{32}",
+    "groq, perplexity, replicate, xai": rf"(?:gsk_|pplx-|r8_|xai-)[A-Za-z0-9]{{36,}}",
+    "azure storage": r"AccountKey=[A-Za-z0-9+/]{86}==",
+    "json web token": rf"eyJ{_B64}{{8,}}\.eyJ{_B64}{{8,}}\.{_B64}{{8,}}",
+}
+_SYNTAX = {
+    "private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)",
+    "putty key": r"PuTTY-User-Key-File-\d[\s\S]*?Private-MAC: [0-9a-f]+",
+    # A literal password: `user:pass@host` with placeholders such as <pass>, {pass}, $PASS is left alone.
+    "password in url": r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@<>{}$\[\]()]*:(?!(?:pass|password|pwd|secret|\*+)@)"
+    r"[^\s:/@<>{}$\[\]()]{3,}@[^\s/@<>{}$]+",
+    "bearer token": r"(?i:\bbearer)\s+(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}=*",
+    "basic authorization": r"(?i:\bauthorization\s*:\s*basic)\s+[A-Za-z0-9+/]{12,}=*",
+    "aws secret key": r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    # A quoted literal with a digit given to a name that says it is secret; a call or a variable is code, not a secret.
+    "assigned secret": r"(?i:\b[\w.-]{0,40}(?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)"
+    r"[\w-]{0,10})[\"']?\s*(?:=|:|=>|:=)\s*(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",
+    "password in words": r"(?i:\b(?:my|our|the|its|your|his|her|their)\s+(?:[\w-]+\s+){0,2}"
+    r"(?:password|passcode|passphrase|pin)\s+(?:is|was|:)\s*:?\s*)[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
+}
+_PREFIX = re.compile(r"(?<![A-Za-z0-9_])(?:" + "|".join(_PREFIXED.values()) + r")(?![A-Za-z0-9])")
+_SHAPES = [re.compile(pattern) for pattern in _SYNTAX.values()]
+_SCORE = 0.9
+
+
+class SecretRecognizer(EntityRecognizer):  # type: ignore[misc]
+    """SECRET: API keys, access tokens, private keys and passwords."""
+
+    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+        super().__init__(["SECRET"], name=name or type(self).__name__, supported_language=supported_language)
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Offsets are characters of `text`; the syntax around a value belongs to the span."""
+        return [
+            RecognizerResult(
+                "SECRET", *match.span(), _SCORE, AnalysisExplanation(recognizer=self.name, original_score=_SCORE)
+            )
+            for shape in (_PREFIX, *_SHAPES)
+            for match in shape.finditer(text)
+        ]

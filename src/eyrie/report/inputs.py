@@ -1,0 +1,170 @@
+"""Everything the page is made of, read and checked before anything is drawn.
+
+In: the metric documents, the benchmark's cells, the training curves, the head's config and the data card.
+Out: `Inputs`. A missing, truncated or contradictory file is one sentence with its path.
+"""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ConfigDict
+
+from eyrie.io import read_json, read_jsonl
+from eyrie.schemas import (
+    BenchmarkCell,
+    BenchmarkMetrics,
+    Document,
+    EvaluationMetrics,
+    FeatureMetrics,
+    PromptMetrics,
+    ResponseMetrics,
+    SchemaError,
+    TrainMetrics,
+    VocabMetrics,
+)
+
+
+class HeadConfig(Document):
+    """The part of the head's `config.json` that the page shows; engines read the rest."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    hidden_size: int
+    intermediate_size: int
+    draft_vocab_size: int
+
+
+class TrainPoint(NamedTuple):
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class HeldoutPoint(NamedTuple):
+    """One held-out evaluation; `accuracy[k]` belongs to TTT step k."""
+
+    step: int
+    loss: float
+    acceptance_length: float
+    accuracy: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    selection: PromptMetrics
+    screening: PromptMetrics
+    responses: ResponseMetrics
+    vocab: VocabMetrics
+    features: FeatureMetrics
+    training: TrainMetrics
+    evaluation: EvaluationMetrics
+    benchmark: BenchmarkMetrics
+    cells: list[BenchmarkCell]
+    train_curve: list[TrainPoint]
+    heldout_curve: list[HeldoutPoint]
+    head: HeadConfig
+    data_card: str
+
+
+def read_inputs(*, metrics_dir: Path, cells: Path, curves: Path, head: Path, data_card: Path) -> Inputs:
+    """Read all inputs. Raises SchemaError (path and reason) when one is missing, damaged or contradicts another."""
+    benchmark_path = metrics_dir / "benchmark.json"
+    benchmark = read_json(benchmark_path, BenchmarkMetrics)
+    measured = read_jsonl(cells, BenchmarkCell)
+    _check_cells(benchmark, measured, benchmark_path=benchmark_path, cells_path=cells)
+    training = read_json(metrics_dir / "train_head.json", TrainMetrics)
+    return Inputs(
+        selection=_read_prompts(metrics_dir / "select_prompts.json"),
+        screening=_read_prompts(metrics_dir / "filter_prompts.json"),
+        responses=read_json(metrics_dir / "generate_responses.json", ResponseMetrics),
+        vocab=read_json(metrics_dir / "build_vocab.json", VocabMetrics),
+        features=read_json(metrics_dir / "extract_features.json", FeatureMetrics),
+        training=training,
+        evaluation=read_json(metrics_dir / "evaluate_head.json", EvaluationMetrics),
+        benchmark=benchmark,
+        cells=measured,
+        train_curve=_read_train_curve(curves / "train.csv"),
+        heldout_curve=_read_heldout_curve(curves / "heldout.csv", best_step=training.best_step),
+        head=read_json(head / "config.json", HeadConfig),
+        data_card=_read_text(data_card),
+    )
+
+
+def _read_prompts(path: Path) -> PromptMetrics:
+    metrics = read_json(path, PromptMetrics)
+    if not metrics.funnel:
+        raise SchemaError(f"{path}: funnel is empty; it needs at least one step")
+    return metrics
+
+
+def _check_cells(
+    benchmark: BenchmarkMetrics, cells: list[BenchmarkCell], *, benchmark_path: Path, cells_path: Path
+) -> None:
+    """Every comparison needs the cells it was made from, and the page needs the pooled ones."""
+    if not any(comparison.workload == "all" for comparison in benchmark.comparisons):
+        raise SchemaError(f"{benchmark_path}: comparisons has no entry with workload 'all'")
+    for number, cell in enumerate(cells, start=1):
+        if min(cell.tpot_ms.median, cell.output_throughput_tok_s) <= 0:
+            raise SchemaError(f"{cells_path}:{number}: the median TPOT and the output throughput must be above 0")
+    found = {(str(cell.workload), cell.concurrency, cell.arm) for cell in cells}
+    for comparison in benchmark.comparisons:
+        tpots = (comparison.baseline_tpot_ms, comparison.eagle3_tpot_ms)
+        if min(*tpots, comparison.baseline_throughput_tok_s, comparison.eagle3_throughput_tok_s) <= 0:
+            where = f"workload {comparison.workload} at concurrency {comparison.concurrency}"
+            raise SchemaError(f"{benchmark_path}: {where} has a TPOT or throughput of 0 or less")
+        for arm in ("baseline", "eagle3"):
+            here = {str(cell.workload) for cell in cells if cell.concurrency == comparison.concurrency}
+            wanted = (here or {"any"}) if comparison.workload == "all" else {comparison.workload}
+            for workload in sorted(wanted):
+                if (workload, comparison.concurrency, arm) not in found:
+                    raise SchemaError(
+                        f"{cells_path}: no {arm} cell of workload {workload} at concurrency "
+                        f"{comparison.concurrency}, which {benchmark_path} compares"
+                    )
+
+
+def _read_train_curve(path: Path) -> list[TrainPoint]:
+    """`step,loss,learning_rate`; may hold no rows when training was shorter than train_head.log_every."""
+    _, rows = _read_csv(path, ["step", "loss", "learning_rate"])
+    return [TrainPoint(int(step), loss, learning_rate) for step, loss, learning_rate in rows]
+
+
+def _read_heldout_curve(path: Path, *, best_step: int) -> list[HeldoutPoint]:
+    """`step,loss,acceptance_length,accuracy_1,...`; the exported step must be among its rows."""
+    header, rows = _read_csv(path, ["step", "loss", "acceptance_length"])
+    expected = [f"accuracy_{index}" for index in range(1, len(header) - 2)]
+    if not expected or header[3:] != expected:
+        raise SchemaError(f"{path}: after acceptance_length the columns must be accuracy_1, accuracy_2, ...")
+    points = [HeldoutPoint(int(row[0]), row[1], row[2], tuple(row[3:])) for row in rows]
+    if best_step not in {point.step for point in points}:
+        raise SchemaError(f"{path}: no row for step {best_step}, the exported one of train_head.json")
+    return points
+
+
+def _read_csv(path: Path, leading: list[str]) -> tuple[list[str], list[list[float]]]:
+    """Header and rows of finite numbers. Raises SchemaError with path and line."""
+    lines = list(csv.reader(_read_text(path).splitlines()))
+    if not lines or lines[0][: len(leading)] != leading:
+        raise SchemaError(f"{path}: the first line must start with {','.join(leading)}")
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            row = [float(value) for value in line]
+        except ValueError as error:
+            raise SchemaError(f"{path}:{number}: {error}") from None
+        if len(row) != len(lines[0]) or not all(math.isfinite(value) for value in row):
+            raise SchemaError(f"{path}:{number}: expected {len(lines[0])} finite numbers, got {','.join(line)}")
+        rows.append(row)
+    return lines[0], rows
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SchemaError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise SchemaError(f"{path}: not UTF-8 text") from None

@@ -1,0 +1,178 @@
+"""The page: what each section says, and the template filled with it.
+
+In: `Inputs`, the parameters and the target's size. Out: one HTML text that needs nothing else: styles and charts are
+inline, there is no script, and every string from the data is escaped by the template engine.
+"""
+
+import platform
+from importlib import metadata
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from eyrie.params import Params
+from eyrie.report import charts, numbers
+from eyrie.report.findings import NEAR_TIE_MARGIN, Point, Speed, measure_speed, near_ties
+from eyrie.report.inputs import Inputs
+from eyrie.report.palette import DARK, LIGHT
+
+PACKAGES = ("eyrie", "torch", "transformers", "sglang", "snakemake", "dvc", "presidio-analyzer")
+
+
+def render(params: Params, inputs: Inputs, *, target_parameters: int | None) -> str:
+    """The whole page. `target_parameters` is None where the target's config cannot be read."""
+    speed = measure_speed(inputs)
+    ties = near_ties(inputs.evaluation.mismatches, params.target.dtype)
+    environment = Environment(
+        loader=PackageLoader("eyrie.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=numbers.count,
+        compact=numbers.compact,
+        significant=numbers.significant,
+        ratio=numbers.ratio,
+        percent=numbers.percent,
+        size=numbers.size,
+        words=numbers.words,
+    )
+    return environment.get_template("page.html").render(
+        params=params,
+        inputs=inputs,
+        speed=speed,
+        verdict=headline(speed.first),
+        losses=losing(speed),
+        tally=tally(speed.each),
+        target_parameters=target_parameters,
+        num_raw=inputs.selection.funnel[0].kept + sum(inputs.selection.funnel[0].dropped.values()),
+        entities=entity_rows(inputs),
+        lossless_checked=inputs.evaluation.temperature == 0.0,
+        ties=ties,
+        tie_margin=NEAR_TIE_MARGIN[params.target.dtype],
+        training_charts=_training_charts(inputs),
+        pooled_charts=_pooled_charts(speed),
+        workload_charts=_workload_charts(speed),
+        versions=versions(),
+        resolved=yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        light=LIGHT,
+        dark=DARK,
+    )
+
+
+def headline(point: Point) -> str:
+    """One sentence on the lowest concurrency that was measured: faster, slower, or not to be told apart."""
+    pair, load = point.tpot, f"With {point.concurrency} requests at a time"
+    if point.concurrency == 1:
+        load = "With one request at a time"
+    baseline, eagle3 = numbers.significant(pair.baseline.value), numbers.significant(pair.eagle3.value)
+    if pair.verdict == "faster":
+        return (
+            f"{load}, the draft head makes the target write {numbers.ratio(pair.speedup)} as fast: {eagle3} ms per "
+            f"output token instead of {baseline} ms."
+        )
+    if pair.verdict == "slower":
+        return (
+            f"{load}, the draft head makes the target slower: {eagle3} ms per output token instead of {baseline} ms, "
+            f"which is {numbers.ratio(pair.speedup)} the speed."
+        )
+    return (
+        f"{load}, no gain can be claimed: {eagle3} ms per output token with the draft head and {baseline} ms without "
+        "it, and repeats of the same measurement differ by more than that."
+    )
+
+
+def losing(speed: Speed) -> list[tuple[str, list[int], float]]:
+    """Where EAGLE-3 is slower beyond the spread: (workload, concurrencies, lowest ratio to the baseline's speed).
+
+    TPOT and throughput both count; the pooled figures come first.
+    """
+    groups = {"all": speed.pooled, **(speed.by_workload if len(speed.by_workload) > 1 else {})}
+    found = []
+    for workload, points in groups.items():
+        losses = [
+            (point.concurrency, pair.speedup)
+            for point in points
+            for pair in (point.tpot, point.throughput)
+            if pair.verdict == "slower"
+        ]
+        if losses:
+            levels = sorted({concurrency for concurrency, _ in losses})
+            found.append((workload, levels, min(speedup for _, speedup in losses)))
+    return found
+
+
+def tally(points: list[Point]) -> dict[str, int]:
+    """How many of `points` are faster, within the spread, or slower by TPOT."""
+    verdicts = [point.tpot.verdict for point in points]
+    return {verdict: verdicts.count(verdict) for verdict in ("faster", "within", "slower")}
+
+
+def entity_rows(inputs: Inputs) -> list[tuple[str, dict[str, int], int]]:
+    """(entity type, action -> count, total), the most frequent type first, ties by name."""
+    rows = [(name, actions, sum(actions.values())) for name, actions in inputs.screening.entities.items()]
+    return sorted(rows, key=lambda row: (-row[2], row[0]))
+
+
+def versions() -> dict[str, str]:
+    """The versions of the environment that writes the page; a package that is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _training_charts(inputs: Inputs) -> list[Any]:
+    return [
+        charts.loss_panel(inputs.train_curve, inputs.heldout_curve),
+        charts.acceptance_panel(inputs.heldout_curve, inputs.training.best_step),
+        charts.accuracy_panel(inputs.heldout_curve),
+    ]
+
+
+def _pooled_charts(speed: Speed) -> list[Any]:
+    titles: dict[charts.Metric, str] = {
+        "tpot": "Time per output token, ms (lower is better)",
+        "throughput": "Output tokens per second (higher is better)",
+    }
+    return [
+        charts.arms_panel(
+            f"pooled-{metric}",
+            speed.pooled,
+            metric,
+            title=title,
+            ymax=charts.axis_top(speed.pooled, metric),
+            small=False,
+        )
+        for metric, title in titles.items()
+    ]
+
+
+def _workload_charts(speed: Speed) -> dict[str, list[Any]]:
+    """Heading -> one small panel per workload, on one axis; nothing where it would only repeat the pooled charts."""
+    if len(speed.by_workload) < 2:
+        return {}
+    headings: dict[charts.Metric, str] = {
+        "tpot": "Time per output token, ms",
+        "throughput": "Output tokens per second",
+    }
+    return {
+        heading: [
+            charts.arms_panel(
+                f"{workload}-{metric}",
+                points,
+                metric,
+                title=numbers.words(workload),
+                ymax=charts.axis_top(speed.each, metric),
+                small=True,
+            )
+            for workload, points in speed.by_workload.items()
+        ]
+        for metric, heading in headings.items()
+    }

@@ -1,0 +1,45 @@
+"""The table that a finished run prints: what it made, and what that gained."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from eyrie.io import read_json
+from eyrie.schemas import BenchmarkMetrics, EvaluationMetrics, PromptMetrics, TrainMetrics
+
+METRICS = Path("reports/metrics")
+REPORT = Path("reports/report.html")
+
+
+def print_summary() -> None:
+    """Print the summary of the metrics in `reports/metrics`. Raises SchemaError when one is missing or damaged."""
+    prompts = read_json(METRICS / "filter_prompts.json", PromptMetrics)
+    training = read_json(METRICS / "train_head.json", TrainMetrics)
+    evaluation = read_json(METRICS / "evaluate_head.json", EvaluationMetrics)
+    benchmark = read_json(METRICS / "benchmark.json", BenchmarkMetrics)
+    console = Console()
+    table = Table(title="Baseline against EAGLE-3", title_justify="left")
+    for column in ("workload", "concurrency", "TPOT baseline", "TPOT EAGLE-3", "speed-up", "throughput", "tau"):
+        table.add_column(column, justify="left" if column == "workload" else "right")
+    for comparison in benchmark.comparisons:
+        table.add_row(
+            comparison.workload,
+            str(comparison.concurrency),
+            f"{comparison.baseline_tpot_ms:.2f} ms",
+            f"{comparison.eagle3_tpot_ms:.2f} ms",
+            f"{1 / comparison.tpot_ratio:.2f}x",
+            f"{comparison.throughput_ratio:.2f}x",
+            f"{comparison.acceptance_length:.2f}",
+            end_section=comparison.concurrency == max(item.concurrency for item in benchmark.comparisons),
+        )
+    console.print(table)
+    overall = evaluation.overall
+    console.print(
+        f"{sum(prompts.by_split.values())} screened prompts, {training.num_parameters / 1e6:.2f} M parameters in the head, "
+        f"acceptance length {overall.acceptance_length:.2f} on held-out prompts "
+        f"(num_steps {evaluation.num_steps}, topk {evaluation.topk}), "
+        f"greedy outputs identical: {overall.num_identical} of {overall.num_prompts}.",
+        highlight=False,
+    )
+    console.print(f"Report: {REPORT}", highlight=False)

@@ -1,0 +1,81 @@
+"""A stage's fingerprint changes with what decides its output, and with nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eyrie.lineage.digests import Digests
+from eyrie.lineage.fingerprint import PACKAGE, code_of, expand, fingerprint, write_stamps
+from eyrie.lineage.layout import STAGES
+from eyrie.params import Params
+from tests.conftest import REPOSITORY, tiny_params
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+
+
+def _all(params: Params) -> dict[str, dict[str, Any]]:
+    return {name: fingerprint(params, stage, Digests()) for name, stage in STAGES.items()}
+
+
+def _changed(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    return [name for name in first if first[name] != second[name]]
+
+
+def test_a_parameter_changes_its_own_stage_only(tiny_target: Path) -> None:
+    before = _all(tiny_params(tiny_target))
+    assert _changed(before, _all(tiny_params(tiny_target, train_head={"learning_rate": 0.5}))) == ["train_head"]
+
+
+def test_the_target_s_weights_change_the_stages_that_use_it(copy_target: Path) -> None:
+    before = _all(tiny_params(copy_target))
+    config = copy_target / "config.json"
+    config.write_text(config.read_text() + "\n")
+    assert _changed(before, _all(tiny_params(copy_target))) == [
+        name for name, stage in STAGES.items() if stage.uses_target
+    ]
+
+
+def test_the_device_is_no_part_of_what_an_output_is(tiny_target: Path) -> None:
+    assert _all(tiny_params(tiny_target)) == _all(
+        tiny_params(tiny_target, target={"device": "cpu", "model": str(tiny_target)})
+    )
+
+
+def test_code_of_a_stage_is_what_it_imports() -> None:
+    code = {path.relative_to(PACKAGE).as_posix() for path in code_of("extract_features")}
+    assert {"stages/extract_features.py", "features/store.py", "engines/target.py", "io.py", "schemas.py"} <= code
+    assert not {"stages/train_head.py", "cli.py", "params.py", "lineage/jobs.py"} & code
+
+
+def test_stamps_are_written_only_where_they_changed(tiny_target: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "stamps"
+    write_stamps(tiny_params(tiny_target), folder)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    write_stamps(tiny_params(tiny_target, report={"title": "Another"}), folder)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert set(before) == {f"{name}.json" for name in STAGES}
+    assert _changed(before, after) == ["report.json"]
+
+
+def test_globs_are_expanded_in_order(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl"):
+        (tmp_path / name).touch()
+    assert expand("*.jsonl") == [Path("a.jsonl"), Path("b.jsonl")]
+    assert expand(str(tmp_path / "*.jsonl")) == [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    assert expand("none.jsonl") == [Path("none.jsonl")]
+
+
+def test_digests_follow_a_file_that_changed_after_being_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    first = Digests()
+    digest = first.of(path)
+    first.save()
+    assert Digests().of(path) == digest
+    path.write_text("two")
+    assert Digests().of(path) != digest

@@ -1,0 +1,278 @@
+"""A realistic, made-up set of everything the report reads, written to a folder."""
+
+import math
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from eyrie.io import write_json, write_jsonl, write_text
+from eyrie.schemas import (
+    Acceptance,
+    BenchmarkCell,
+    BenchmarkMetrics,
+    Comparison,
+    EvaluationMetrics,
+    FeatureMetrics,
+    FunnelStep,
+    Mismatch,
+    PromptMetrics,
+    Quantiles,
+    ResponseMetrics,
+    TrainMetrics,
+    VocabMetrics,
+)
+
+WORKLOADS = ("chat", "code", "math", "extraction", "multi_turn")
+BASE_TPOT = {"chat": 7.9, "code": 7.7, "math": 7.8, "extraction": 8.1, "multi_turn": 8.4}
+ACCEPTANCE = {"chat": 2.71, "code": 3.44, "math": 3.62, "extraction": 3.28, "multi_turn": 2.66}
+
+
+def write_inputs(folder: Path, *, mismatches: list[Mismatch] = [], **bench: Any) -> dict[str, Path]:  # noqa: B006
+    """Write every input; returns the stage's input arguments. `bench` goes to `benchmark_documents`."""
+    metrics = folder / "metrics"
+    write_prompts(metrics)
+    write_json(
+        metrics / "generate_responses.json",
+        ResponseMetrics(
+            num_conversations=1380,
+            num_rows=1644,
+            num_prompt_tokens=118_240,
+            num_response_tokens=171_904,
+            finish_reasons={"stop": 1502, "length": 142},
+            median_response_tokens=88.0,
+            by_workload={
+                name: {"rows": 320 + 7 * index, "response_tokens": 30_000 + 2190 * index, "truncated": 11 * index}
+                for index, name in enumerate(WORKLOADS)
+            },
+            skipped={"prompt_too_long": 3},
+        ),
+    )
+    write_json(
+        metrics / "build_vocab.json",
+        VocabMetrics(
+            vocab_size=6144, draft_vocab_size=2048, coverage_train=0.9871, coverage_heldout=0.9812, digest="ab" * 32
+        ),
+    )
+    write_json(
+        metrics / "extract_features.json",
+        FeatureMetrics(
+            num_rows=1644,
+            num_tokens=290_144,
+            num_bytes=374_285_760,
+            bytes_per_token=1290.0,
+            encoding="bf16",
+            hidden_size=160,
+            aux_layer_ids=[1, 9, 16],
+        ),
+    )
+    write_training(folder)
+    write_evaluation(metrics, mismatches)
+    cells, summary = benchmark_documents(**bench)
+    write_jsonl(folder / "cells.jsonl", cells)
+    write_json(metrics / "benchmark.json", summary)
+    write_text(folder / "data_card.md", "# Data card\n\nOnly user turns were kept.\n")
+    return {
+        "metrics_dir": metrics,
+        "cells": folder / "cells.jsonl",
+        "curves": folder / "curves",
+        "head": folder / "head",
+        "data_card": folder / "data_card.md",
+    }
+
+
+def write_prompts(metrics: Path) -> None:
+    steps = [("read", 2140, {}), ("length", 2096, {"too_long": 41, "empty": 3})]
+    steps += [("near_duplicates", 1811, {"near_duplicate": 262, "benchmark_overlap": 23})]
+    steps += [("workload_mix", 1520, {"over_the_share": 291})]
+    write_json(
+        metrics / "select_prompts.json",
+        PromptMetrics(
+            funnel=[FunnelStep(name=name, kept=kept, dropped=dropped) for name, kept, dropped in steps],
+            by_workload=dict.fromkeys(WORKLOADS, 304),
+            by_split={"train": 1380, "heldout": 100, "benchmark": 40},
+            mix_distance_before=0.137,
+            mix_distance_after=0.004,
+            entities={},
+            sources={
+                "eyrie-samples": {
+                    "license": "apache-2.0",
+                    "provenance": "templates",
+                    "override": "",
+                    "raw": 2000,
+                    "kept": 1380,
+                },
+                "team-logs": {
+                    "license": "other",
+                    "provenance": "own request logs",
+                    "override": "our own traffic, consent on file",
+                    "raw": 140,
+                    "kept": 140,
+                },
+            },
+        ),
+    )
+    write_json(
+        metrics / "filter_prompts.json",
+        PromptMetrics(
+            funnel=[FunnelStep(name="privacy", kept=1431, dropped={"PERSON": 52, "LOCATION": 28, "SECRET": 9})],
+            by_workload=dict.fromkeys(WORKLOADS, 286),
+            by_split={"train": 1294, "heldout": 97, "benchmark": 40},
+            mix_distance_before=None,
+            mix_distance_after=None,
+            entities={
+                "PERSON": {"drop": 61},
+                "LOCATION": {"drop": 33},
+                "EMAIL_ADDRESS": {"surrogate": 47},
+                "PHONE_NUMBER": {"surrogate": 18},
+                "SECRET": {"drop": 9},
+                "IP_ADDRESS": {"redact": 6},
+            },
+            sources={},
+        ),
+    )
+
+
+def write_training(folder: Path, *, best_step: int = 400) -> None:
+    rows = [
+        f"{step},{1.9 + 5.2 * math.exp(-step / 80) + 0.09 * math.sin(step):.4f},{0.002 * (1 - step / 500):.6f}"
+        for step in range(10, 501, 10)
+    ]
+    write_text(folder / "curves/train.csv", "\n".join(["step,loss,learning_rate", *rows]) + "\n")
+    header = "step,loss,acceptance_length," + ",".join(f"accuracy_{index}" for index in range(1, 8))
+    rows = []
+    for step in range(100, 501, 100):
+        grown = 1 - math.exp(-step / 130)
+        accuracy = [f"{(0.78 - 0.045 * depth) * grown:.4f}" for depth in range(7)]
+        tau = 1 + 2.35 * grown - (0.08 if step > best_step else 0)
+        rows.append(f"{step},{2.05 + 5 * math.exp(-step / 90):.4f},{tau:.4f},{','.join(accuracy)}")
+    write_text(folder / "curves/heldout.csv", "\n".join([header, *rows]) + "\n")
+    write_json(
+        folder / "metrics/train_head.json",
+        TrainMetrics(
+            steps=500,
+            best_step=best_step,
+            tokens_seen=2_048_000,
+            supervised_tokens_seen=1_190_400,
+            train_loss=1.93,
+            heldout_loss=2.11,
+            heldout_acceptance_length=3.24,
+            heldout_accuracy=[0.74, 0.7, 0.66, 0.62, 0.58, 0.54, 0.5],
+            num_parameters=868_000,
+        ),
+    )
+    config = '{"hidden_size": 160, "intermediate_size": 448, "draft_vocab_size": 2048, "model_type": "llama"}'
+    write_text(folder / "head/config.json", config)
+
+
+def acceptance(tau: float, num_prompts: int, num_identical: int) -> Acceptance:
+    return Acceptance(
+        num_prompts=num_prompts,
+        num_identical=num_identical,
+        num_tokens=round(400 * num_prompts / 20 * tau),
+        num_verify_steps=400 * num_prompts // 20,
+        acceptance_length=tau,
+        acceptance_by_position=[round(min(0.95, (tau - 1) / 2.9 * 0.88**depth), 4) for depth in range(4)],
+    )
+
+
+def write_evaluation(metrics: Path, mismatches: list[Mismatch]) -> None:
+    workloads = {}
+    for name in WORKLOADS:
+        different = sum(mismatch.workload == name for mismatch in mismatches)
+        workloads[name] = acceptance(ACCEPTANCE[name], 20, 20 - different)
+    write_json(
+        metrics / "evaluate_head.json",
+        EvaluationMetrics(
+            num_steps=4,
+            topk=1,
+            num_draft_tokens=5,
+            temperature=0.0,
+            overall=acceptance(3.14, 100, 100 - len(mismatches)),
+            workloads=workloads,
+            mismatches=mismatches,
+        ),
+    )
+
+
+def benchmark_documents(
+    *,
+    workloads: tuple[str, ...] = WORKLOADS,
+    concurrency: tuple[int, ...] = (1, 2, 4),
+    repeats: int = 2,
+    gain: float = 1.72,
+    wobble: float = 0.02,
+) -> tuple[list[BenchmarkCell], BenchmarkMetrics]:
+    """Cells and their summary. `gain` is the speed-up at concurrency 1; it shrinks as concurrency grows."""
+    cells, comparisons = [], []
+    for level in concurrency:
+        for workload in workloads:
+            for repeat in range(repeats):
+                drift = 1 + wobble * (repeat - (repeats - 1) / 2)
+                base = BASE_TPOT[workload] * (1 + 0.42 * (level - 1)) * drift
+                fast = base / drift / (gain * ACCEPTANCE[workload] / 3.14 / level**0.38) * (2 - drift)
+                cells += [
+                    benchmark_cell(workload, level, "baseline", repeat, base),
+                    benchmark_cell(workload, level, "eagle3", repeat, fast),
+                ]
+        groups = {workload: [workload] for workload in workloads} | {"all": list(workloads)}
+        comparisons += [compare(name, level, cells, members) for name, members in groups.items()]
+    summary = BenchmarkMetrics(
+        engine="reference",
+        device="cpu: Intel(R) Xeon(R) Platinum 8481C, 2 cores, 2 threads",
+        num_steps=5,
+        topk=1,
+        num_draft_tokens=6,
+        num_errors=0,
+        comparisons=comparisons,
+    )
+    return cells, summary
+
+
+def benchmark_cell(workload: str, concurrency: int, arm: str, repeat: int, tpot: float) -> BenchmarkCell:
+    def around(value: float) -> Quantiles:
+        return Quantiles(mean=value * 1.02, median=value, p95=value * 1.3, p99=value * 1.5)
+
+    return BenchmarkCell.model_validate(
+        {
+            "workload": workload,
+            "concurrency": concurrency,
+            "arm": arm,
+            "repeat": repeat,
+            "num_requests": 8,
+            "num_errors": 0,
+            "duration_s": 8 * 96 * tpot / 1000 / concurrency,
+            "input_tokens": 600,
+            "output_tokens": 768,
+            "output_throughput_tok_s": 950 * concurrency / tpot,
+            "ttft_ms": around(21.0),
+            "tpot_ms": around(tpot),
+            "itl_ms": around(tpot),
+            "e2e_ms": around(21 + 95 * tpot),
+            "acceptance_length": None if arm == "baseline" else ACCEPTANCE[workload],
+        }
+    )
+
+
+def compare(name: str, level: int, cells: list[BenchmarkCell], members: list[str]) -> Comparison:
+    def middle(arm: str, field: str) -> float:
+        per_workload = []
+        for member in members:
+            of_one = [cell for cell in cells if (cell.workload, cell.concurrency, cell.arm) == (member, level, arm)]
+            values = [cell.tpot_ms.median if field == "tpot" else cell.output_throughput_tok_s for cell in of_one]
+            per_workload.append(median(values))
+        return sum(per_workload) / len(per_workload)
+
+    tpots, rates = [[middle(arm, field) for arm in ("baseline", "eagle3")] for field in ("tpot", "rate")]
+    return Comparison.model_validate(
+        {
+            "workload": name,
+            "concurrency": level,
+            "baseline_tpot_ms": tpots[0],
+            "eagle3_tpot_ms": tpots[1],
+            "tpot_ratio": tpots[1] / tpots[0],
+            "baseline_throughput_tok_s": rates[0],
+            "eagle3_throughput_tok_s": rates[1],
+            "throughput_ratio": rates[1] / rates[0],
+            "acceptance_length": sum(ACCEPTANCE[member] for member in members) / len(members),
+        }
+    )

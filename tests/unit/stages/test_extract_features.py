@@ -1,0 +1,71 @@
+"""Stored features are those of each row run alone, from the right layers, before any padding."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from eyrie.engines.target import load_target
+from eyrie.features.store import read_shard
+from eyrie.io import read_json, write_table
+from eyrie.schemas import RESPONSES, FeatureMetrics, check_response_row
+from eyrie.stages import extract_features
+from tests.conftest import tiny_params
+
+LENGTHS = [9, 40, 3, 41]
+
+
+def _row(index: int, length: int) -> dict[str, object]:
+    return {
+        "prompt_id": f"{index:032x}",
+        "row_index": 0,
+        "source": "test",
+        "workload": "chat",
+        "split": "train",
+        "seed": 1,
+        "input_ids": [(index * 31 + position * 7) % 300 + 6 for position in range(length)],
+        "span_starts": [1],
+        "span_ends": [length],
+        "finish_reasons": ["stop"],
+    }
+
+
+@pytest.fixture
+def responses(tmp_path: Path) -> Path:
+    rows = [_row(index, length) for index, length in enumerate(LENGTHS)]
+    write_table(tmp_path / "responses.parquet", rows, RESPONSES, check_response_row)
+    return tmp_path / "responses.parquet"
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 100, 10_000])
+def test_features_are_those_of_the_unpadded_row(tiny_target: Path, responses: Path, max_batch_tokens: int) -> None:
+    params = tiny_params(tiny_target, extract_features={"max_batch_tokens": max_batch_tokens})
+    extract_features.run(params, shard=0, responses=responses, features=responses.parent / "f")
+    meta, rows = read_shard(responses.parent / "f")
+    target = load_target(params.target)
+    assert meta.aux_layer_ids == (1, 3, 4)
+    assert [len(row.input_ids) for row in rows] == LENGTHS
+    for row in rows:
+        with torch.inference_mode():
+            output = target.model(row.input_ids[None], output_hidden_states=True)
+        states = [output.hidden_states[layer][0] for layer in (2, 4, 5)]  # inputs of the layers after
+        torch.testing.assert_close(row.aux.float(), torch.cat(states, dim=-1), rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(row.last.float(), output.hidden_states[-1][0], rtol=1e-2, atol=1e-2)
+        assert row.spans == ((1, len(row.input_ids)),)
+
+
+def test_metrics_sum_the_shards(tiny_target: Path, responses: Path) -> None:
+    params = tiny_params(tiny_target)
+    paths = [responses.parent / name for name in ("f0", "f1")]
+    for path in paths:
+        extract_features.run(params, shard=0, responses=responses, features=path)
+    extract_features.gather(params, features=paths, metrics=responses.parent / "m.json")
+    metrics = read_json(responses.parent / "m.json", FeatureMetrics)
+    assert (metrics.num_rows, metrics.num_tokens) == (8, 2 * sum(LENGTHS))
+    assert metrics.num_bytes == sum(path.stat().st_size for path in paths)
+
+
+def test_a_row_longer_than_the_target_s_context_is_refused(tiny_target: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "r", [_row(0, 513)], RESPONSES, check_response_row)
+    with pytest.raises(ValueError, match="has 513 tokens, the target takes 512"):
+        extract_features.run(tiny_params(tiny_target), shard=0, responses=tmp_path / "r", features=tmp_path / "f")

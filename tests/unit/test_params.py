@@ -1,0 +1,81 @@
+"""params.yaml: complete, strict, and refused with path, value and bound."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eyrie.lineage.layout import STAGES
+from eyrie.params import Params, ParamsError, load_params, parse_params
+from tests.conftest import REPOSITORY, raw_params
+
+
+def _set(raw: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    node = raw
+    for part in parents:
+        node = node[part]
+    node[last] = value
+
+
+def test_the_shipped_file_is_valid_and_complete() -> None:
+    assert isinstance(load_params(REPOSITORY / "params.yaml"), Params)
+
+
+def test_every_stage_has_a_section_of_its_name_and_no_other_section_exists() -> None:
+    assert [*Params.model_fields] == ["target", *STAGES]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("train_head.learning_rate", "fast", ["train_head.learning_rate", "'fast'"]),
+        ("train_head.learning_rate", 2.0, ["train_head.learning_rate", "less than 1", "2.0"]),
+        ("train_head.lerning_rate", 0.1, ["train_head.lerning_rate", "unknown key"]),
+        ("generate_responses.num_shards", 0, ["generate_responses.num_shards", "greater than or equal to 1", "0"]),
+        ("generate_responses.num_shards", "2", ["generate_responses.num_shards", "'2'"]),
+        ("generate_responses.num_shards", True, ["generate_responses.num_shards", "True"]),
+        ("select_prompts.workload_mix", {"chat": 0.5}, ["select_prompts", "sum to 1", "0.5"]),
+        ("select_prompts.workload_mix", {"poetry": 1.0}, ["select_prompts.workload_mix", "'poetry'"]),
+        ("filter_prompts.policy", {"PERSON": "hide"}, ["filter_prompts.policy.PERSON", "'hide'"]),
+        ("evaluate_head.num_draft_tokens", 9, ["evaluate_head", "num_steps + 1", "9"]),
+        ("benchmark", None, ["benchmark"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_path_and_bound(path: str, value: Any, expected: list[str]) -> None:
+    raw = raw_params()
+    _set(raw, path, value)
+    with pytest.raises(ParamsError) as caught:
+        parse_params(raw, origin="params.yaml")
+    message = str(caught.value)
+    assert message.startswith("params.yaml: ")
+    assert "\n" not in message
+    for part in expected:
+        assert part in message
+
+
+def test_every_key_is_required() -> None:
+    raw = raw_params()
+    del raw["train_head"]["seed"]
+    with pytest.raises(ParamsError, match=r"train_head\.seed: missing key"):
+        parse_params(raw, origin="params.yaml")
+
+
+def test_a_hub_source_needs_a_pinned_revision() -> None:
+    raw = raw_params()
+    raw["select_prompts"]["sources"][0] |= {"path": None, "hub": "owner/name"}
+    with pytest.raises(ParamsError, match="pinned revision"):
+        parse_params(raw, origin="params.yaml")
+
+
+@pytest.mark.parametrize("content", ["", "- a list\n", "target: [unclosed\n", "\xff"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        load_params(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"nowhere\.yaml: no such file"):
+        load_params(tmp_path / "nowhere.yaml")

@@ -1,0 +1,74 @@
+"""What cannot work is refused before any stage starts, in one sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eyrie.params import parse_params
+from eyrie.preflight import PreflightError, preflight
+from tests.conftest import REPOSITORY, make_target, raw_params, tiny_params
+
+
+@pytest.fixture(autouse=True)
+def _in_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+
+
+def test_the_shipped_parameters_pass() -> None:
+    preflight(parse_params(raw_params(), origin="test"))
+
+
+def test_a_target_with_too_few_layers_is_refused(tmp_path: Path) -> None:
+    target = make_target(tmp_path / "shallow", num_layers=5)
+    with pytest.raises(PreflightError, match=r"num_hidden_layers is 5; .* at least 6"):
+        preflight(tiny_params(target, build_vocab={"draft_vocab_size": 32}))
+
+
+def test_a_target_without_a_chat_template_is_refused_unless_one_is_named(copy_target: Path, tmp_path: Path) -> None:
+    (copy_target / "chat_template.jinja").rename(tmp_path / "mine.jinja")
+    vocab = {"draft_vocab_size": 32}
+    with pytest.raises(PreflightError, match="no chat template"):
+        preflight(tiny_params(copy_target, build_vocab=vocab))
+    named = {"model": str(copy_target), "chat_template": str(tmp_path / "mine.jinja")}
+    preflight(tiny_params(copy_target, target=named, build_vocab=vocab))
+
+
+def test_a_draft_vocabulary_over_the_target_s_is_refused(tiny_target: Path) -> None:
+    with pytest.raises(PreflightError, match="321 is over the target's vocabulary of 320"):
+        preflight(tiny_params(tiny_target, build_vocab={"draft_vocab_size": 321}))
+
+
+def test_a_folder_without_weights_is_refused(copy_target: Path) -> None:
+    (copy_target / "model.safetensors").unlink()
+    with pytest.raises(PreflightError, match=r"no \*\.safetensors"):
+        preflight(tiny_params(copy_target, build_vocab={"draft_vocab_size": 32}))
+
+
+def test_a_damaged_config_is_named(copy_target: Path) -> None:
+    (copy_target / "config.json").write_text(json.dumps({"num_hidden_layers": 8})[:-3])
+    with pytest.raises(PreflightError, match=r"config\.json: cannot be read as JSON"):
+        preflight(tiny_params(copy_target))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "./nowhere"}, "neither a folder here nor a Hugging Face name"),
+        ({"model": "nowhere"}, "neither a folder here nor a Hugging Face name"),
+        ({"model": "owner/name"}, "pinned target.revision"),
+        ({"chat_template": "none.jinja"}, r"target.chat_template: no such file: none\.jinja"),
+    ],
+)
+def test_a_target_that_is_not_there_is_refused(changes: dict[str, str], message: str) -> None:
+    raw = raw_params()
+    raw["target"] |= changes
+    with pytest.raises(PreflightError, match=message):
+        preflight(parse_params(raw, origin="test"))
+
+
+def test_a_source_that_matches_no_file_is_refused() -> None:
+    raw = raw_params()
+    raw["select_prompts"]["sources"][0]["path"] = "resources/nothing-*.jsonl"
+    with pytest.raises(PreflightError, match=r"eyrie-samples: no file matches resources/nothing-\*\.jsonl"):
+        preflight(parse_params(raw, origin="test"))

@@ -1,0 +1,45 @@
+rule build_vocab:
+    input:
+        stamp=STAMPS / "build_vocab.json",
+        responses=rules.generate_responses.input.responses,
+    output:
+        vocab="data/vocab/vocab_map.safetensors",
+        manifest="data/vocab/vocab_map.safetensors.manifest.json",
+        metrics="reports/metrics/build_vocab.json",
+    log:
+        "logs/build_vocab.log",
+    benchmark:
+        "logs/build_vocab.tsv"
+    shell:
+        "eyrie build_vocab --log {log}"
+
+
+rule extract_features_shard:
+    input:
+        stamp=STAMPS / "extract_features.json",
+        responses=rules.generate_responses_shard.output.responses,
+    output:
+        features="data/features/shard-{shard}.safetensors",
+        manifest="data/features/shard-{shard}.safetensors.manifest.json",
+    log:
+        "logs/extract_features-{shard}.log",
+    benchmark:
+        "logs/extract_features-{shard}.tsv"
+    threads: SHARD_THREADS
+    shell:
+        "eyrie extract_features --shard {wildcards.shard} --threads {threads} --log {log}"
+
+
+rule extract_features:
+    input:
+        stamp=STAMPS / "extract_features.json",
+        features=expand(rules.extract_features_shard.output.features, shard=SHARDS),
+    output:
+        metrics="reports/metrics/extract_features.json",
+        manifest="reports/metrics/extract_features.json.manifest.json",
+    log:
+        "logs/extract_features.log",
+    benchmark:
+        "logs/extract_features.tsv"
+    shell:
+        "eyrie extract_features --log {log}"

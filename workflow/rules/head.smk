@@ -1,0 +1,35 @@
+rule train_head:
+    input:
+        stamp=STAMPS / "train_head.json",
+        features=rules.extract_features.input.features,
+        vocab=rules.build_vocab.output.vocab,
+    output:
+        head=directory("models/head"),
+        manifest="models/head.manifest.json",
+        curves=directory("reports/curves"),
+        metrics="reports/metrics/train_head.json",
+    log:
+        "logs/train_head.log",
+    benchmark:
+        "logs/train_head.tsv"
+    threads: workflow.cores or 1
+    shell:
+        "eyrie train_head --threads {threads} --log {log}"
+
+
+rule evaluate_head:
+    input:
+        stamp=STAMPS / "evaluate_head.json",
+        head=rules.train_head.output.head,
+        clean=rules.filter_prompts.output.clean,
+    output:
+        outputs="reports/evaluation/outputs.jsonl",
+        manifest="reports/evaluation/outputs.jsonl.manifest.json",
+        metrics="reports/metrics/evaluate_head.json",
+    log:
+        "logs/evaluate_head.log",
+    benchmark:
+        "logs/evaluate_head.tsv"
+    threads: workflow.cores or 1
+    shell:
+        "eyrie evaluate_head --threads {threads} --log {log}"

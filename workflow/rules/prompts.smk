@@ -1,0 +1,32 @@
+rule select_prompts:
+    input:
+        stamp=STAMPS / "select_prompts.json",
+    output:
+        selected="data/prompts/selected.parquet",
+        manifest="data/prompts/selected.parquet.manifest.json",
+        metrics="reports/metrics/select_prompts.json",
+    log:
+        "logs/select_prompts.log",
+    benchmark:
+        "logs/select_prompts.tsv"
+    shell:
+        "eyrie select_prompts --log {log}"
+
+
+rule filter_prompts:
+    input:
+        stamp=STAMPS / "filter_prompts.json",
+        selected=rules.select_prompts.output.selected,
+        selection_metrics=rules.select_prompts.output.metrics,
+    output:
+        clean="data/prompts/clean.parquet",
+        manifest="data/prompts/clean.parquet.manifest.json",
+        data_card="reports/data_card.md",
+        metrics="reports/metrics/filter_prompts.json",
+    log:
+        "logs/filter_prompts.log",
+    benchmark:
+        "logs/filter_prompts.tsv"
+    threads: workflow.cores or 1
+    shell:
+        "eyrie filter_prompts --threads {threads} --log {log}"

@@ -1,0 +1,30 @@
+rule generate_responses_shard:
+    input:
+        stamp=STAMPS / "generate_responses.json",
+        clean=rules.filter_prompts.output.clean,
+    output:
+        responses="data/responses/shard-{shard}.parquet",
+        manifest="data/responses/shard-{shard}.parquet.manifest.json",
+    log:
+        "logs/generate_responses-{shard}.log",
+    benchmark:
+        "logs/generate_responses-{shard}.tsv"
+    threads: SHARD_THREADS
+    shell:
+        "eyrie generate_responses --shard {wildcards.shard} --threads {threads} --log {log}"
+
+
+rule generate_responses:
+    input:
+        stamp=STAMPS / "generate_responses.json",
+        clean=rules.filter_prompts.output.clean,
+        responses=expand(rules.generate_responses_shard.output.responses, shard=SHARDS),
+    output:
+        metrics="reports/metrics/generate_responses.json",
+        manifest="reports/metrics/generate_responses.json.manifest.json",
+    log:
+        "logs/generate_responses.log",
+    benchmark:
+        "logs/generate_responses.tsv"
+    shell:
+        "eyrie generate_responses --log {log}"
