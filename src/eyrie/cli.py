@@ -43,7 +43,7 @@ def _stage_command(stage: str, *, shard: int | None, threads: int | None, log: P
 
 
 def _register(stage: str) -> None:
-    @app.command(stage, help=f"Run the stage {stage}; nothing when its output is current.", rich_help_panel="Stages")
+    @app.command(stage, help=STAGES[stage].what, rich_help_panel="Stages: nothing happens when the output is current")
     def command(shard: ShardOption = None, threads: ThreadsOption = None, log: LogOption = None) -> None:
         _stage_command(stage, shard=shard, threads=threads, log=log)
 

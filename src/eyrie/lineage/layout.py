@@ -17,6 +17,7 @@ class Stage:
     """
 
     name: str
+    what: str  # one sentence for the command's help
     inputs: dict[str, str | tuple[str, ...]]
     outputs: dict[str, str]
     gather_inputs: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
@@ -53,15 +54,22 @@ def _metrics(stage: str) -> str:
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("select_prompts", {}, {"selected": SELECTED, "metrics": _metrics("select_prompts")}),
+        Stage(
+            "select_prompts",
+            "Read the sources, keep user turns, apply the licence gate, remove duplicates, balance workloads.",
+            {},
+            {"selected": SELECTED, "metrics": _metrics("select_prompts")},
+        ),
         Stage(
             "filter_prompts",
+            "Screen every prompt for personal data and secrets; drop, replace or redact by policy.",
             {"selected": SELECTED, "selection_metrics": _metrics("select_prompts")},
             {"clean": CLEAN, "data_card": DATA_CARD, "metrics": _metrics("filter_prompts")},
             files=("analyzer_config",),
         ),
         Stage(
             "generate_responses",
+            "Let the target answer every prompt under its own chat template.",
             {"clean": CLEAN},
             {"responses": RESPONSES},
             gather_inputs={"clean": CLEAN, "responses": RESPONSES},
@@ -70,12 +78,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             "build_vocab",
+            "Choose the draft vocabulary: the most frequent answer tokens.",
             {"responses": RESPONSES},
             {"vocab": VOCAB, "metrics": _metrics("build_vocab")},
             uses_target=True,
         ),
         Stage(
             "extract_features",
+            "Store the target's hidden states for every training row.",
             {"responses": RESPONSES},
             {"features": FEATURES},
             gather_inputs={"features": FEATURES},
@@ -84,6 +94,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             "train_head",
+            "Train the EAGLE-3 head; export the best held-out checkpoint for serving.",
             {"features": FEATURES, "vocab": VOCAB},
             {"head": HEAD, "curves": CURVES, "metrics": _metrics("train_head")},
             plots={
@@ -94,18 +105,21 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             "evaluate_head",
+            "Compare greedy outputs with and without the head; measure acceptance on held-out prompts.",
             {"head": HEAD, "clean": CLEAN},
             {"outputs": "reports/evaluation/outputs.jsonl", "metrics": _metrics("evaluate_head")},
             uses_target=True,
         ),
         Stage(
             "benchmark",
+            "Serve baseline and EAGLE-3 and measure both under the same load.",
             {"head": HEAD, "clean": CLEAN},
             {"cells": CELLS, "metrics": _metrics("benchmark")},
             uses_target=True,
         ),
         Stage(
             "report",
+            "Write the report page and its chart.",
             {
                 "metrics": tuple(
                     _metrics(name)

@@ -30,7 +30,9 @@ def luhn_valid(digits: str) -> bool:
 class CardNumberRecognizer(PatternRecognizer):  # type: ignore[misc]
     """CREDIT_CARD: 12 to 19 digits, bare or grouped, of a known issuer, that satisfy the Luhn check."""
 
-    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+    def __init__(
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
+    ) -> None:
         pattern = Pattern("card", r"(?<![\w.])\d(?:[ \-\u2013\u00a0.]?\d){11,18}(?![\w]|\.\d)", 0.3)
         super().__init__("CREDIT_CARD", name=name, supported_language=supported_language, patterns=[pattern])
 
@@ -42,7 +44,9 @@ class CardNumberRecognizer(PatternRecognizer):  # type: ignore[misc]
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]
     """CRYPTO: Ethereum account addresses; Presidio's recogniser knows Bitcoin only."""
 
-    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+    def __init__(
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
+    ) -> None:
         pattern = Pattern("ethereum", r"\b0x[0-9a-f]{40}\b", 0.6)
         super().__init__("CRYPTO", name=name, supported_language=supported_language, patterns=[pattern])
 
@@ -50,7 +54,9 @@ class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]
 class FrNirRecognizer(PatternRecognizer):  # type: ignore[misc]
     """FR_NIR: the 13-digit French social number with its two-digit key, 97 minus the number modulo 97 (INSEE)."""
 
-    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+    def __init__(
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
+    ) -> None:
         spelled = r"\b[12] ?\d{2} ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}\b"
         super().__init__(
             "FR_NIR",

@@ -48,7 +48,9 @@ class _PhraseRecognizer(EntityRecognizer):  # type: ignore[misc]
     ENTITY = ""
     PHRASES: tuple["regex.Pattern[str]", ...] = ()
 
-    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+    def __init__(
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
+    ) -> None:
         super().__init__([self.ENTITY], name=name or type(self).__name__, supported_language=supported_language)
 
     def load(self) -> None:

@@ -127,7 +127,9 @@ def _read(config: Path) -> dict[str, Any]:
         raise AnalyzerError(f"{config}: no such file (filter_prompts.analyzer_config)") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise AnalyzerError(f"{config}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-    missing = {"nlp_configuration", "recognizer_registry"} - set(configuration if isinstance(configuration, dict) else ())
+    missing = {"nlp_configuration", "recognizer_registry"} - set(
+        configuration if isinstance(configuration, dict) else ()
+    )
     if missing:
         raise AnalyzerError(f"{config}: missing {', '.join(sorted(missing))}")
     for model in configuration["nlp_configuration"].get("models", []):
@@ -135,8 +137,12 @@ def _read(config: Path) -> dict[str, Any]:
         folder = config.parent / str(name)
         if folder.is_dir():
             model["model_name"] = str(folder)
-        elif configuration["nlp_configuration"].get("nlp_engine_name") in ("slim", "spacy") and not _installed(str(name)):
-            raise AnalyzerError(f"{config}: model {name!r} is neither a folder beside this file nor an installed package")
+        elif configuration["nlp_configuration"].get("nlp_engine_name") in ("slim", "spacy") and not _installed(
+            str(name)
+        ):
+            raise AnalyzerError(
+                f"{config}: model {name!r} is neither a folder beside this file nor an installed package"
+            )
     return dict(configuration)
 
 
@@ -152,7 +158,8 @@ def _installed(package: str) -> bool:
 
 def _needs_optional_imports(configuration: dict[str, Any]) -> bool:
     recognizers = configuration["recognizer_registry"].get("recognizers") or []
-    names = [str(item.get("name") if isinstance(item, dict) else item) for item in recognizers]
+    enabled = [item for item in recognizers if not (isinstance(item, dict) and item.get("enabled") is False)]
+    names = [str(item.get("name") if isinstance(item, dict) else item) for item in enabled]
     chosen = " ".join([str(configuration["nlp_configuration"].get("nlp_engine_name")), *names]).lower()
     return any(user in chosen for user in _USERS_OF_OPTIONAL_IMPORTS)
 

@@ -6,13 +6,13 @@ spelling, or a grouped number valid in its region, counts at once; anything else
 """
 
 import re
-from collections.abc import Sequence
 
 import phonenumbers
 from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-_MIN_DIGITS = 7
+# Countries whose national spellings are tried. Here, because Presidio drops keys it does not know from its YAML.
+_REGIONS = "US GB DE FR ES IT IN CA AU NZ IE NL BE CH AT PT SE NO DK PL BR MX JP SG ZA".split()
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow matchers.
 _CANDIDATE = re.compile(r"(?<![\w.])(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}(?![\w])")
 _NORTH_AMERICAN = re.compile(r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])\d{3}[-. ]\d{4}")
@@ -33,16 +33,11 @@ _CONTEXT = (
 
 
 class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
-    """PHONE_NUMBER. `regions` are the ISO countries whose national spellings are tried."""
+    """PHONE_NUMBER."""
 
     def __init__(
-        self,
-        regions: Sequence[str],
-        supported_language: str = "en",
-        name: str | None = None,
-        context: list[str] | None = None,
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
     ) -> None:
-        self._regions = tuple(regions)
         super().__init__(
             supported_entities=["PHONE_NUMBER"],
             supported_language=supported_language,
@@ -71,7 +66,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         """None when no region could dial it."""
         if _NORTH_AMERICAN.fullmatch(written):
             return _HIGH
-        numbers = [number for region in self._regions if (number := _parse(written, region)) is not None]
+        numbers = [number for region in _REGIONS if (number := _parse(written, region)) is not None]
         possible = [number for number in numbers if phonenumbers.is_possible_number(number)]
         if not possible:
             return None

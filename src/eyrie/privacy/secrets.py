@@ -63,7 +63,9 @@ _SCORE = 0.9
 class SecretRecognizer(EntityRecognizer):  # type: ignore[misc]
     """SECRET: API keys, access tokens, private keys and passwords."""
 
-    def __init__(self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None) -> None:
+    def __init__(
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
+    ) -> None:
         super().__init__(["SECRET"], name=name or type(self).__name__, supported_language=supported_language)
 
     def load(self) -> None:

@@ -67,7 +67,7 @@ _STYLE = {
 
 def arms_panel(name: str, points: Sequence[Point], metric: Metric, *, title: str, ymax: float, small: bool) -> Markup:
     """Both arms against concurrency. `ymax` lets panels that are compared share one axis, which starts at 0."""
-    width, height = (165, 140) if small else (400, 250)
+    width, height = (165, 140) if small else (380, 245)
     with _figure(width, height, font=10 if small else 11) as figure:
         axes = figure.subplots()
         _draw_arms(axes, points, metric, ymax=ymax, values=not small)
@@ -161,7 +161,7 @@ def accuracy_panel(heldout: Sequence[HeldoutPoint]) -> Markup:
             axes.annotate(
                 f"draft {depth + 1}",
                 (last.step, 100 * last.accuracy[depth]),
-                xytext=(3, 3 if side == "bottom" else -3),
+                xytext=(3, 3 if side == "bottom" else -6),
                 textcoords="offset points",
                 ha="right",
                 va=side,
@@ -179,7 +179,7 @@ def write_readme_chart(path: Path, points: Sequence[Point], *, title: str) -> No
     """TPOT and output throughput of both arms against concurrency, as a PNG on white."""
     with _figure(760, 310, font=11) as figure:
         figure.set_facecolor("#ffffff")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.04)
+        figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12, wspace=0.04)
         figure.suptitle(title.replace("$", r"\$"), x=0.012, ha="left", fontweight="bold", fontsize=13)
         panels = figure.subplots(1, 2)
         titles: list[tuple[Metric, str]] = [
@@ -207,6 +207,8 @@ def _draw_arms(axes: Any, points: Sequence[Point], metric: Metric, *, ymax: floa
         pair = _pair(point, metric)
         upper, lower = sorted((pair.baseline, pair.eagle3), key=lambda each: each.value, reverse=True)
         for each, below in ((upper, False), (lower, True)):
+            if below and each.low < 0.12 * ymax:
+                continue  # no room above the axis; the table has the figure
             axes.annotate(
                 significant(each.value),
                 (index, each.low if below else each.high),
@@ -214,7 +216,7 @@ def _draw_arms(axes: Any, points: Sequence[Point], metric: Metric, *, ymax: floa
                 textcoords="offset points",
                 ha="center",
                 va="top" if below else "bottom",
-                fontsize=9,
+                fontsize=9.5,
                 color=LIGHT["baseline"] if each is pair.baseline else LIGHT["eagle3"],
             )
     axes.set_xticks(range(len(points)), [str(point.concurrency) for point in points])

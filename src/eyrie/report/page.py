@@ -81,7 +81,7 @@ def headline(point: Point) -> str:
         )
     return (
         f"{load}, no gain can be claimed: {eagle3} ms per output token with the draft head and {baseline} ms without "
-        "it, and repeats of the same measurement differ by more than that."
+        "it, a difference within the spread of the repeats."
     )
 
 

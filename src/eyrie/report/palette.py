@@ -12,7 +12,7 @@ LIGHT: dict[str, str] = {
     "muted": "#5c636c",
     "rule": "#dedbd3",
     "bar": "#8b949e",
-    "baseline": "#9a7440",
+    "baseline": "#8a6532",
     "eagle3": "#1d5f8a",
     "warn": "#a2372a",
 }

@@ -62,4 +62,4 @@ def _count_parameters(target: Target) -> int | None:
         return None
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=target.trust_remote_code)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(int(parameter.numel()) for parameter in model.parameters())

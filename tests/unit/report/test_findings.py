@@ -1,0 +1,70 @@
+"""A gain or a loss is claimed only when it is larger than the spread of the repeats."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eyrie.report.findings import Measured, Pair, Speed, measure_speed, near_ties
+from eyrie.report.inputs import read_inputs
+from eyrie.schemas import Mismatch
+from tests.unit.report.made_up import write_inputs
+
+
+def _speed(folder: Path, **bench: Any) -> Speed:
+    return measure_speed(read_inputs(**write_inputs(folder, **bench)))
+
+
+def test_overlapping_ranges_are_neither_gain_nor_loss() -> None:
+    baseline = Measured(10.0, low=9.0, high=11.0)
+    assert Pair(baseline, Measured(8.5, low=8.0, high=9.0), lower_is_faster=True).verdict == "within"
+    assert Pair(baseline, Measured(8.5, low=8.0, high=8.9), lower_is_faster=True).verdict == "faster"
+    assert Pair(baseline, Measured(12.0, low=11.1, high=13.0), lower_is_faster=True).verdict == "slower"
+
+
+def test_throughput_is_faster_when_higher() -> None:
+    pair = Pair(Measured(100.0, 99.0, 101.0), Measured(150.0, 148.0, 152.0), lower_is_faster=False)
+    assert pair.verdict == "faster"
+    assert pair.speedup == 1.5
+    assert pair.speedup_range == (148.0 / 101.0, 152.0 / 99.0)
+
+
+def test_a_workloads_range_is_that_of_its_cells(tmp_path: Path) -> None:
+    inputs = read_inputs(**write_inputs(tmp_path, repeats=3, wobble=0.1))
+    point = next(point for point in measure_speed(inputs).by_workload["code"] if point.concurrency == 2)
+    found = [
+        cell.tpot_ms.median
+        for cell in inputs.cells
+        if (cell.workload, cell.concurrency, cell.arm) == ("code", 2, "baseline")
+    ]
+    assert len(found) == 3
+    assert (point.tpot.baseline.low, point.tpot.baseline.high) == pytest.approx((min(found), max(found)))
+
+
+def test_pooled_range_holds_the_pooled_value_and_scales_with_the_wobble(tmp_path: Path) -> None:
+    calm, rough = (_speed(tmp_path / name, wobble=wobble) for name, wobble in (("calm", 0.02), ("rough", 0.2)))
+    for speed, wobble in ((calm, 0.02), (rough, 0.2)):
+        tpot = speed.first.tpot.baseline
+        assert tpot.low < tpot.value < tpot.high
+        assert tpot.high / tpot.low == pytest.approx((1 + wobble / 2) / (1 - wobble / 2))
+
+
+def test_headline_is_the_pooled_point_of_lowest_concurrency(tmp_path: Path) -> None:
+    speed = _speed(tmp_path, concurrency=(8, 2, 4))
+    assert (speed.first.workload, speed.first.concurrency) == ("all", 2)
+    assert [point.concurrency for point in speed.pooled] == [2, 4, 8]
+
+
+def test_one_repeat_gives_an_empty_range(tmp_path: Path) -> None:
+    speed = _speed(tmp_path, repeats=1)
+    assert speed.repeats == 1
+    assert speed.first.tpot.baseline.low == speed.first.tpot.baseline.high
+
+
+def test_near_ties_are_judged_by_the_dtypes_rounding() -> None:
+    small, large = (
+        Mismatch(prompt_id=name, workload="chat", position=3, baseline_margin=margin)
+        for name, margin in (("a", 0.0002), ("b", 0.2))
+    )
+    assert near_ties([small, large], "float32") == [small]
+    assert near_ties([small, large], "bfloat16") == [small, large]

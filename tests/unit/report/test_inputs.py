@@ -1,0 +1,86 @@
+"""A missing, truncated or contradictory input is one sentence with its path."""
+
+from pathlib import Path
+
+import pytest
+
+from eyrie.report.inputs import read_inputs
+from eyrie.schemas import SchemaError
+from tests.unit.report.made_up import write_inputs
+
+METRICS = (
+    "select_prompts",
+    "filter_prompts",
+    "generate_responses",
+    "build_vocab",
+    "extract_features",
+    "train_head",
+    "evaluate_head",
+    "benchmark",
+)
+
+
+def _failure(paths: dict[str, Path]) -> str:
+    with pytest.raises(SchemaError) as caught:
+        read_inputs(**paths)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("stage", METRICS)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "another"])
+def test_damaged_metrics_are_named(tmp_path: Path, stage: str, damage: str) -> None:
+    paths = write_inputs(tmp_path)
+    path = paths["metrics_dir"] / f"{stage}.json"
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_text(path.read_text()[:-20] if damage == "truncated" else '{"loss": 1}')
+    assert str(path) in _failure(paths)
+
+
+@pytest.mark.parametrize("name", ["cells.jsonl", "data_card.md", "head/config.json", "curves/train.csv"])
+def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
+    paths = write_inputs(tmp_path)
+    (tmp_path / name).unlink()
+    assert _failure(paths) == f"{tmp_path / name}: no such file"
+
+
+def test_a_cell_that_was_compared_but_is_not_there_is_named(tmp_path: Path) -> None:
+    paths = write_inputs(tmp_path)
+    lines = paths["cells"].read_text().splitlines()
+    kept = [line for line in lines if '"workload":"math"' not in line or '"arm":"eagle3"' not in line]
+    paths["cells"].write_text("\n".join(kept))
+    message = _failure(paths)
+    assert str(paths["cells"]) in message
+    assert "no eagle3 cell of workload math at concurrency 1" in message
+
+
+def test_a_truncated_cell_is_named_by_line(tmp_path: Path) -> None:
+    paths = write_inputs(tmp_path)
+    paths["cells"].write_text(paths["cells"].read_text()[:-30])
+    assert f"{paths['cells']}:60:" in _failure(paths)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"), [("100,", "many,", "2: could not convert"), ("100,", "100,nan,", "2: expected 10 finite")]
+)
+def test_bad_curve_rows_are_named_by_line(tmp_path: Path, old: str, new: str, line: str) -> None:
+    paths = write_inputs(tmp_path)
+    curve = paths["curves"] / "heldout.csv"
+    curve.write_text(curve.read_text().replace(old, new, 1))
+    assert f"{curve}:{line}" in _failure(paths)
+
+
+def test_exported_step_must_be_on_the_curve(tmp_path: Path) -> None:
+    paths = write_inputs(tmp_path)
+    curve = paths["curves"] / "heldout.csv"
+    curve.write_text("".join(line for line in curve.read_text().splitlines(True) if not line.startswith("400,")))
+    assert _failure(paths) == f"{curve}: no row for step 400, the exported one of train_head.json"
+
+
+def test_a_training_shorter_than_the_logging_interval_is_fine(tmp_path: Path) -> None:
+    paths = write_inputs(tmp_path)
+    (paths["curves"] / "train.csv").write_text("step,loss,learning_rate\n")
+    assert read_inputs(**paths).train_curve == []

@@ -1,0 +1,176 @@
+"""One self-contained page that says what was measured, losses included, and the same bytes for the same inputs."""
+
+import logging
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import LlamaForCausalLM
+
+from eyrie.schemas import Mismatch
+from eyrie.stages import report
+from tests.conftest import tiny_params
+from tests.unit.report.made_up import write_inputs
+
+SMALL: dict[str, Any] = {"workloads": ("code",), "concurrency": (1,)}  # one workload at one concurrency draws fastest
+VOID = {"meta", "link", "br", "circle", "path", "use"}
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would fetch, headings of tables, and unclosed elements."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+        self.bare_headings = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids += [values["id"] or ""] if "id" in values else []
+        target = values.get("src") or values.get("href") or ""
+        if tag == "a":
+            self.links.append(target)
+        elif tag in ("script", "img", "iframe", "object") or (target and not target.startswith(("#", "data:,"))):
+            self.fetched.append(f"{tag} {target}")
+        self.bare_headings += tag == "th" and "scope" not in values
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.handle_starttag(tag, attrs)
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def _write(folder: Path, *, target: Path | None = None, changes: dict[str, Any] | None = None, **made_up: Any) -> str:
+    params = tiny_params(target or folder / "no-target", **(changes or {}))
+    inputs = write_inputs(folder, **made_up)
+    report.run(params, **inputs, report=folder / "report.html", chart=folder / "chart.png")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def _text(html: str) -> str:
+    """What is read: no tags, no style, single spaces."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", body).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_page_fetches_nothing_and_is_well_formed(tmp_path: Path) -> None:
+    html = _write(tmp_path)
+    page = _Page(html)
+    assert page.fetched == []
+    assert not re.search(r"@import|url\((?!#)", html)
+    assert page.open == []
+    assert page.bare_headings == 0
+    assert len(set(page.ids)) == len(page.ids)
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert html.startswith("<!doctype html>")
+
+
+def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = _write(tmp_path), (tmp_path / "chart.png").read_bytes()
+    assert _write(tmp_path) == first
+    assert (tmp_path / "chart.png").read_bytes() == second
+
+
+def test_headline_figures_are_there(tmp_path: Path, tiny_target: Path) -> None:
+    text = _text(_write(tmp_path, target=tiny_target, **SMALL))
+    assert "makes the target write 1.88× as fast: 4.09 ms per output token instead of 7.70 ms" in text
+    assert "Acceptance length 3.14" in text
+    assert "Lossless check 100 of 100" in text
+    assert "Training prompts 1,294" in text
+
+
+def test_head_size_is_the_share_of_the_targets_real_parameters(tmp_path: Path, tiny_target: Path) -> None:
+    model = LlamaForCausalLM.from_pretrained(tiny_target)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert f"Head size {868_000 / total:.1%} of the target" in _text(_write(tmp_path, target=tiny_target, **SMALL))
+
+
+def test_a_target_that_cannot_be_read_costs_one_percentage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="eyrie.stages.report"):
+        assert "Head size 868 K parameters" in _text(_write(tmp_path, **SMALL))
+    assert "no-target" in caplog.text
+
+
+def test_a_slower_head_is_called_slower(tmp_path: Path) -> None:
+    text = _text(_write(tmp_path, gain=0.8))
+    assert "the draft head makes the target slower" in text
+    assert "EAGLE-3 loses here." in text
+    assert "all workloads together, at concurrency 1, 2, 4" in text
+    assert "as fast" not in text
+
+
+def test_a_difference_within_the_spread_is_no_gain(tmp_path: Path) -> None:
+    text = _text(_write(tmp_path, gain=1.05, wobble=0.4, **SMALL))
+    assert "no gain can be claimed" in text
+    assert "the difference lies within the spread" in text
+    assert "EAGLE-3 loses here" not in text
+
+
+def test_a_single_repeat_is_said_to_have_no_spread(tmp_path: Path) -> None:
+    text = _text(_write(tmp_path, repeats=1, **SMALL))
+    assert "Measured once, so its spread is not known." in text
+    assert "beyond the spread" not in text
+
+
+def test_mismatches_are_listed_and_large_margins_called_a_defect(tmp_path: Path) -> None:
+    mismatches = [
+        Mismatch(prompt_id="tie0", workload="code", position=41, baseline_margin=0.0002),
+        Mismatch(prompt_id="bug0", workload="chat", position=7, baseline_margin=0.41),
+    ]
+    text = _text(_write(tmp_path, mismatches=mismatches, **SMALL))
+    assert "on 98 of the 100 prompts" in text
+    assert "tie0 code 41 0.0002 near tie" in text
+    assert "bug0 chat 7 0.41 more than rounding" in text
+    assert "The other 1 cannot be put down to rounding" in text
+
+
+def test_one_workload_at_one_concurrency_is_not_charted_twice(tmp_path: Path) -> None:
+    html = _write(tmp_path, **SMALL)
+    assert "by workload</h3>" not in html
+    assert html.count('<svg viewBox="0 0 380') == 2
+    assert _write(tmp_path).count('<svg viewBox="0 0 165') == 10
+
+
+def test_sampled_evaluation_claims_no_lossless_check(tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, **SMALL)
+    path = inputs["metrics_dir"] / "evaluate_head.json"
+    path.write_text(path.read_text().replace('"temperature": 0.0', '"temperature": 0.7'))
+    report.run(tiny_params(tmp_path / "no"), **inputs, report=tmp_path / "r.html", chart=tmp_path / "c.png")
+    text = _text((tmp_path / "r.html").read_text())
+    assert "Not checked: the evaluation sampled at temperature 0.7." in text
+    assert "token for token, on all" not in text
+
+
+def test_strings_from_the_data_are_escaped(tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, **SMALL)
+    hostile = "</pre><script>alert(1)</script>"
+    inputs["data_card"].write_text(hostile)
+    for name, old in (("select_prompts", "templates"), ("benchmark", "cpu: Intel")):
+        path = inputs["metrics_dir"] / f"{name}.json"
+        path.write_text(path.read_text().replace(old, hostile))
+    params = tiny_params(tmp_path / "no", report={"title": f"A {hostile} $x"})
+    report.run(params, **inputs, report=tmp_path / "r.html", chart=tmp_path / "c.png")
+    html = (tmp_path / "r.html").read_text()
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= 5
+
+
+def test_a_failing_input_leaves_no_output(tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, **SMALL)
+    (inputs["metrics_dir"] / "benchmark.json").unlink()
+    with pytest.raises(ValueError, match=r"benchmark\.json: no such file"):
+        report.run(tiny_params(tmp_path / "no"), **inputs, report=tmp_path / "r.html", chart=tmp_path / "c.png")
+    assert not (tmp_path / "r.html").exists()
+    assert not (tmp_path / "c.png").exists()

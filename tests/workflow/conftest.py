@@ -1,0 +1,85 @@
+"""A private copy of the project around the tiny target, to be run through both doors."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import REPOSITORY, raw_params
+
+COMMAND_FOLDER = Path(sys.executable).parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def tiny_raw_params(target: Path) -> dict[str, Any]:
+    """Parameters that take the whole pipeline through in about a minute on the tiny target."""
+    raw = raw_params()
+    raw["target"]["model"] = str(target)
+    raw["select_prompts"]["max_prompts"] = 60
+    raw["select_prompts"]["max_chars"] = 600
+    raw["generate_responses"] |= {"max_new_tokens": 16, "max_prompt_tokens": 400, "batch_size": 16}
+    raw["build_vocab"]["draft_vocab_size"] = 128
+    raw["train_head"] |= {
+        "max_steps": 6,
+        "eval_every": 3,
+        "batch_tokens": 1024,
+        "intermediate_size": 64,
+        "ttt_steps": 3,
+    }
+    raw["evaluate_head"] |= {"max_prompts": 4, "max_new_tokens": 8}
+    raw["benchmark"] |= {"workloads": ["chat"], "concurrency": [1], "num_prompts": 1, "output_tokens": 8, "repeats": 1}
+    return raw
+
+
+def make_project(folder: Path, target: Path) -> Path:
+    """Lay out a project in `folder`: workflow, code and resources copied, parameters for the tiny target."""
+    folder.mkdir()
+    shutil.copy(REPOSITORY / "Snakefile", folder)
+    for name in ("workflow", "resources", "src"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "demo-target"))
+    shutil.copytree(target, folder / "target")
+    write_params(folder, tiny_raw_params(Path("target")))
+    return folder
+
+
+def write_params(project: Path, raw: dict[str, Any]) -> None:
+    (project / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+
+
+def change_params(project: Path, section: str, **changes: Any) -> None:
+    """Edit one section of the project's params.yaml."""
+    raw = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    raw[section] |= changes
+    write_params(project, raw)
+
+
+def run_in(project: Path, *command: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the environment's commands in `project`; output is captured as text."""
+    path = f"{COMMAND_FOLDER}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=project,
+        env={**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Path:
+    """A project that tests only read: nothing in it was run."""
+    return make_project(tmp_path_factory.mktemp("workflow") / "project", tiny_target)
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_target: Path) -> Path:
+    """A project of the test's own, nothing run yet."""
+    return make_project(tmp_path / "project", tiny_target)

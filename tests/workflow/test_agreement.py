@@ -1,0 +1,93 @@
+"""One name everywhere, one set of files everywhere: section, module, sub-command, rule and DVC stage agree."""
+
+import csv
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from eyrie.cli import app
+from eyrie.lineage.dvcfile import dvc_yaml
+from eyrie.lineage.jobs import job_of
+from eyrie.lineage.layout import STAGES, expand_shards
+from eyrie.params import Params, load_params
+from tests.conftest import REPOSITORY
+from tests.workflow.conftest import run_in
+
+NAMES = [*STAGES]
+
+
+def test_sections_modules_commands_and_dvc_stages_have_the_stages_names() -> None:
+    assert [name for name in Params.model_fields if name != "target"] == NAMES
+    modules = {path.stem for path in (REPOSITORY / "src/eyrie/stages").glob("*.py")} - {"__init__"}
+    assert modules == set(NAMES)
+    commands = {command.name for command in app.registered_commands}
+    assert set(NAMES) <= commands
+    assert [*yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_parameters_of_a_stage_s_functions_are_its_inputs_and_outputs(name: str) -> None:
+    stage, module = STAGES[name], importlib.import_module(f"eyrie.stages.{name}")
+    expected = ["params", *(["shard"] if stage.sharded else []), *stage.inputs, *stage.outputs]
+    assert [*inspect.signature(module.run).parameters] == expected
+    if stage.sharded:
+        gathered = ["params", *stage.gather_inputs, *stage.gather_outputs]
+        assert [*inspect.signature(module.gather).parameters] == gathered
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_module_of_a_stage_opens_with_the_command_that_runs_it(name: str) -> None:
+    document = importlib.import_module(f"eyrie.stages.{name}").__doc__ or ""
+    assert document.startswith(f"`eyrie {name}")
+
+
+def test_the_committed_dvc_yaml_is_what_the_stage_table_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert Path("dvc.yaml").read_text(encoding="utf-8") == dvc_yaml(load_params(Path("params.yaml")))
+
+
+def test_the_rules_make_and_read_the_files_of_the_stage_table(parsed_project: Path) -> None:
+    done = run_in(parsed_project, "snakemake", "--cores", "1", "--detailed-summary", "--forceall")
+    assert done.returncode == 0, done.stderr
+    rows = [*csv.DictReader(done.stdout.splitlines(), delimiter="\t")]
+    params = load_params(parsed_project / "params.yaml")
+    made: dict[str, set[str]] = {}
+    for row in rows:
+        made.setdefault(row["rule"], set()).add(row["output_file"])
+    made.pop("all", None)
+    expected = {}
+    for name, stage in STAGES.items():
+        shards: list[int | None] = [*range(params.generate_responses.num_shards)] if stage.sharded else []
+        for shard in [None, *shards]:
+            job = job_of(params, name, shard)
+            rule = name if shard is None else f"{name}_shard"
+            files = {str(path) for path in (*job.outputs.values(), job.manifest)}
+            expected.setdefault(rule, set()).update(files)
+    assert made == expected
+    for row in rows:
+        if row["rule"] in STAGES:
+            job = job_of(params, row["rule"], None)
+            inputs = {str(path) for paths in job.inputs.values() for path in paths}
+            assert set(row["input-file(s)"].split(",")) == inputs | {f".eyrie/stamps/{row['rule']}.json"}
+
+
+def test_a_dvc_stage_runs_its_own_rules_only_and_depends_on_its_section() -> None:
+    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    for name, stage in STAGES.items():
+        assert stages[name]["cmd"] == f"snakemake --allowed-rules {' '.join(stage.rules)} -- {name}"
+        assert stages[name]["params"] == (["target", name] if stage.uses_target else [name])
+        for value in stage.inputs.values():
+            for path in expand_shards(value, 1):
+                tracked = str(Path(path).parent) if "shard-" in path else path
+                assert tracked in stages[name]["deps"]
+
+
+def test_help_names_every_stage() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for name in NAMES:
+        assert name in result.output
