@@ -63,6 +63,7 @@ class SelectPrompts(Section):
     workload_mix: dict[Workload, Share]
     max_chars: PositiveInt
     near_duplicate_threshold: Annotated[float, Field(gt=0.0, le=1.0)]
+    decontamination_words: Annotated[int, Field(ge=4)]
     allowed_licenses: list[str]
     denied_provenance: list[str]
     sources: Annotated[list[Source], Field(min_length=1)]
@@ -121,6 +122,7 @@ class TrainHead(Section):
     beta1: Annotated[float, Field(ge=0.0, lt=1.0)]
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)]
     max_grad_norm: Annotated[float, Field(gt=0.0)]
+    compute_dtype: Literal["float32", "bfloat16"]
     eval_every: PositiveInt
     log_every: PositiveInt
 

@@ -60,6 +60,10 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     )
     half.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    # The class name that every release of transformers knows, and so every engine.
+    path = out / "tokenizer_config.json"
+    settings = json.loads(path.read_text("utf-8")) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def init_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:

@@ -32,7 +32,7 @@ class TttAttention(torch.autograd.Function):
     ) -> Tensor:
         dtype, wide = queries_RND.dtype, torch.promote_types(queries_RND.dtype, torch.float32)
         num_groups = keys_TGD.shape[1]
-        queries_RGMD = queries_RND.unflatten(1, (num_groups, -1)) * queries_RND.shape[-1] ** -0.5
+        queries_RGMD = torch.unflatten(queries_RND, 1, (num_groups, -1)) * queries_RND.shape[-1] ** -0.5
         diagonal_RGMI = torch.einsum("rgmd,rigd->rgmi", queries_RGMD, diagonal_keys_RIGD)
         attended_RGMD = torch.empty_like(queries_RGMD)
         shares_RGMI = torch.empty_like(diagonal_RGMI)
@@ -42,7 +42,7 @@ class TttAttention(torch.autograd.Function):
             num_tokens = segment.token_end - segment.token_begin
             queries_GAD = _heads_first(queries_RGMD[rows])
             scores_GAL = queries_GAD @ keys_TGD[tokens].permute(1, 2, 0)
-            scores_GMnL = scores_GAL.unflatten(1, (-1, rows.stop - rows.start))
+            scores_GMnL = torch.unflatten(scores_GAL, 1, (-1, rows.stop - rows.start))
             scores_GMnL.masked_fill_(segment.future_RT, -torch.inf)
             joint_GMnJ = torch.cat([scores_GMnL, diagonal_RGMI[rows].permute(1, 2, 0, 3)], dim=-1)
             weights_GMnJ = joint_GMnJ.softmax(-1, dtype=wide).to(dtype)
@@ -64,12 +64,12 @@ class TttAttention(torch.autograd.Function):
         return attended_RGMD.flatten(1, 2)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_RND: Tensor) -> tuple[Tensor | None, ...]:
         queries_RGMD, keys_TGD, values_TGD, diagonal_keys, diagonal_values, shares_RGMI, attended_RGMD = (
             ctx.saved_tensors
         )
-        grad_RGMD = grad_RND.unflatten(1, (keys_TGD.shape[1], -1))
+        grad_RGMD = torch.unflatten(grad_RND, 1, (keys_TGD.shape[1], -1))
         # sum_j p_j dp_j of the softmax's backward, over all keys at once
         inner_RGM1 = (grad_RGMD * attended_RGMD).sum(-1, keepdim=True)
         grad_shares = torch.einsum("rgmd,rigd->rgmi", grad_RGMD, diagonal_values)
@@ -97,4 +97,4 @@ def _heads_first(x_nGMD: Tensor) -> Tensor:
 
 def _rows_first(x_GAD: Tensor, rows: slice) -> Tensor:
     """[G, M*n, D] -> [n, G, M, D]."""
-    return x_GAD.unflatten(1, (-1, rows.stop - rows.start)).permute(2, 0, 1, 3)
+    return torch.unflatten(x_GAD, 1, (-1, rows.stop - rows.start)).permute(2, 0, 1, 3)

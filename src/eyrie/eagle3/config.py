@@ -10,7 +10,8 @@ from typing import Any, Self
 
 MIN_TARGET_LAYERS = 6
 ARCHITECTURE = "LlamaForCausalLMEagle3"
-# Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every dimension.
+# Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every
+# dimension.
 _FOREIGN_ROPE_KEYS = ("partial_rotary_factor", "mrope_section", "mrope_interleaved")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.rope import cos_sin, rotate, signed_frequencies
+from eyrie.eagle3.vocab import DraftVocab
 
 
 class KeyValueCache(Protocol):
@@ -90,6 +91,16 @@ class Eagle3Head(nn.Module):
         self.register_buffer("frequencies_D", frequencies_D, persistent=False)
         self._fused: tuple[Tensor, Tensor] | None = None
 
+    def set_vocab(self, vocab: DraftVocab) -> None:
+        """Take the draft vocabulary's maps."""
+        self.d2t.copy_(vocab.d2t)
+        self.t2d.copy_(vocab.t2d)
+
+    def start_from(self, lm_head_VH: Tensor) -> None:
+        """Start the output matrix from the target's own rows of the draft vocabulary; the rest stays random."""
+        with torch.no_grad():
+            self.lm_head.weight.copy_(lm_head_VH[self.t2d])
+
     def fuse(self, aux: Tensor) -> Tensor:
         """Aux hidden states [..., 3H] (low | mid | high) -> the first g [..., H]."""
         fused: Tensor = self.fc(aux)
@@ -133,10 +144,12 @@ class Eagle3Head(nn.Module):
         layer, attention = self.midlayer, self.midlayer.self_attn
         inputs_BTE = torch.cat([layer.input_layernorm(embeds_BTH), layer.hidden_norm(hidden_BTH)], dim=-1)
         weight = self._qkv_weight() if self._fused is None else self._fused[0]
-        heads = F.linear(inputs_BTE, weight).unflatten(-1, (-1, attention.head_dim))
-        rotated, values_BTGD = heads.split([attention.num_heads + attention.num_kv_heads, attention.num_kv_heads], 2)
+        heads = torch.unflatten(F.linear(inputs_BTE, weight), -1, (-1, attention.head_dim))
+        rotated, values_BTGD = torch.split(
+            heads, [attention.num_heads + attention.num_kv_heads, attention.num_kv_heads], 2
+        )
         rotated = rotate(rotated, *cos_sin(positions_BT, self.frequencies_D, self.rope_scale))
-        queries_BTND, keys_BTGD = rotated.split([attention.num_heads, attention.num_kv_heads], 2)
+        queries_BTND, keys_BTGD = torch.split(rotated, [attention.num_heads, attention.num_kv_heads], 2)
         return queries_BTND, keys_BTGD, values_BTGD
 
     def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Training-time test: unroll the head K steps on its own output, and compare every step with the target.
 
-In: a packed batch, the target's frozen embedding, the teacher. Out: sum over steps k of decay^k times the mean KL
-divergence, over the rows supervised at step k, from the target's distribution (renormalised on the draft vocabulary) to
-the head's. Source: arXiv:2503.01840; which rows and teachers: eagle3/batches.py.
+In: a packed batch, the target's frozen embedding, the teacher's targets. Out: sum over steps k of decay^k times the mean
+KL divergence, over the rows supervised at step k, from the target's distribution (renormalised on the draft vocabulary)
+to the head's. Source: arXiv:2503.01840; which rows and teachers: eagle3/batches.py.
 
 Shapes: T tokens and R rows of the batch, H hidden, V target vocabulary, D draft vocabulary, K TTT steps.
 """
@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from eyrie.eagle3.attention import TttAttention
 from eyrie.eagle3.batches import PackedBatch
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.eagle3.teacher import CHUNK_ROWS, Teacher
+from eyrie.eagle3.teacher import CHUNK_ROWS, Targets
 
 
 def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps: int) -> list[Tensor]:
@@ -24,11 +24,11 @@ def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps
 
     Rows go on past the end of their span; `batch.supervised(step)` says which of them count.
     """
+    wide = head.norm.weight.dtype  # the residual stream stays in the weights' own precision, also under autocast
     all_T = torch.arange(len(batch.input_ids_T), device=batch.input_ids_T.device)
-    hidden_TH = head.fuse(batch.aux_TE.to(embedding_VH.dtype))
-    queries, keys, values = head.project(
-        embedding_VH[batch.next_ids(all_T, 0)][None], hidden_TH[None], batch.positions_T[None]
-    )
+    hidden_TH = head.fuse(batch.aux_TE.to(wide)).to(wide)
+    embeds_TH = embedding_VH[batch.next_ids(all_T, 0)].to(wide)
+    queries, keys, values = head.project(embeds_TH[None], hidden_TH[None], batch.positions_T[None])
     queries_RND, keys_TGD, values_TGD = queries[0].index_select(0, batch.rows_R), keys[0], values[0]
     hidden_RH = hidden_TH.index_select(0, batch.rows_R)
     positions_R = batch.positions_T[batch.rows_R]
@@ -38,12 +38,12 @@ def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps
     outputs = []
     for step in range(num_steps):
         if step:
-            embeds_RH = embedding_VH[batch.next_ids(batch.rows_R, step)]
+            embeds_RH = embedding_VH[batch.next_ids(batch.rows_R, step)].to(wide)
             queries, keys, values = head.project(embeds_RH[None], hidden_RH[None], positions_R[None] + step)
             queries_RND = queries[0]
             diagonal_keys.append(keys[0])
             diagonal_values.append(values[0])
-        attended_RND = TttAttention.apply(  # type: ignore[no-untyped-call]
+        attended_RND = TttAttention.apply(
             queries_RND,
             keys_TGD,
             values_TGD,
@@ -57,37 +57,34 @@ def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps
 
 
 def ttt_loss(
-    head: Eagle3Head, embedding_VH: Tensor, teacher: Teacher, batch: PackedBatch, *, num_steps: int, decay: float
-) -> tuple[Tensor, list[float]]:
-    """The training loss (a scalar with gradients), and the mean KL divergence of each step in nats (NaN: no rows)."""
-    with torch.no_grad():
-        teacher_RD, entropy_R = teacher.draft_distribution(batch.teacher_last_RH)
-    loss = embedding_VH.new_zeros(())
-    by_step = []
+    head: Eagle3Head, embedding_VH: Tensor, targets: Targets, batch: PackedBatch, *, num_steps: int, decay: float
+) -> Tensor:
+    """The training loss, a scalar in nats. `targets` are the teacher's at `batch.teacher_last_RH`."""
+    loss = targets.entropy_R.new_zeros(())
     for step, hidden_RH in enumerate(unroll(head, embedding_VH, batch, num_steps)):
         rows = batch.supervised(step)
         if len(rows) == 0:
-            by_step.append(float("nan"))
-            continue
-        normed = head.norm(hidden_RH.index_select(0, rows))
-        cross_entropy = SoftCrossEntropy.apply(normed, head.lm_head.weight, teacher_RD, rows + step)  # type: ignore[no-untyped-call]
-        divergence = (cross_entropy - entropy_R[rows + step].sum()) / len(rows)
-        loss = loss + decay**step * divergence
-        by_step.append(float(divergence.detach()))
-    return loss, by_step
+            break  # no span is longer than this
+        loss = loss + decay**step * mean_divergence(head, hidden_RH, targets, rows, step)
+    return loss
+
+
+def mean_divergence(head: Eagle3Head, hidden_RH: Tensor, targets: Targets, rows: Tensor, step: int) -> Tensor:
+    """Mean KL divergence in nats of TTT step `step` over its supervised `rows`; `hidden_RH` is that step's output."""
+    normed = head.norm(hidden_RH.index_select(0, rows))
+    cross_entropy: Tensor = SoftCrossEntropy.apply(normed, head.lm_head.weight, targets.probabilities_RD, rows + step)
+    return (cross_entropy - targets.entropy_R[rows + step].sum()) / len(rows)
 
 
 class SoftCrossEntropy(torch.autograd.Function):
     """apply(hidden_nH, weight_DH, teacher_RD, teacher_rows_n) -> sum over n of -sum_v p_v log q_v.
 
-    The gradient of logits is q - p, known as soon as q is: both matrix gradients are made in the forward, a chunk of rows
-    at a time, so logits are neither kept nor computed twice.
+    The gradient of logits is q - p, known as soon as q is: both matrix gradients are made in the forward, a chunk of
+    rows at a time, so logits are neither kept nor computed twice.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden_nH: Tensor, weight_DH: Tensor, teacher_RD: Tensor, teacher_rows_n: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, hidden_nH: Tensor, weight_DH: Tensor, teacher_RD: Tensor, teacher_rows_n: Tensor) -> Tensor:
         kind = hidden_nH.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_nH.dtype
         hidden, weight = hidden_nH.to(dtype), weight_DH.to(dtype)
@@ -107,7 +104,7 @@ class SoftCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_weight_HD = ctx.saved_tensors
         hidden_dtype, weight_dtype = ctx.dtypes

@@ -8,6 +8,7 @@ Shapes: V target vocabulary, D draft vocabulary.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyrie.io import atomic_path
+from eyrie.io import atomic_path, canonical_json
 
 MAP_VERSION = "1"
 
@@ -88,8 +89,8 @@ def check_maps(d2t: Tensor, t2d: Tensor) -> None:
 
 
 def write_vocab(path: Path, vocab: DraftVocab) -> None:
-    """Write both maps atomically, their digest in the metadata."""
-    metadata = {"version": MAP_VERSION, "digest": vocab.digest}
+    """Write both maps atomically, their digest in the metadata (one key: several come in a random order)."""
+    metadata = {"eyrie": canonical_json({"version": MAP_VERSION, "digest": vocab.digest})}
     with atomic_path(path) as temporary:
         save_file({"d2t": vocab.d2t.contiguous(), "t2d": vocab.t2d.contiguous()}, temporary, metadata=metadata)
 
@@ -98,7 +99,7 @@ def read_vocab(path: Path, *, vocab_size: int) -> DraftVocab:
     """Read a map made for a target vocabulary of `vocab_size`. Raises DraftVocabError naming the path."""
     try:
         with safe_open(path, framework="pt") as handle:
-            metadata, names = handle.metadata() or {}, set(handle.keys())
+            metadata, names = json.loads((handle.metadata() or {}).get("eyrie", "{}")), set(handle.keys())
             if metadata.get("version") != MAP_VERSION or names != {"d2t", "t2d"}:
                 raise DraftVocabError(f"{path}: not a draft vocabulary of map version {MAP_VERSION}; rebuild it")
             vocab = DraftVocab(d2t=handle.get_tensor("d2t"), t2d=handle.get_tensor("t2d"))

@@ -6,6 +6,7 @@ weights are read, so nothing is unpickled.
 Shapes: B batch, T tokens, H hidden size, V vocabulary.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from eyrie.params import Target
@@ -116,16 +118,87 @@ def load_target(target: Target) -> TargetModel:
     )
     model.eval().requires_grad_(False).to(device)
     config = model.config.get_text_config()
-    return TargetModel(model, tokenizer, config, device, dtype, _stop_token_ids(model, tokenizer))
+    return TargetModel(model, tokenizer, config, device, dtype, load_stop_token_ids(target, model.config, tokenizer))
 
 
-def _stop_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every id that ends a turn: generation_config's, config's and the tokenizer's."""
+def load_stop_token_ids(target: Target, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Every id that ends a turn: generation_config.json's (when there is one), config's and the tokenizer's."""
+    from transformers import GenerationConfig
+
+    try:
+        generation = _from_pretrained(GenerationConfig, target, trust_remote_code=None).eos_token_id
+    except TargetError:  # a target need not have the file
+        generation = None
     found: set[int] = set()
-    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+    for value in (generation, config.eos_token_id, tokenizer.eos_token_id):
         if value is not None:
             found.update(value if isinstance(value, list) else [value])
     return frozenset(found)
+
+
+@dataclass(frozen=True)
+class TargetEnds:
+    """The two matrices at the target's ends, [V, H] each, in the target's dtype; one tensor when they are tied."""
+
+    embedding_VH: Tensor
+    lm_head_VH: Tensor
+
+
+def load_ends(target: Target) -> TargetEnds:
+    """Read the input embedding and lm_head from the target's safetensors, and nothing else of its weights.
+
+    Raises TargetError naming the folder or model and the tensor that is missing.
+    """
+    files = _tensor_files(target)
+    embedding = _read_tensor(target, files, "embed_tokens.weight")
+    try:
+        lm_head = _read_tensor(target, files, "lm_head.weight")
+    except TargetError:
+        if not load_config(target).tie_word_embeddings:
+            raise
+        lm_head = embedding
+    return TargetEnds(embedding, lm_head)
+
+
+def _tensor_files(target: Target) -> dict[str, Path]:
+    """Tensor name -> the safetensors file that holds it."""
+    index = _file(target, "model.safetensors.index.json")
+    if index is not None:
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shards = {shard: _file(target, shard) for shard in set(names.values())}
+        return {name: path for name, shard in names.items() if (path := shards[shard]) is not None}
+    single = _file(target, "model.safetensors")
+    if single is None:
+        raise TargetError(f"target {target.model}: no model.safetensors and no model.safetensors.index.json")
+    with safe_open(single, framework="pt") as handle:
+        return dict.fromkeys(handle.keys(), single)
+
+
+def _file(target: Target, name: str) -> Path | None:
+    """A file of the target, from its folder or the hub; None when the target has none of this name."""
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        target.model,
+        name,
+        revision=None if Path(target.model).is_dir() else target.revision,
+        local_files_only=Path(target.model).is_dir() or bool(os.environ.get("HF_HUB_OFFLINE")),
+        _raise_exceptions_for_missing_entries=False,
+    )
+    return None if found is None else Path(found)
+
+
+def _read_tensor(target: Target, files: dict[str, Path], suffix: str) -> Tensor:
+    """The one tensor whose name ends in `suffix`; several (a multimodal target): the shortest name."""
+    names = sorted((name for name in files if name.endswith(suffix)), key=len)
+    if not names:
+        raise TargetError(f"target {target.model}: its safetensors files hold no tensor named ...{suffix}")
+    try:
+        with safe_open(files[names[0]], framework="pt") as handle:
+            tensor: Tensor = handle.get_tensor(names[0])
+    except (SafetensorError, OSError) as error:
+        raise TargetError(f"{files[names[0]]}: damaged safetensors file: {error}") from None
+    return tensor.to(getattr(torch, target.dtype))
 
 
 def _from_pretrained(kind: Any, target: Target, **kwargs: Any) -> Any:
@@ -139,9 +212,8 @@ def _from_pretrained(kind: Any, target: Target, **kwargs: Any) -> Any:
         return kind.from_pretrained(
             target.model,
             revision=None if local else target.revision,
-            trust_remote_code=target.trust_remote_code,
             local_files_only=local or bool(os.environ.get("HF_HUB_OFFLINE")),
-            **kwargs,
+            **{"trust_remote_code": target.trust_remote_code, **kwargs},
         )
     except Exception as error:  # transformers raises many types here; each ends in the same sentence
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

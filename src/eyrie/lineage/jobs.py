@@ -43,11 +43,13 @@ class Job:
     inputs: dict[str, list[Path]]
     outputs: dict[str, Path]
 
-    def takes_list(self, key: str) -> bool:
-        """Whether the stage reads the input `key` as a list: a tuple of files, or all shards."""
+    def argument(self, key: str) -> Path | list[Path]:
+        """The input `key` as the stage takes it: a path, a list of all shards, or the folder of a tuple of files."""
         gathers = self.stage.sharded and self.shard is None
         pattern = (self.stage.gather_inputs if gathers else self.stage.inputs)[key]
-        return isinstance(pattern, tuple) or (self.shard is None and "{shard" in pattern)
+        if isinstance(pattern, tuple):
+            return self.inputs[key][0].parent
+        return self.inputs[key] if self.shard is None and "{shard" in pattern else self.inputs[key][0]
 
     @property
     def manifest(self) -> Path:

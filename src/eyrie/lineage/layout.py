@@ -13,7 +13,8 @@ SHARD = "shard-{shard:04d}"
 class Stage:
     """One stage. Keys of `inputs` and `outputs` are keyword arguments of its `run`; of `gather_*`, of its `gather`.
 
-    An input that is a tuple, or has shards and is read whole, reaches the stage as a list of paths.
+    An input that is a tuple of files reaches the stage as the folder that holds them; one that has shards and is read
+    whole, as a list of paths.
     """
 
     name: str
@@ -121,7 +122,7 @@ STAGES: dict[str, Stage] = {
             "report",
             "Write the report page and its chart.",
             {
-                "metrics": tuple(
+                "metrics_dir": tuple(
                     _metrics(name)
                     for name in (
                         "select_prompts",
@@ -140,6 +141,7 @@ STAGES: dict[str, Stage] = {
                 "data_card": DATA_CARD,
             },
             {"report": "reports/report.html", "chart": "reports/chart.png"},
+            uses_target=True,
         ),
     )
 }

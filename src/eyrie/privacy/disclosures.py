@@ -6,37 +6,50 @@ model that finds every name would drop them all. What is found here is what the 
 occurs is NOT found: choose an engine with named entities in resources/privacy/analyzer.yaml where that matters.
 """
 
-import regex
+import regex  # type: ignore[import-untyped]
 from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-_WORD = r"\p{Lu}[\p{L}\p{M}'’.-]*"  # a capitalised word, any script with case
-_NAME = rf"{_WORD}(?: (?:(?:de|da|del|della|di|van|von|der|den|bin|al|el|la|le) ){{0,2}}{_WORD}){{0,3}}"
-_FULL_NAME = rf"{_WORD}(?: (?:(?:de|da|del|della|di|van|von|der|den|bin|al|el|la|le) ){{0,2}}{_WORD}){{1,3}}"
+# Every phrase has one group `v`, the value. (?i: ) keeps case-insensitivity to the phrase: a value is capitalised.
+_WORD = r"\p{Lu}[\p{L}\p{M}'’.-]*"
+_PARTICLES = r"(?:(?:de|da|del|della|di|van|von|der|den|bin|al|el|la|le) ){0,2}"
+_NAME = rf"{_WORD}(?: {_PARTICLES}{_WORD}){{0,3}}"
+_FULL_NAME = rf"{_WORD}(?: {_PARTICLES}{_WORD}){{1,3}}"
+_MY_NAME = r"my (?:(?:full|real|legal|first|last|middle|given|family|maiden) )?(?:sur)?name(?: is|'s|’s|:)"
+_MY_RELATIVE = (
+    r"my (?:wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|partner|boss|doctor|landlord)"
+    r"(?:'s name)? is(?: called| named)?"
+)
+_FORM_FIELD = r"(?:patient|applicant|employee|customer|client|cardholder|account holder)(?: name)?\s*:"
+_OTHER_LANGUAGES = (
+    "me llamo|mi nombre es|je m['’]appelle|mon nom est|ich heiße|ich heisse|mein name ist|mi chiamo|meu nome é"
+)
+_CLOSING = r"(?:kind|best|warm)? ?regards|\bsincerely(?: yours)?|\byours (?:truly|sincerely|faithfully)"
 _PERSON = [
-    rf"(?i:\bmy (?:(?:full|real|legal|first|last|middle|given|family|maiden|birth) )?(?:sur)?name(?: is|'s|’s|:)) ?(?P<v>{_NAME})",
-    rf"(?i:\bmy (?:wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|partner|boss|doctor|landlord)"
-    rf"(?:'s name)? is(?: called| named)?) (?P<v>{_NAME})",
-    rf"(?i:\b(?:i am|i'm|i’m|this is)) (?P<v>{_FULL_NAME})(?= (?:from|and i|born|speaking|here|writing)\b|[,.] (?:I|my)\b)",
-    rf"(?i:\b(?:patient|applicant|employee|customer|client|cardholder|account holder)(?: name)?\s*:) ?(?P<v>{_FULL_NAME})",
-    rf"(?i:\b(?:me llamo|mi nombre es|je m'appelle|je m’appelle|ich heiße|ich heisse|mein name ist|mi chiamo|meu nome é)) "
-    rf"(?P<v>{_NAME})",
-    rf"(?i:\b(?:kind|best|warm)? ?regards|\bsincerely(?: yours)?|\byours (?:truly|sincerely|faithfully)),?\n+(?P<v>{_FULL_NAME})(?=\s|$)",
+    rf"(?i:\b{_MY_NAME}) ?(?P<v>{_NAME})",
+    rf"(?i:\b{_MY_RELATIVE}) (?P<v>{_NAME})",
+    rf"(?i:\b(?:i am|i['’]m|this is)) (?P<v>{_FULL_NAME})"
+    r"(?= (?:from|and i|born|speaking|here|writing)\b|[,.] (?:I|my)\b)",
+    rf"(?i:\b{_FORM_FIELD}) ?(?P<v>{_FULL_NAME})",
+    rf"(?i:\b(?:{_OTHER_LANGUAGES})) (?P<v>{_NAME})",
+    rf"(?i:\b{_CLOSING}),?\n+(?P<v>{_FULL_NAME})(?=\s|$)",
 ]
 _STREET = (
     "Street|St|Road|Rd|Avenue|Ave|Boulevard|Blvd|Lane|Ln|Drive|Court|Ct|Place|Pl|Square|Terrace|Way|Highway|Hwy|Parkway|"
     "Pkwy|Crescent|Close|Circle|Trail|Row|Gardens|Mews|Alley"
 )
 _PLACE = rf"(?:, ?{_WORD}(?: {_WORD}){{0,2}})"
-_TAIL = rf"(?:,? (?:Apt|Apartment|Suite|Unit|Flat|Floor)\.? ?[\w-]+)?{_PLACE}{{0,2}}(?:,? [A-Z]{{2}})?(?: \d{{5}}(?:-\d{{4}})?)?"
+_UNIT = r"(?:,? (?:Apt|Apartment|Suite|Unit|Flat|Floor)\.? ?[\w-]+)?"
+_TAIL = rf"{_UNIT}{_PLACE}{{0,2}}(?:,? [A-Z]{{2}})?(?: \d{{5}}(?:-\d{{4}})?)?"
+_HOME = r"i live (?:in|at|on|near)|my (?:home |postal |mailing )?address is|i(?: a|['’])m from|i was born in"
 _LOCATION = [
     rf"(?P<v>\b\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?{_WORD}(?: {_WORD}){{0,3}} (?:{_STREET})\b\.?{_TAIL})",
-    rf"(?P<v>\b\p{{Lu}}[\p{{L}}-]*(?:straße|strasse|str\.|weg|gasse|platz|allee) \d{{1,4}}[a-z]?(?:, ?\d{{5}} {_WORD})?)",
-    rf"(?P<v>\b\d{{1,4}}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|allée|quai) "
+    r"(?P<v>\b\p{Lu}[\p{L}-]*(?:straße|strasse|str\.|weg|gasse|platz|allee) \d{1,4}[a-z]?"
+    rf"(?:, ?\d{{5}} {_WORD})?)",
+    r"(?P<v>\b\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|allée|quai) "
     rf"(?:(?:de la|de l['’]|des|du|de|d['’]) ?)?{_WORD}(?:[ -]{_WORD}){{0,3}})",
     rf"(?P<v>\b(?:Calle|Avenida|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua) {_NAME},? (?:n[º°.] ?)?\d{{1,4}})",
-    rf"(?i:\b(?:i live (?:in|at|on|near)|my (?:home |postal |mailing )?address is|i am from|i'm from|i’m from|i was born in)) "
-    rf"(?P<v>(?:\d[\w-]* )?{_WORD}(?: {_WORD}){{0,3}}{_PLACE}{{0,2}})",
+    rf"(?i:\b(?:{_HOME})) (?P<v>(?:\d[\w-]* )?{_WORD}(?: {_WORD}){{0,3}}{_PLACE}{{0,2}})",
     rf"(?P<v>(?i:\bP\.?O\.? Box) \d{{1,6}}{_TAIL})",
 ]
 _SCORE = 0.7

@@ -11,8 +11,10 @@ Four things differ from `AnalyzerEngineProvider(...).create_engine()`:
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ import yaml
 _OPTIONAL_IMPORTS = ("torch", "transformers")
 _USERS_OF_OPTIONAL_IMPORTS = ("transformers", "stanza", "spacy", "gliner", "huggingface")
 _LANGUAGE = "en"
+_LOGGER = logging.getLogger("presidio-analyzer")
 
 
 class AnalyzerError(ValueError):
@@ -49,10 +52,9 @@ class Analyzer:
         self._nlp_engine = engine.nlp_engine
         self._entities = sorted(engine.get_supported_entities(_LANGUAGE))
         self._alarm = _Alarm(level=logging.WARNING)
-        logger = logging.getLogger("presidio-analyzer")
-        logger.setLevel(logging.WARNING)  # its debug lines quote context words
-        logger.propagate = False
-        logger.addHandler(self._alarm)
+        _LOGGER.setLevel(logging.WARNING)  # its debug lines quote context words
+        _LOGGER.propagate = False
+        _LOGGER.addHandler(self._alarm)
 
     @property
     def entities(self) -> list[str]:
@@ -101,6 +103,7 @@ class _LazyArtifacts:
 def load_analyzer(config: Path) -> Analyzer:
     """Build the analyzer that `config` describes. Raises AnalyzerError naming the path and what is wrong."""
     configuration = _read(config)
+    _LOGGER.setLevel(logging.ERROR)  # it announces every recogniser; Analyzer listens to its warnings later
     with _hidden(() if _needs_optional_imports(configuration) else _OPTIONAL_IMPORTS):
         import tldextract
         from presidio_analyzer import AnalyzerEngineProvider
@@ -109,11 +112,14 @@ def load_analyzer(config: Path) -> Analyzer:
         from eyrie.privacy import cards, disclosures, phones, secrets  # noqa: F401
 
     # Else the first e-mail address fetches the public suffix list from the network.
-    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    tldextract.extract = offline  # type: ignore[assignment]
     try:
         provider = AnalyzerEngineProvider(analyzer_engine_conf_file=config)
         provider.configuration = configuration
-        return Analyzer(provider.create_engine())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it adds SpacyRecognizer, which the YAML then disables
+            return Analyzer(provider.create_engine())
     except Exception as error:
         reason = " ".join(str(error).split())
         raise AnalyzerError(f"{config}: Presidio cannot build this analyzer: {reason}") from None
@@ -147,8 +153,6 @@ def _read(config: Path) -> dict[str, Any]:
 
 
 def _installed(package: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, distribution
-
     try:
         distribution(package)
     except PackageNotFoundError:

@@ -20,7 +20,6 @@ from eyrie.privacy.surrogates import SURROGATE_ENTITIES, Surrogates
 
 Action = Literal["drop", "surrogate", "redact", "keep"]
 
-_UNSCREENABLE = "could not be analyzed"
 # A worker loads its own analyzer, about 5 s: below this many conversations per worker one process is faster.
 _MIN_CONVERSATIONS_PER_WORKER = 5_000
 _CHUNK = 200
@@ -70,8 +69,8 @@ class Screener:
         texts = [conversation.system, *conversation.turns]
         try:
             found = [self._analyzer.find(text, score_threshold=self._rules.score_threshold) for text in texts]
-        except UnscreenableError:
-            return Screened("", [], _UNSCREENABLE)
+        except UnscreenableError as error:
+            return Screened("", [], f"could not be analyzed: {error}")
         counts = Counter(finding.entity for findings in found for finding in findings)
         dropping = sorted(entity for entity in counts if self._rules.policy[entity] == "drop")
         if dropping:
@@ -116,7 +115,8 @@ def check_policy(policy: Mapping[str, Action], entities: Sequence[str]) -> None:
     """Raise PolicyError unless the policy lists exactly what the analyzer finds and every action can be carried out."""
     if unlisted := sorted(set(entities) - set(policy)):
         raise PolicyError(
-            f"filter_prompts.policy: the analyzer finds {', '.join(unlisted)}; say drop, surrogate, redact or keep for each"
+            f"filter_prompts.policy: the analyzer finds {', '.join(unlisted)}; "
+            "say drop, surrogate, redact or keep for each"
         )
     if unknown := sorted(set(policy) - set(entities)):
         raise PolicyError(

@@ -35,7 +35,7 @@ _PREFIXED = {
     "digitalocean": r"do[oprt]_v1_[0-9a-f]{64}",
     "shopify": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
     "databricks": r"dapi[0-9a-f]{32}",
-    "groq, perplexity, replicate, xai": rf"(?:gsk_|pplx-|r8_|xai-)[A-Za-z0-9]{{36,}}",
+    "groq, perplexity, replicate, xai": r"(?:gsk_|pplx-|r8_|xai-)[A-Za-z0-9]{36,}",
     "azure storage": r"AccountKey=[A-Za-z0-9+/]{86}==",
     "json web token": rf"eyJ{_B64}{{8,}}\.eyJ{_B64}{{8,}}\.{_B64}{{8,}}",
 }
@@ -48,7 +48,8 @@ _SYNTAX = {
     r"[^\s:/@<>{}$\[\]()]{3,}@[^\s/@<>{}$]+",
     "bearer token": r"(?i:\bbearer)\s+(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}=*",
     "basic authorization": r"(?i:\bauthorization\s*:\s*basic)\s+[A-Za-z0-9+/]{12,}=*",
-    "aws secret key": r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    "aws secret key": r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*"
+    r"[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     # A quoted literal with a digit given to a name that says it is secret; a call or a variable is code, not a secret.
     "assigned secret": r"(?i:\b[\w.-]{0,40}(?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)"
     r"[\w-]{0,10})[\"']?\s*(?:=|:|=>|:=)\s*(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",

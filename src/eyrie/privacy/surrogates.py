@@ -9,8 +9,8 @@ general fake-data library gives addresses and numbers that may be somebody's, an
 import random
 from collections.abc import Callable
 
-_FIRST = "alex blake casey dana ellis frankie gray harper indigo jamie kelly logan morgan noel parker quinn".split()
-_LAST = "archer barlow carver dalton ellery fenwick garland hollis ingram jarvis keller lawson mercer norwood".split()
+_FIRST = ("alex", "blake", "casey", "dana", "ellis", "frankie", "gray", "harper", "indigo", "jamie", "kelly", "logan")
+_LAST = ("archer", "barlow", "carver", "dalton", "ellery", "fenwick", "garland", "hollis", "ingram", "jarvis", "keller")
 _TLDS = ("com", "net", "org")
 _KEPT_PREFIX = 3  # country or trunk code and the first area digit of other countries' numbers
 
@@ -22,8 +22,8 @@ def _email(_: str, rng: random.Random) -> str:
 def _phone(original: str, rng: random.Random) -> str:
     """The original's punctuation around new digits, filled from the right so that other spellings agree."""
     digits = [char for char in original if char.isdecimal()]
-    north_american = len(digits) == 10 and digits[0] in "23456789" or len(digits) == 11 and digits[0] == "1"
-    area = f"{rng.randint(2, 9)}{rng.randint(0, 9):d}{rng.randint(1, 9)}"
+    north_american = (len(digits) == 10 and digits[0] in "23456789") or (len(digits) == 11 and digits[0] == "1")
+    area = f"{rng.randint(2, 9)}{rng.randint(0, 9)}{rng.randint(1, 9)}"
     line = f"01{rng.randint(0, 99):02d}"
     other = "".join(str(rng.randint(0, 9)) for _ in range(20))
     fresh = list(area + "555" + line) if north_american else list(other[: max(len(digits) - _KEPT_PREFIX, 4)])

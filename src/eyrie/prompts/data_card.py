@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from eyrie.params import Workload
 from eyrie.schemas import FunnelStep, PromptMetrics
 
 _LIMITS = (
@@ -11,7 +12,7 @@ _LIMITS = (
 )
 
 
-def data_card(selection: PromptMetrics, screening: PromptMetrics, *, mix: Mapping[str, float]) -> str:
+def data_card(selection: PromptMetrics, screening: PromptMetrics, *, mix: Mapping[Workload, float]) -> str:
     """Markdown. `mix` is the wanted share per workload."""
     parts = [
         "# Data card",
@@ -42,8 +43,8 @@ def data_card(selection: PromptMetrics, screening: PromptMetrics, *, mix: Mappin
         _table(
             ["workload", "wanted share of training", "selected, all splits", "kept, all splits"],
             (
-                [name, f"{mix.get(name, 0.0):.1%}", count, screening.by_workload.get(name, 0)]
-                for name, count in selection.by_workload.items()
+                [name, f"{share:.1%}", selection.by_workload.get(name, 0), screening.by_workload.get(name, 0)]
+                for name, share in mix.items()
             ),
         ),
         _distances(selection, screening),

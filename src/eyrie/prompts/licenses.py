@@ -1,43 +1,56 @@
 """The licence gate: which sources may be read at all.
 
-A source passes when its licence is on the allow-list and neither its name nor its address tells of a denied provenance
-(answers from providers whose terms bar training competing models, or prompts collected without the right to pass them
-on). A licence is only what somebody claims, which is why both lists are asked. A written override opens the gate, and
-is recorded in the metrics and the data card.
+A source passes when its licence is on the allow-list and neither its name, its address nor its card tells of a denied
+provenance (answers from providers whose terms bar training competing models, or prompts collected without the right to
+pass them on). A Hugging Face dataset's licence is what its card says; params may repeat it, not contradict it. A card
+is only what somebody claims, which is why both lists are asked. A written override opens the gate, and is recorded in
+the metrics and the data card.
 """
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from eyrie.params import Source
+from eyrie.prompts.hub import read_card
 
 
 class LicenseError(ValueError):
     """A source may not be used."""
 
 
-def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[str]) -> None:
-    """Raises LicenseError naming the source, what is wrong and how to override."""
+class Clearance(NamedTuple):
+    """What is recorded of a source that passed; "" when no licence is stated, and when no provenance is denied."""
+
+    license: str
+    provenance: str
+
+
+def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[str]) -> Clearance:
+    """Raises LicenseError naming the source, what is wrong and how to override, or HubError for an unreadable card."""
+    card = read_card(source) if source.hub is not None else None
+    stated = source.license or (card.license if card else None)
+    told = [source.name, source.hub, source.path, *(card.source_datasets if card else [])]
+    provenance = _denied_provenance([value for value in told if value is not None], denied)
     if source.license_override is not None:
         if not source.license_override.strip():
             raise LicenseError(f"source {source.name}: license_override needs a written reason")
-        return
+        return Clearance(stated or "", provenance or "")
     remedy = "remove the source, or state in license_override why it may be used"
-    provenance = denied_provenance(source, denied)
     if provenance is not None:
         raise LicenseError(f"source {source.name}: its provenance {provenance!r} is denied; {remedy}")
-    if source.license is None:
+    if stated is None:
         raise LicenseError(f"source {source.name}: no licence is stated; {remedy}")
-    if _canonical(source.license) not in map(_canonical, allowed):
-        raise LicenseError(
-            f"source {source.name}: licence {source.license!r} is not one of {', '.join(allowed)}; {remedy}"
-        )
+    if card is not None and card.license is not None and _canonical(card.license) != _canonical(stated):
+        raise LicenseError(f"source {source.name}: licence {stated!r}, but its card says {card.license!r}; {remedy}")
+    if _canonical(stated) not in map(_canonical, allowed):
+        raise LicenseError(f"source {source.name}: licence {stated!r} is not one of {', '.join(allowed)}; {remedy}")
+    return Clearance(stated, "")
 
 
-def denied_provenance(source: Source, denied: Sequence[str]) -> str | None:
-    """The first entry of the deny-list found in the source's name, hub name or path, punctuation and case aside."""
-    told = [_canonical(value) for value in (source.name, source.hub, source.path) if value is not None]
-    return next((entry for entry in denied if any(_canonical(entry) in value for value in told)), None)
+def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None:
+    """The first entry of the deny-list found in what the source tells of itself, punctuation and case aside."""
+    return next((entry for entry in denied if any(_canonical(entry) in _canonical(value) for value in told)), None)
 
 
 def _canonical(value: str) -> str:

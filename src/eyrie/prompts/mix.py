@@ -4,8 +4,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from eyrie.params import Workload
 
-def quotas(shares: Mapping[str, float], total: int) -> dict[str, int]:
+
+def quotas(shares: Mapping[Workload, float], total: int) -> dict[Workload, int]:
     """`total` prompts split by share; rests go to the largest remainders, ties to the first name."""
     exact = {name: share * total for name, share in shares.items()}
     floors = {name: int(value + 1e-9) for name, value in exact.items()}  # 0.2 * 1400 may be 279.999...
@@ -14,7 +16,7 @@ def quotas(shares: Mapping[str, float], total: int) -> dict[str, int]:
     return {name: floors[name] + (name in by_remainder[:left]) for name in exact}
 
 
-def choose(prompts: Sequence[tuple[str, str]], limits: Mapping[str, int], *, seed: int) -> set[str]:
+def choose(prompts: Sequence[tuple[str, Workload]], limits: Mapping[Workload, int], *, seed: int) -> set[str]:
     """Ids to keep of (prompt_id, workload) pairs: per workload the lowest hashes of (seed, id), up to its limit.
 
     A prompt's hash does not depend on the others, so new data leaves most of the old choice in place.
@@ -26,7 +28,7 @@ def choose(prompts: Sequence[tuple[str, str]], limits: Mapping[str, int], *, see
     return chosen
 
 
-def mix_distance(workloads: Sequence[str], shares: Mapping[str, float]) -> float:
+def mix_distance(workloads: Sequence[Workload], shares: Mapping[Workload, float]) -> float:
     """Total variation distance in [0, 1] between the workloads' shares and the wanted shares; 1.0 without prompts."""
     if not workloads:
         return 1.0

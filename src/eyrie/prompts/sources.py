@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import fsspec
+import fsspec  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eyrie.params import Source
+from eyrie.prompts.hub import stream_rows
 
 _SUFFIXES = (".jsonl", ".parquet", ".csv")
 _BATCH_ROWS = 1024
@@ -33,9 +34,9 @@ Row = dict[str, Any] | list[Any] | str | int | float | bool | None | BadRow
 
 
 def read_rows(source: Source) -> Iterator[Row]:
-    """Raises SourceError naming source and path."""
+    """Raises SourceError or HubError naming source and path."""
     if source.hub is not None:
-        yield from _hub_rows(source)
+        yield from stream_rows(source)
         return
     assert source.path is not None, "the schema asks for a path or a hub name"
     for filesystem, path in _files(source, source.path):
@@ -122,21 +123,6 @@ def _parquet_rows(handle: Any) -> Iterator[Row]:
                     yield from batch.slice(position, 1).to_pylist()
                 except UnicodeDecodeError:
                     yield BadRow("invalid UTF-8")
-
-
-def _hub_rows(source: Source) -> Iterator[Row]:
-    import datasets  # 4 s, and only these sources need it
-
-    try:
-        stream = datasets.load_dataset(
-            source.hub, revision=source.revision, split=source.hub_split, streaming=True, trust_remote_code=False
-        )
-        yield from stream
-    except Exception as error:  # the library raises many kinds: unknown name, revision or split, network, format
-        raise SourceError(
-            f"source {source.name}: {source.hub} at {source.revision}, split {source.hub_split}: "
-            f"{type(error).__name__}: {_first_line(error)}"
-        ) from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Words and word n-grams, as duplicate removal and decontamination compare them: case and punctuation aside."""
 
 import re
+from collections.abc import Sequence
 
 # Scripts written without spaces give one word per character, else a whole sentence would be one word.
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
@@ -17,8 +18,6 @@ def masked_words(text: str) -> tuple[str, ...]:
     return tuple(words(_DIGITS.sub("0", text)))
 
 
-def ngrams(sequence: list[str], size: int) -> set[tuple[str, ...]]:
-    """Distinct runs of `size` words; a shorter non-empty sequence counts as one run."""
-    if not sequence:
-        return set()
-    return {tuple(sequence[at : at + size]) for at in range(max(1, len(sequence) - size + 1))}
+def ngrams(sequence: Sequence[str], size: int) -> set[tuple[str, ...]]:
+    """Distinct runs of `size` words; none when the sequence is shorter."""
+    return {tuple(sequence[at : at + size]) for at in range(len(sequence) - size + 1)}

@@ -25,7 +25,7 @@ def render(params: Params, inputs: Inputs, *, target_parameters: int | None) -> 
     speed = measure_speed(inputs)
     ties = near_ties(inputs.evaluation.mismatches, params.target.dtype)
     environment = Environment(
-        loader=PackageLoader("eyrie.report"),
+        loader=PackageLoader("eyrie.report", "."),  # beside this module, where they count as the stage's code
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,9 +1,7 @@
-"""eyrie report --metrics-dir reports/metrics --cells reports/benchmark/cells.jsonl --curves reports/curves
-    --head models/head --data-card data/prompts/data_card.md --report reports/report.html --chart reports/speedup.png
+"""`eyrie report`: all metrics as one self-contained HTML page, and one PNG for the README.
 
-Turns all metrics into one self-contained HTML page and one PNG for the README. Nothing is measured here: figures come
-from the metric documents and the benchmark's cells, the target's size from its own config.json. Same inputs, same
-bytes (in one environment: the page lists the versions it was written with).
+Nothing is measured here: figures come from the metric documents and the benchmark's cells, the target's size from its
+own config.json. Same inputs, same bytes (in one environment: the page lists the versions it was written with).
 """
 
 import logging

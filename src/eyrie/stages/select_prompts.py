@@ -13,9 +13,9 @@ from typing import Any, get_args
 
 from eyrie.io import progress, write_json, write_table
 from eyrie.params import Params, SelectPrompts, Source, Workload
-from eyrie.prompts.contamination import Measured
+from eyrie.prompts.contamination import contaminated
 from eyrie.prompts.duplicates import near_duplicates
-from eyrie.prompts.licenses import check_license, denied_provenance
+from eyrie.prompts.licenses import Clearance, check_license
 from eyrie.prompts.mix import choose, mix_distance, quotas
 from eyrie.prompts.sources import BadRow, SourceError, read_rows
 from eyrie.prompts.turns import RowError, prompt_id, read_dialogue
@@ -31,16 +31,18 @@ _SPLIT_ORDER = ("benchmark", "heldout", "train")
 
 
 def run(params: Params, *, selected: Path, metrics: Path) -> None:
-    """Write the chosen prompts and the funnel. Raises LicenseError, SourceError or ValueError naming the source."""
+    """Write the chosen prompts and the funnel. Raises LicenseError, SourceError, HubError or ValueError."""
     config = params.select_prompts
-    for source in config.sources:
-        check_license(source, allowed=config.allowed_licenses, denied=config.denied_provenance)
+    clearances = {
+        source.name: check_license(source, allowed=config.allowed_licenses, denied=config.denied_provenance)
+        for source in config.sources
+    }
     funnel = _Funnel()
     prompts, num_rows = _read_all(config, funnel)
     prompts = funnel.step("length", prompts, _too_long(config.max_chars))
     prompts = funnel.step("exact duplicates", prompts, _repeated(prompts))
-    prompts = funnel.step("decontamination", prompts, _contaminated(prompts))
     prompts = funnel.step("near duplicates", prompts, _similar(prompts, config.near_duplicate_threshold))
+    prompts = funnel.step("decontamination", prompts, _contaminated(prompts, config.decontamination_words))
     available = _train_workloads(prompts)
     prompts = funnel.step("workload mix", prompts, _over_share(prompts, config))
     if not _train_workloads(prompts):
@@ -58,7 +60,7 @@ def run(params: Params, *, selected: Path, metrics: Path) -> None:
             mix_distance_before=mix_distance(available, config.workload_mix),
             mix_distance_after=mix_distance(_train_workloads(prompts), config.workload_mix),
             entities={},
-            sources=_describe_sources(config, num_rows, prompts),
+            sources=_describe_sources(config.sources, clearances, num_rows, prompts),
         ),
     )
     logger.info("selected %d prompts: %s", len(prompts), _counts(prompts, "split"))
@@ -158,9 +160,12 @@ def _repeated(prompts: Sequence[Prompt]) -> Callable[[Prompt], str | None]:
     return lambda prompt: None if first[prompt["prompt_id"]] is prompt else "repeats another prompt"
 
 
-def _contaminated(prompts: Sequence[Prompt]) -> Callable[[Prompt], str | None]:
-    measured = Measured([_text(prompt) for prompt in prompts if prompt["split"] != "train"])
-    return lambda prompt: measured.reason(_text(prompt)) if prompt["split"] == "train" else None
+def _contaminated(prompts: Sequence[Prompt], run_words: int) -> Callable[[Prompt], str | None]:
+    train = [prompt for prompt in prompts if prompt["split"] == "train"]
+    measured = [_text(prompt) for prompt in prompts if prompt["split"] != "train"]
+    reasons = contaminated([_text(prompt) for prompt in train], measured, run_words=run_words)
+    by_id = {prompt["prompt_id"]: reason for prompt, reason in zip(train, reasons, strict=True)}
+    return lambda prompt: by_id.get(prompt["prompt_id"])
 
 
 def _similar(prompts: Sequence[Prompt], threshold: float) -> Callable[[Prompt], str | None]:
@@ -188,7 +193,7 @@ def _over_share(prompts: Sequence[Prompt], config: SelectPrompts) -> Callable[[P
     return reason
 
 
-def _train_workloads(prompts: Sequence[Prompt]) -> list[str]:
+def _train_workloads(prompts: Sequence[Prompt]) -> list[Workload]:
     return [prompt["workload"] for prompt in prompts if prompt["split"] == "train"]
 
 
@@ -197,18 +202,21 @@ def _counts(prompts: Sequence[Prompt], key: str) -> dict[str, int]:
 
 
 def _describe_sources(
-    config: SelectPrompts, num_rows: dict[str, int], prompts: Sequence[Prompt]
+    sources: Sequence[Source],
+    clearances: dict[str, Clearance],
+    num_rows: dict[str, int],
+    prompts: Sequence[Prompt],
 ) -> dict[str, dict[str, str | int]]:
     kept = Counter(prompt["source"] for prompt in prompts)
     return {
         source.name: {
-            "license": source.license or "not stated",
+            "license": clearances[source.name].license or "not stated",
             "provenance": f"{source.hub}@{source.revision}" if source.hub else str(source.path),
-            "denied_provenance": denied_provenance(source, config.denied_provenance) or "",
+            "denied_provenance": clearances[source.name].provenance,
             "override": source.license_override or "",
             "split": source.split,
             "raw": num_rows[source.name],
             "kept": kept[source.name],
         }
-        for source in config.sources
+        for source in sources
     }

@@ -1,0 +1,111 @@
+"""Servers as child processes: started, waited for, and always gone afterwards.
+
+A server runs in its own process group with its output in a log file. The group is killed when the context ends, for
+whatever reason; should this process die without a chance to do so, the kernel sends the server SIGKILL.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_TAIL_LINES = 12
+
+
+class ServerError(ValueError):
+    """A server that did not start."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers `/health`."""
+
+    base_url: str
+    pid: int
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def launch_server(
+    command: Sequence[str], *, port: int, log: Path, env: Mapping[str, str], timeout_s: float
+) -> Iterator[Server]:
+    """Run `command` with `env` added to this process's environment until the context ends.
+
+    Yields once `http://127.0.0.1:port/health` answers. Raises ServerError with the end of the log when the process
+    exits first or `timeout_s` pass.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
+        )
+    try:
+        base_url = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(process, base_url, log, timeout_s)
+        yield Server(base_url, process.pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, so that servers are stopped by their contexts."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], base_url: str, log: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{base_url}/health", timeout=2):  # noqa: S310
+            return
+        if time.monotonic() > deadline:
+            raise ServerError(f"{base_url}/health did not answer within {timeout_s:g} s; its log ends:\n{_tail(log)}")
+        time.sleep(0.05)
+    raise ServerError(f"the server exited with status {process.returncode}; its log ends:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-_TAIL_LINES:])
+
+
+class _die_with:  # noqa: N801 - a function with a prepared argument; libc is looked up before the fork
+    """In the child: SIGKILL me when my parent dies (Linux only; a no-op elsewhere)."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+        self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+    def __call__(self) -> None:
+        if self._libc is not None:
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self._parent:  # it died before prctl
+                os._exit(1)

@@ -1,0 +1,129 @@
+"""Request and response bodies of the server: the OpenAI fields this engine honours, and SGLang's `/generate`.
+
+Unknown fields are ignored as OpenAI servers do, but a field that would change the answer and is not supported here is
+refused. Extra response fields ride in `meta_info`, as SGLang's do.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from eyrie.engines.reference.engine import Request
+from eyrie.engines.reference.sampling import SamplingParams
+
+_UNSUPPORTED: dict[str, tuple[Any, ...]] = {  # field -> the values that ask for nothing
+    "n": (None, 1),
+    "best_of": (None, 1),
+    "stop": (None, [], ""),
+    "logprobs": (None, False, 0),
+    "top_logprobs": (None, 0),
+    "echo": (None, False),
+    "suffix": (None, ""),
+    "presence_penalty": (None, 0),
+    "frequency_penalty": (None, 0),
+    "logit_bias": (None, {}),
+    "tools": (None, []),
+    "response_format": (None, {"type": "text"}),
+}
+
+Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
+TopP = Annotated[float, Field(gt=0.0, le=1.0)]
+NewTokens = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        for name, value in (self.model_extra or {}).items():
+            if name in _UNSUPPORTED and value not in _UNSUPPORTED[name]:
+                raise ValueError(f"{name} is not supported by the reference engine (got {value!r})")
+        return self
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+    continuous_usage_stats: bool = False
+
+
+class OpenAIBody(Body):
+    """What chat and text completions share. OpenAI's defaults: temperature 1, top_p 1."""
+
+    model: str | None = None
+    temperature: Temperature = 1.0
+    top_p: TopP = 1.0
+    seed: Seed | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    ignore_eos: bool = False
+
+    def sampling(self, max_new_tokens: int) -> SamplingParams:
+        return SamplingParams(max_new_tokens, self.temperature, self.top_p, self.seed, self.ignore_eos)
+
+
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    role: str
+    content: str | list[TextPart]
+
+    def plain(self) -> dict[str, str]:
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return {"role": self.role, "content": text}
+
+
+class ChatBody(OpenAIBody):
+    messages: Annotated[list[Message], Field(min_length=1)]
+    max_tokens: NewTokens | None = None
+    max_completion_tokens: NewTokens | None = None
+
+
+class CompletionBody(OpenAIBody):
+    prompt: str | list[int]
+    max_tokens: NewTokens = 16
+
+
+class GenerateSampling(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    max_new_tokens: NewTokens = 128
+    temperature: Temperature = 1.0
+    top_p: TopP = 1.0
+    sampling_seed: Seed | None = None
+    ignore_eos: bool = False
+
+
+class GenerateBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    input_ids: list[int]
+    sampling_params: GenerateSampling = GenerateSampling()
+
+    def sampling(self) -> SamplingParams:
+        given = self.sampling_params
+        return SamplingParams(
+            given.max_new_tokens, given.temperature, given.top_p, given.sampling_seed, given.ignore_eos
+        )
+
+
+def usage(request: Request) -> dict[str, int]:
+    """OpenAI's token counts."""
+    prompt, completion = len(request.prompt_ids), len(request.output_ids)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def meta_info(request: Request) -> dict[str, Any]:
+    """SGLang's per-request figures. `completion_tokens` counts prefill's token; without a head there is no verify."""
+    info: dict[str, Any] = {
+        "prompt_tokens": len(request.prompt_ids),
+        "completion_tokens": len(request.output_ids),
+        "finish_reason": {"type": request.finish_reason},
+    }
+    if request.accepted_by_position:
+        info |= {"spec_verify_ct": request.num_verify_steps, "spec_accepted_by_position": request.accepted_by_position}
+    return info

@@ -1,0 +1,57 @@
+"""Hugging Face datasets as sources: streamed rows and what the dataset's card claims, both at the pinned revision."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eyrie.params import Source
+
+
+class HubError(ValueError):
+    """A Hugging Face dataset cannot be read."""
+
+
+class Card(NamedTuple):
+    """`license` is None when the card claims none; `source_datasets` are the datasets it says it derives from."""
+
+    license: str | None
+    source_datasets: list[str]
+
+
+def stream_rows(source: Source) -> Iterator[Any]:
+    """Rows in the dataset's order; nothing of the dataset is executed. Raises HubError naming the source."""
+    import datasets  # 4 s, and only these sources need it
+
+    try:
+        yield from datasets.load_dataset(source.hub, revision=source.revision, split=source.hub_split, streaming=True)
+    except Exception as error:  # the library raises many kinds: unknown name, revision or split, network, format
+        raise _unreadable(source, f"split {source.hub_split}", error) from None
+
+
+def read_card(source: Source) -> Card:
+    """The claims of README.md's metadata; none when there is no README.md. Raises HubError naming the source."""
+    from huggingface_hub import DatasetCard, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    assert source.hub is not None, "only hub sources have a card"
+    try:
+        path = hf_hub_download(source.hub, "README.md", repo_type="dataset", revision=source.revision)
+        data = DatasetCard(Path(path).read_text(encoding="utf-8"), ignore_metadata_errors=True).data
+    except EntryNotFoundError:
+        return Card(None, [])
+    except Exception as error:  # network, access, an unreadable card
+        raise _unreadable(source, "its card", error) from None
+    claimed = data.get("license")
+    origins = data.get("source_datasets") or []
+    # Several licences are no licence to rely on.
+    return Card(
+        claimed if isinstance(claimed, str) else None,
+        [origins] if isinstance(origins, str) else [str(origin) for origin in origins],
+    )
+
+
+def _unreadable(source: Source, part: str, error: Exception) -> HubError:
+    line = (str(error).splitlines() or [""])[0]
+    return HubError(
+        f"source {source.name}: {source.hub} at {source.revision}: cannot read {part}: {type(error).__name__}: {line}"
+    )

@@ -1,0 +1,200 @@
+"""What the shipped analyzer finds, and what it leaves alone, at the threshold of params.yaml. All values are made up."""
+
+import random
+import string
+
+import pytest
+
+from eyrie.privacy.cards import luhn_valid
+from eyrie.privacy.engine import Analyzer
+
+THRESHOLD = 0.4
+ALNUM = string.ascii_letters + string.digits
+
+
+def found(analyzer: Analyzer, text: str) -> set[str]:
+    return {finding.entity for finding in analyzer.find(text, score_threshold=THRESHOLD)}
+
+
+def covers(analyzer: Analyzer, entity: str, value: str, text: str) -> bool:
+    start = text.index(value)
+    return any(
+        finding.entity == entity and finding.start <= start and finding.end >= start + len(value)
+        for finding in analyzer.find(text, score_threshold=THRESHOLD)
+    )
+
+
+def token(length: int, alphabet: str = ALNUM) -> str:
+    return "a1" + "".join(random.Random(length).choices(alphabet, k=length - 2))
+
+
+# Prefixes are joined here so that secret scanners leave this file alone.
+SECRETS = {
+    "openai": "sk" + "-proj-" + token(48),
+    "openai legacy": "sk" + "-" + token(48),
+    "anthropic": "sk" + "-ant-api03-" + token(90),
+    "google": "AI" + "za" + token(35),
+    "github classic": "gh" + "p_" + token(36),
+    "github fine-grained": "github" + "_pat_" + token(22) + "_" + token(59),
+    "gitlab": "gl" + "pat-" + token(20),
+    "slack": "xo" + "xb-" + "123456789012-" + token(24),
+    "aws": "AK" + "IA" + "ABCDEFGHIJKLMNOP",
+    "aws secret": "aws_secret" + "_access_key = " + token(40),
+    "hugging face": "hf" + "_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    "npm": "np" + "m_" + token(36),
+    "stripe": "sk" + "_live_" + token(24),
+    "vault": "hv" + "s." + token(24),
+    "jwt": "ey" + "J" + token(20) + ".ey" + "J" + token(30) + "." + token(40),
+    "private key": "-----BEGIN RSA PRIVATE" + " KEY-----\nMIIE\n-----END RSA PRIVATE" + " KEY-----",
+    "cut private key": "-----BEGIN PRIVATE" + " KEY-----\nMIIEabc",
+    "bearer": "Authorization: Bear" + "er " + token(30),
+    "url password": "postgres://admin:" + "hunter2x@db.internal/prod",
+    "assigned": 'API_KEY = "' + token(24) + '"',
+    "in words": "my wifi password is " + "hunter2x",
+}
+
+
+@pytest.mark.parametrize("issuer", SECRETS)
+def test_every_secret_shape_is_found_inside_a_sentence(analyzer: Analyzer, issuer: str) -> None:
+    assert "SECRET" in found(analyzer, f"Why does this fail? {SECRETS[issuer]} I tried twice.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api_key = os.environ['API_KEY']",
+        'client = OpenAI(api_key="YOUR_API_KEY")',
+        "password = getpass('Password: ')",
+        "Connect with postgres://user:password@host/db or mysql://{user}:{password}@{host}",
+        "Use sk-learn or scikit-learn-contrib-extras-and-more for this?",
+        "What does `Authorization: Bearer <token>` mean?",
+        "commit 3f786850e387550fdab836ed7e6dc881de23001b",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "id 123e4567-e89b-12d3-a456-426614174000",
+        "My password is too short, how long should it be?",
+    ],
+)
+def test_code_about_secrets_is_not_a_secret(analyzer: Analyzer, text: str) -> None:
+    assert "SECRET" not in found(analyzer, text)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "(415) 555-0132",
+        "+1 415-555-0132",
+        "415-555-0132",
+        "415.555.0132",
+        "+44 20 7946 0958",
+        "020 7946 0958",
+        "+49 30 901820",
+        "030 901820-0",
+        "01 23 45 67 89",
+        "+33 1 23 45 67 89",
+        "+91 98765 43210",
+        "+34 912 345 678",
+        "+55 11 91234-5678",
+    ],
+)
+def test_phone_numbers_are_found_without_a_context_word(analyzer: Analyzer, number: str) -> None:
+    assert covers(analyzer, "PHONE_NUMBER", number, f"Write a note that says {number} and be polite.")
+
+
+def test_bare_digits_are_a_phone_number_only_beside_a_context_word(analyzer: Analyzer) -> None:
+    assert "PHONE_NUMBER" in found(analyzer, "You can call me on my mobile 9876543210 after six.")
+    assert "PHONE_NUMBER" not in found(analyzer, "What is the remainder of 9876543210 divided by 7?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Compute 12345678 + 87654321.",
+        "The meeting on 2024-01-15 10:30 moved to 2024-02-20.",
+        "pi is 3.14159265358979",
+        "Sort 10 20 30 40 50 60 in descending order.",
+        "matrix [[1, 2, 3], [4, 5, 6], [7, 8, 9]]",
+        "Between 1914-1918 and 1939-1945, what changed?",
+        "x = 0x1f2e3d4c; y = 1_000_000_000",
+        "Solve 3x^2 - 12x + 9 = 0 and 1500 / 25 * 300.",
+        "for i in range(1000000): total += i * 31415926",
+        "The product of 123456 and 654321 is what? 80779853376",
+        "SELECT id FROM t WHERE created > 1700000000 LIMIT 100000",
+    ],
+)
+def test_numbers_of_code_and_maths_are_not_personal_data(analyzer: Analyzer, text: str) -> None:
+    assert found(analyzer, text) == set()
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        "5555555555554444",
+        "2223003122003222",  # 2-series Mastercard
+        "378282246310005",
+        "6759649826438453",  # Maestro
+        "6011000990139424",
+        "3530111333300000",
+    ],
+)
+def test_cards_of_every_issuer_are_found(analyzer: Analyzer, number: str) -> None:
+    assert covers(analyzer, "CREDIT_CARD", number, f"Is {number} still valid?")
+
+
+def test_a_number_that_fails_the_luhn_check_is_no_card(analyzer: Analyzer) -> None:
+    assert not luhn_valid("4111111111111112")
+    assert "CREDIT_CARD" not in found(analyzer, "Is 4111 1111 1111 1112 prime?")
+
+
+IDENTIFIERS = {
+    "EMAIL_ADDRESS": ("Write to jo.doe@example.org please.", "jo.doe@example.org"),
+    "IBAN_CODE": ("Pay into DE89370400440532013000 today.", "DE89370400440532013000"),
+    "US_SSN": ("My social security number is 536-22-8471.", "536-22-8471"),
+    "US_PASSPORT": ("My passport number is 488839667.", "488839667"),
+    "UK_NHS": ("NHS number 943 476 5919 on the form.", "943 476 5919"),
+    "UK_NINO": ("National insurance AB123456C is mine.", "AB123456C"),
+    "FR_NIR": ("Mon NIR est 2 69 05 49 588 157 80.", "2 69 05 49 588 157 80"),
+    "ES_NIF": ("Mi DNI es 12345678Z.", "12345678Z"),
+    "IT_FISCAL_CODE": ("Il mio codice fiscale è RSSMRA85M01H501Q.", "RSSMRA85M01H501Q"),
+    "IN_PAN": ("My PAN is ABCPE1234F.", "ABCPE1234F"),
+    "IP_ADDRESS": ("The server is 203.0.113.77 in the rack.", "203.0.113.77"),
+    "MAC_ADDRESS": ("Its MAC is 00:1B:44:11:3A:B7 here.", "00:1B:44:11:3A:B7"),
+    "CRYPTO": ("Send to 0x52908400098527886E0F7030069857D2E4169EE7 now.", "0x52908400098527886E0F7030069857D2E4169EE7"),
+}
+
+
+@pytest.mark.parametrize("entity", IDENTIFIERS)
+def test_identifiers_are_covered_whole(analyzer: Analyzer, entity: str) -> None:
+    text, value = IDENTIFIERS[entity]
+    assert covers(analyzer, entity, value, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("Hi, my name is Ana de la Cruz and I need help.", "PERSON", "Ana de la Cruz"),
+        ("Je m'appelle Élodie Durand.", "PERSON", "Élodie Durand"),
+        ("Make it polite.\n\nBest regards,\nTom Oakley", "PERSON", "Tom Oakley"),
+        ("I live at 12 Baker Street, Otterburn.", "LOCATION", "12 Baker Street, Otterburn"),
+        ("Ich wohne in der Lindenstraße 14, 10969 Berlin.", "LOCATION", "Lindenstraße 14, 10969 Berlin"),
+        ("Deliver to P.O. Box 4417, Springfield.", "LOCATION", "P.O. Box 4417, Springfield"),
+    ],
+)
+def test_what_users_say_of_themselves_is_found(analyzer: Analyzer, text: str, entity: str, value: str) -> None:
+    assert covers(analyzer, entity, value, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Julia has 36 stickers, gets 12 more from Quinn in Hartwell and then loses 14.",
+        "my name is too long for the form",
+        "Explain the Monty Hall problem and the Haskell type system.",
+        "I am from the support team. Our Way of working needs 3 Steps.",
+        "Is Kubernetes or Cassandra better here?",
+        "She has 5 place settings and 3 lanes.",
+    ],
+)
+def test_names_that_merely_occur_are_left_alone(analyzer: Analyzer, text: str) -> None:
+    assert found(analyzer, text) == set()

@@ -1,0 +1,40 @@
+import re
+
+from eyrie.privacy.surrogates import Surrogates
+
+
+def test_the_same_value_gets_the_same_surrogate_in_any_spelling() -> None:
+    surrogates = Surrogates(seed=1, prompt_id="p")
+    mail = surrogates.replace("EMAIL_ADDRESS", "Jo.Doe@Corp.com")
+    assert surrogates.replace("EMAIL_ADDRESS", "jo.doe@corp.com") == mail
+    national = surrogates.replace("PHONE_NUMBER", "(415) 867-5309")
+    international = surrogates.replace("PHONE_NUMBER", "+1 415-867-5309")
+    assert re.sub(r"\D", "", international) == "1" + re.sub(r"\D", "", national)
+
+
+def test_surrogates_differ_from_the_value_and_from_each_other() -> None:
+    for number in range(300):
+        surrogates = Surrogates(seed=number, prompt_id="p")
+        values = ["(415) 867-5309", "(212) 555-0142", "+44 20 7946 0958", "030 901820"]
+        made = [surrogates.replace("PHONE_NUMBER", value) for value in values]
+        assert len(set(made)) == len(values)
+        assert all(new != value for new, value in zip(made, values, strict=True))
+        assert [re.sub(r"\d", "0", new) for new in made] == [re.sub(r"\d", "0", value) for value in values]
+
+
+def test_a_surrogate_of_an_american_number_is_fictional() -> None:
+    made = Surrogates(seed=1, prompt_id="p").replace("PHONE_NUMBER", "415-867-5309")
+    assert re.fullmatch(r"[2-9]\d\d-555-01\d\d", made)
+
+
+def test_an_email_surrogate_uses_a_reserved_domain() -> None:
+    made = Surrogates(seed=1, prompt_id="p").replace("EMAIL_ADDRESS", "jo@corp.com")
+    assert re.fullmatch(r"[a-z]+\.[a-z]+\d+@example\.(com|net|org)", made)
+
+
+def test_surrogates_depend_on_seed_and_conversation_but_not_on_the_value() -> None:
+    def first(seed: int, prompt_id: str, value: str) -> str:
+        return Surrogates(seed=seed, prompt_id=prompt_id).replace("EMAIL_ADDRESS", value)
+
+    assert first(1, "p", "jo@corp.com") == first(1, "p", "ann@other.net")  # tells nothing about the value
+    assert len({first(1, "p", "a@b.com"), first(2, "p", "a@b.com"), first(1, "q", "a@b.com")}) == 3
