@@ -93,7 +93,7 @@ class PromptMetrics(Document):
     funnel: list[FunnelStep]
     by_workload: dict[str, int]
     by_split: dict[str, int]
-    mix_distance_before: float | None = Field(description="total variation to the target mix; select_prompts only")
+    mix_distance_before: float | None = Field(description="total variation to the target mix, before and after the stage")
     mix_distance_after: float | None
     entities: dict[str, dict[str, int]] = Field(description="entity type -> action -> count; filter_prompts only")
     sources: dict[str, dict[str, str | int]] = Field(
@@ -166,6 +166,15 @@ class Mismatch(Document):
     workload: Workload
     position: int = Field(description="index of the first different output token")
     baseline_margin: float = Field(description="baseline's top-1 minus top-2 logit there")
+
+
+class EvaluationOutput(Document):
+    """One line of evaluate_head's outputs: both arms' token ids, one list per turn, and no text."""
+
+    prompt_id: str
+    workload: Workload
+    baseline_ids: list[list[int]]
+    eagle3_ids: list[list[int]]
 
 
 class EvaluationMetrics(Document):

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tools.demo.generator import SYSTEM_PROMPTS, samples
@@ -31,7 +32,7 @@ def model_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
         vocab_size=VOCAB_SIZE,
         hidden_size=160,
         intermediate_size=448,
-        num_hidden_layers=20,
+        num_hidden_layers=16,
         num_attention_heads=5,
         num_key_value_heads=1,
         head_dim=32,
@@ -67,9 +68,23 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 
 
 def init_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """fp32 weights drawn from the seed."""
+    """fp32 weights drawn from the seed, arranged so that copying from the prompt is learned early.
+
+    Embeddings are large next to Adam's steps, so that rare words stay distinct; the final norm is
+    small in return, which keeps the first logits small. Each attention layer starts as a projection
+    of the tokens it attends to (W_O = W_V^T per head), so that it copies before it is trained.
+    """
     torch.manual_seed(seed)
-    return LlamaForCausalLM(model_config(tokenizer)).float()
+    model = LlamaForCausalLM(model_config(tokenizer)).float()
+    with torch.no_grad():
+        model.model.embed_tokens.weight.normal_(std=0.5)
+        model.model.norm.weight.fill_(0.06)
+        for layer in model.model.layers:
+            value_DH = layer.self_attn.v_proj.weight
+            nn.init.orthogonal_(value_DH)
+            heads = model.config.num_attention_heads
+            layer.self_attn.o_proj.weight.copy_(0.1 * value_DH.T.repeat(1, heads))
+    return model
 
 
 def main() -> None:

@@ -27,13 +27,13 @@ class TrainConfig:
     """Choices of the run; `batch_tokens` counts positions per micro-batch, padding included."""
 
     seed: int = 20260101
-    steps: int = 900
-    warmup_steps: int = 40
+    steps: int = 450
+    warmup_steps: int = 20
     decay_share: float = 0.35
     batch_tokens: int = 4096
-    micro_batches: int = 2
+    micro_batches: int = 1
     muon_lr: float = 0.02
-    adam_lr: float = 4e-3
+    adam_lr: float = 1.5e-3
     max_norm: float = 1.0
 
 

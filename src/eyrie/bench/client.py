@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,9 +66,7 @@ async def run_load(base_url: str, model: str, prompts: Sequence[BenchPrompt], lo
         return LoadResult(records, time.perf_counter() - started)
 
 
-async def _converse(
-    session: aiohttp.ClientSession, model: str, prompt: BenchPrompt, load: Load
-) -> list[RequestRecord]:
+async def _converse(session: aiohttp.ClientSession, model: str, prompt: BenchPrompt, load: Load) -> list[RequestRecord]:
     """All turns of one conversation; it ends early when a turn fails."""
     messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
     records = []
@@ -121,7 +119,7 @@ async def _ask(
     return record, "".join(pieces)
 
 
-async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+async def _events(lines: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
     """The JSON payloads of a server-sent event stream, up to [DONE]."""
     async for line in lines:
         payload = line.strip()

@@ -106,9 +106,7 @@ def compare(measurements: Sequence[Measurement]) -> list[Comparison]:
     return comparisons
 
 
-def _comparison(
-    workload: Workload | Literal["all"], concurrency: int, measurements: list[Measurement]
-) -> Comparison:
+def _comparison(workload: Workload | Literal["all"], concurrency: int, measurements: list[Measurement]) -> Comparison:
     """Requests of one arm and repeat are pooled; the figure of an arm is the median of its repeats."""
     tpot_ms: dict[Arm, float] = {}
     throughput: dict[Arm, float] = {}

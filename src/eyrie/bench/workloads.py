@@ -1,12 +1,17 @@
 """Which prompts a workload is measured with."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from eyrie.chat.template import render_prompt
 from eyrie.io import read_table
 from eyrie.params import Workload
 from eyrie.schemas import PROMPTS
+
+_TURN_OVERHEAD_TOKENS = 16  # template tokens around an answer
 
 
 @dataclass(frozen=True)
@@ -38,3 +43,10 @@ def benchmark_prompts(
             )
         chosen[workload] = [BenchPrompt(row["prompt_id"], row["system"], tuple(row["turns"])) for row in mine]
     return chosen
+
+
+def conversation_tokens(tokenizer: Any, system: str, turns: Sequence[str], *, output_tokens: int) -> int:
+    """An upper bound of the tokens a conversation grows to when every answer has `output_tokens`."""
+    texts = [text for text in (system, *turns) if text]
+    asked = sum(len(render_prompt(tokenizer, [{"role": "user", "content": text}])) for text in texts)
+    return asked + len(turns) * (output_tokens + _TURN_OVERHEAD_TOKENS)

@@ -44,6 +44,22 @@ class Segment:
     row_end: int
     future_RT: Tensor
 
+    @property
+    def tokens(self) -> slice:
+        return slice(self.token_begin, self.token_end)
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.row_begin, self.row_end)
+
+    @property
+    def num_tokens(self) -> int:
+        return self.token_end - self.token_begin
+
+    @property
+    def num_rows(self) -> int:
+        return self.row_end - self.row_begin
+
 
 @dataclass(frozen=True)
 class PackedBatch:

@@ -59,7 +59,10 @@ def load_head(folder: Path, target_config: Any, *, device: torch.device, dtype: 
     _check_tensors(path, tensors, config)
     head = Eagle3Head(config)
     head.load_state_dict(tensors)
-    return head.eval().requires_grad_(False).to(device=device).to(dtype=dtype)
+    head.eval().requires_grad_(False).to(device)
+    for parameter in head.parameters():  # not the buffers: rotary frequencies must stay float32
+        parameter.data = parameter.data.to(dtype)
+    return head
 
 
 def _read_config(path: Path) -> HeadConfig:

@@ -23,8 +23,8 @@ def aux_layer_ids(num_layers: int) -> tuple[int, int, int]:
     """The 0-based layer *outputs* whose hidden states feed the head: 1, N//2 - 1, N - 4. Raises HeadConfigError."""
     if num_layers < MIN_TARGET_LAYERS:
         raise HeadConfigError(
-            f"the target has N = {num_layers} layers; EAGLE-3 takes layer outputs 1, N//2 - 1 and N - 4, which are "
-            f"three different layers only from N = {MIN_TARGET_LAYERS} on"
+            f"the target has N = {num_layers} layers; EAGLE-3 listens to the outputs of layers 1, N//2 - 1 and N - 4, "
+            f"which needs at least {MIN_TARGET_LAYERS}"
         )
     return 1, num_layers // 2 - 1, num_layers - 4
 

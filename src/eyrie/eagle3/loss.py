@@ -1,8 +1,8 @@
 """Training-time test: unroll the head K steps on its own output, and compare every step with the target.
 
-In: a packed batch, the target's frozen embedding, the teacher's targets. Out: sum over steps k of decay^k times the mean
-KL divergence, over the rows supervised at step k, from the target's distribution (renormalised on the draft vocabulary)
-to the head's. Source: arXiv:2503.01840; which rows and teachers: eagle3/batches.py.
+In: a packed batch, the target's frozen embedding, the teacher's targets. Out: sum over steps k of decay^k times the
+mean KL divergence, over the rows supervised at step k, from the target's distribution (renormalised on the draft
+vocabulary) to the head's. Source: arXiv:2503.01840; which rows and teachers: eagle3/batches.py.
 
 Shapes: T tokens and R rows of the batch, H hidden, V target vocabulary, D draft vocabulary, K TTT steps.
 """

@@ -99,7 +99,7 @@ class Trainer:
         self.state = State(head, torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True))
 
     def run(self) -> Outcome:
-        """Train for `max_steps`. The head ends with the best weights. Raises TrainingError on a loss that is no number."""
+        """Train for `max_steps`. The head ends with the best weights. Raises TrainingError when a loss is no number."""
         state, settings = self.state, self.settings
         lengths = [len(document) for document in self.train_documents]
         order = training_batches(lengths, seed=settings.seed, batch_tokens=settings.batch_tokens)

@@ -110,7 +110,9 @@ def load_tokenizer(target: Target) -> Any:
 def load_target(target: Target) -> TargetModel:
     """Load weights and tokenizer. Raises TargetError: one sentence with the folder or name and what is wrong."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()
     device, dtype = resolve_device(target.device), getattr(torch, target.dtype)
     tokenizer = load_tokenizer(target)
     model = _from_pretrained(

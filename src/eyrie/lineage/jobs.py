@@ -92,9 +92,7 @@ def run_job_of_stage(params: Params, job: Job) -> str:
 
     def body(outputs: dict[str, Path]) -> None:
         module = import_module(f"eyrie.stages.{job.stage.name}")
-        arguments: dict[str, Any] = {
-            key: paths if job.takes_list(key) else paths[0] for key, paths in job.inputs.items()
-        }
+        arguments: dict[str, Any] = {key: job.argument(key) for key in job.inputs}
         if job.shard is not None:
             arguments["shard"] = job.shard
         gathers = job.stage.sharded and job.shard is None

@@ -109,7 +109,7 @@ def load_analyzer(config: Path) -> Analyzer:
         from presidio_analyzer import AnalyzerEngineProvider
 
         # Imported for their classes: Presidio finds recognisers by name among EntityRecognizer's subclasses.
-        from eyrie.privacy import cards, disclosures, phones, secrets  # noqa: F401
+        from eyrie.privacy import disclosures, identifiers, phones, secrets  # noqa: F401
 
     # Else the first e-mail address fetches the public suffix list from the network.
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
@@ -121,7 +121,7 @@ def load_analyzer(config: Path) -> Analyzer:
             warnings.simplefilter("ignore")  # that it adds SpacyRecognizer, which the YAML then disables
             return Analyzer(provider.create_engine())
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error.__cause__ or error).split())
         raise AnalyzerError(f"{config}: Presidio cannot build this analyzer: {reason}") from None
 
 

@@ -17,14 +17,15 @@ _REGIONS = (
     *("IN", "JP", "SG", "AU", "NZ", "ZA"),
 )
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow parsers.
-_CANDIDATE = re.compile(r"(?<![\w.])(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}(?![\w])")
+_CANDIDATE = re.compile(r"(?<![\w./#@-])(?<!\d[:,])(?<!::)(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}(?!\w|[:.,]\d)")
 _NORTH_AMERICAN = re.compile(r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])\d{3}[-. ]\d{4}")
 _NOT_A_PHONE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D.*)?"  # 2024-01-15, with or without a time
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?:\D.*)?"  # 15.01.2024
     r"|\d{1,3}(?:\.\d{1,3}){3}"  # IPv4
     r"|\d+\.\d+"  # decimal
-    r"|(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number so written starts with 0
+    r"|(?!0)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number so written starts with 0
+    r"|(?:.*\s)?0\.\d.*|.*\.\d{5}.*"  # decimals among them
     r"|(?:(?:19|20)\d\d[ \-–/]?){2,}",  # years
     re.DOTALL,
 )
@@ -58,7 +59,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         best: dict[tuple[int, int], float] = {}
         for candidate in _CANDIDATE.finditer(text):
             written = candidate.group()
-            if _NOT_A_PHONE.fullmatch(written) and not written.startswith("0"):
+            if _NOT_A_PHONE.fullmatch(written):
                 continue
             score = self._score(written)
             if score is not None:

@@ -13,7 +13,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 _B64 = r"[A-Za-z0-9_-]"
 # issuer -> pattern. `(?=...\d)` asks for a digit, so that words joined by hyphens are not keys.
 _PREFIXED = {
-    "aws access key": r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}",
+    "aws access key": r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)(?![A-Z0-9]{9}EXAMPLE)[A-Z0-9]{16}",
     "openai, anthropic, openrouter, deepseek": rf"sk-(?=[\w-]*\d){_B64}{{20,}}",
     "google api": rf"AIza{_B64}{{35}}",
     "google oauth": rf"ya29\.{_B64}{{20,}}|GOCSPX-{_B64}{{28}}",
@@ -52,7 +52,7 @@ _SYNTAX = {
     r"[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     # A quoted literal with a digit given to a name that says it is secret; a call or a variable is code, not a secret.
     "assigned secret": r"(?i:\b[\w.-]{0,40}(?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)"
-    r"[\w-]{0,10})[\"']?\s*(?:=|:|=>|:=)\s*(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",
+    r"(?:[_-]?key)?(?:[_-]?\d+)?)[\"']?\s*(?:=|:|=>|:=)\s*(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",
     "password in words": r"(?i:\b(?:my|our|the|its|your|his|her|their)\s+(?:[\w-]+\s+){0,2}"
     r"(?:password|passcode|passphrase|pin)\s+(?:is|was|:)\s*:?\s*)[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
 }

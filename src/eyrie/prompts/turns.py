@@ -80,7 +80,7 @@ def _from_list(row: dict[str, Any], column: str | None, role_key: str, text_key:
     if isinstance(entries, str):  # CSV files and some Parquet files hold the list as JSON
         try:
             entries = json.loads(entries)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RowError("turns are not JSON") from None
     if not isinstance(entries, list):
         raise RowError("turns are not a list")
@@ -88,7 +88,7 @@ def _from_list(row: dict[str, Any], column: str | None, role_key: str, text_key:
     for entry in entries:
         if not isinstance(entry, dict):
             raise RowError("a turn is not an object")
-        role = entry.get(role_key)
+        role = str(entry.get(role_key))  # a role of another type is an unknown role
         if role in _USER:
             turns.append(_text(entry.get(text_key)))
         elif role in _SYSTEM:

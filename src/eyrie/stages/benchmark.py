@@ -3,9 +3,9 @@
 In: the head, the target, the screened benchmark prompts. Out: one line per measurement (`cells`), and both arms
 compared per workload and concurrency (`metrics`).
 
-Two servers stay loaded, one plain and one that drafts, otherwise the same: same engine, slots, context and threads. Only
-one is driven at a time, and who goes first alternates with every repeat, so that a machine that slows down or warms up
-does so for both.
+Two servers stay loaded, one plain and one that drafts, otherwise the same: same engine, slots, context and threads.
+Only one is driven at a time, and who goes first alternates with every repeat, so that a machine that slows down or
+warms up does so for both.
 """
 
 import asyncio
@@ -18,8 +18,7 @@ from pathlib import Path
 
 from eyrie.bench.client import Load, run_load
 from eyrie.bench.metrics import Measurement, compare, to_cell
-from eyrie.bench.workloads import BenchPrompt, benchmark_prompts
-from eyrie.chat.template import render_prompt
+from eyrie.bench.workloads import BenchPrompt, benchmark_prompts, conversation_tokens
 from eyrie.engines.launch import free_port, launch_server, stop_on_sigterm
 from eyrie.engines.target import load_config, load_tokenizer, resolve_device
 from eyrie.io import progress, write_json, write_jsonl
@@ -30,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 900.0
 _REQUEST_TIMEOUT_S = 600.0
-_TURN_OVERHEAD_TOKENS = 16  # template tokens around an answer, for the context that is reserved
 
 
 def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path) -> None:
@@ -131,17 +129,12 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
 
 def _context_length(params: Params, prompts: dict[Workload, list[BenchPrompt]]) -> int:
     """Tokens the longest conversation may grow to, at most what the target holds: the memory a slot needs."""
-    tokenizer = load_tokenizer(params.target)
-    longest = 0
-    for asked in prompts.values():
-        for prompt in asked:
-            lengths = [
-                len(render_prompt(tokenizer, [{"role": "user", "content": text}]))
-                for text in (prompt.system, *prompt.turns)
-                if text
-            ]
-            answers = len(prompt.turns) * (params.benchmark.output_tokens + _TURN_OVERHEAD_TOKENS)
-            longest = max(longest, sum(lengths) + answers)
+    tokenizer, output_tokens = load_tokenizer(params.target), params.benchmark.output_tokens
+    longest = max(
+        conversation_tokens(tokenizer, prompt.system, prompt.turns, output_tokens=output_tokens)
+        for asked in prompts.values()
+        for prompt in asked
+    )
     limit: int = load_config(params.target).get_text_config().max_position_embeddings
     return min(longest, limit)
 

@@ -10,14 +10,17 @@ turn, its own answers being the history; drafting then answers exactly the same 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
 
+from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.reference.engine import Engine, Request
 from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.io import progress, read_table, write_json, write_jsonl
 from eyrie.params import EvaluateHead, Params, Workload
@@ -51,12 +54,11 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     draft_head = load_head(head, target.config, device=target.device, dtype=target.dtype)
     dialogues = _held_out(clean, section.max_prompts)
     sampling = SamplingParams(section.max_new_tokens, section.temperature, seed=0)
-    context_length = _context_length(dialogues, target, section)
-    plain = Engine(
-        target, head=None, drafting=None, max_running_requests=_SLOTS, context_length=context_length
-    )
+    context_length = _context_length(target, clean, section)
+    plain = Engine(target, head=None, drafting=None, max_running_requests=_SLOTS, context_length=context_length)
     _answer_turn_by_turn(plain, dialogues, sampling)
     plain.close()
+    dialogues = [item for item in dialogues if item.asked]
     drafting = Engine(
         target, head=draft_head, drafting=section, max_running_requests=_SLOTS, context_length=context_length
     )
@@ -72,9 +74,7 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
             workload: _pool([item for item in dialogues if item.workload == workload])
             for workload in dict.fromkeys(item.workload for item in dialogues)
         },
-        mismatches=[
-            _mismatch(target, item) for item in dialogues if not item.identical
-        ],
+        mismatches=[_mismatch(target, item) for item in dialogues if not item.identical],
     )
     write_jsonl(
         outputs,
@@ -96,3 +96,97 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
         overall.num_prompts,
         overall.acceptance_length,
     )
+
+
+def _held_out(clean: Path, max_prompts: int) -> list[_Dialogue]:
+    """The held-out split, one prompt of each workload after the other until `max_prompts`. Raises ValueError."""
+    by_workload: dict[Workload, list[_Dialogue]] = {}
+    for row in read_table(clean, PROMPTS):
+        if row["split"] == "heldout":
+            dialogue = _Dialogue(row["prompt_id"], row["workload"], Conversation(row["system"], row["turns"]))
+            by_workload.setdefault(row["workload"], []).append(dialogue)
+    if not by_workload:
+        raise ValueError(f"{clean}: no prompt with split heldout; evaluate_head needs some")
+    rounds = zip_longest(*by_workload.values())
+    return [dialogue for members in rounds for dialogue in members if dialogue is not None][:max_prompts]
+
+
+def _context_length(target: TargetModel, clean: Path, section: EvaluateHead) -> int:
+    """Tokens the longest held-out conversation may grow to, at most what the target holds."""
+    bounds = (
+        conversation_tokens(target.tokenizer, row["system"], row["turns"], output_tokens=section.max_new_tokens)
+        for row in read_table(clean, PROMPTS)
+        if row["split"] == "heldout"
+    )
+    return min(max(bounds), longest_context(target))
+
+
+def _answer_turn_by_turn(engine: Engine, dialogues: list[_Dialogue], sampling: SamplingParams) -> None:
+    """The baseline: all first turns, then all second turns of those that have one, and so on."""
+    target = engine.target
+    while waiting := [item for item in dialogues if not item.conversation.finished]:
+        asked = []
+        for item in waiting:
+            prompt_ids = item.conversation.next_prompt(target.tokenizer)
+            if len(prompt_ids) < engine.context_length:
+                item.asked.append(prompt_ids)
+                asked.append(item)
+            else:
+                logger.warning("%s: a turn of %d tokens does not fit and is left out", item.prompt_id, len(prompt_ids))
+                item.conversation.abandon()
+        requests = _run(engine, [item.asked[-1] for item in asked], sampling, desc="baseline")
+        for item, request in zip(asked, requests, strict=True):
+            item.baseline.append(request)
+            item.conversation.add_answer(target.tokenizer, item.asked[-1], request.output_ids, target.stop_token_ids)
+
+
+def _answer_again(engine: Engine, dialogues: list[_Dialogue], sampling: SamplingParams) -> None:
+    """Drafting: the very prompts of the baseline, all at once."""
+    owners = [item for item in dialogues for _ in item.asked]
+    requests = _run(engine, [prompt_ids for item in dialogues for prompt_ids in item.asked], sampling, desc="eagle3")
+    for item, request in zip(owners, requests, strict=True):
+        item.eagle3.append(request)
+
+
+def _run(engine: Engine, prompts: Sequence[list[int]], sampling: SamplingParams, *, desc: str) -> list[Request]:
+    requests = [engine.submit(prompt_ids, sampling) for prompt_ids in prompts]
+    with progress(len(requests), desc=desc, unit="requests") as bar:
+        while engine.has_work:
+            bar.update(sum(request.finish_reason is not None for request in engine.step()))
+    return requests
+
+
+def _pool(dialogues: Sequence[_Dialogue]) -> Acceptance:
+    """Sums over all requests; the token that prefill gave is not counted."""
+    requests = [request for item in dialogues for request in item.eagle3]
+    num_tokens = sum(len(request.output_ids) - 1 for request in requests)
+    num_steps = sum(request.num_verify_steps for request in requests)
+    accepted = [sum(counts) for counts in zip(*(request.accepted_by_position for request in requests), strict=True)]
+    return Acceptance(
+        num_prompts=len(dialogues),
+        num_identical=sum(item.identical for item in dialogues),
+        num_tokens=num_tokens,
+        num_verify_steps=num_steps,
+        acceptance_length=num_tokens / max(num_steps, 1),
+        acceptance_by_position=[count / max(num_steps, 1) for count in accepted],
+    )
+
+
+def _mismatch(target: TargetModel, dialogue: _Dialogue) -> Mismatch:
+    """Where the arms first differ, counted over the prompt's answers in a row, and how close the call was."""
+    before = 0
+    for asked, baseline, eagle3 in zip(dialogue.asked, dialogue.baseline, dialogue.eagle3, strict=True):
+        one, two = baseline.output_ids, eagle3.output_ids
+        if one != two:
+            index = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+            with torch.inference_mode():
+                ids = torch.tensor([asked + one[:index]], device=target.device)
+                best = target.logits(target.forward(ids)[0, -1]).topk(2).values.tolist()
+            return Mismatch(
+                prompt_id=dialogue.prompt_id,
+                workload=dialogue.workload,
+                position=before + index,
+                baseline_margin=best[0] - best[1],
+            )
+        before += len(one)
+    raise AssertionError("the dialogue is identical")

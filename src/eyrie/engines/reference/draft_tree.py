@@ -46,9 +46,7 @@ class CandidateTree:
         Returns the tokens [B, K] of the new frontier and, for each, which of the J nodes it continues [B, K].
         """
         num_slots, num_nodes = probs_BJK.shape[:2]
-        scores_BJK = (
-            probs_BJK if self._frontier_scores_BK is None else probs_BJK * self._frontier_scores_BK[..., None]
-        )
+        scores_BJK = probs_BJK if self._frontier_scores_BK is None else probs_BJK * self._frontier_scores_BK[..., None]
         scores_BC, tokens_BC = scores_BJK.flatten(1), tokens_BJK.flatten(1)
         if self._frontier_BK is None:
             parents_BC = torch.full_like(tokens_BC, -1)

@@ -38,9 +38,7 @@ class Drafter:
         self._embed = target.embed_tokens
         self._device = target.device
         self._cache = HeadCache(head.config, num_slots, num_columns, target.device, target.dtype)
-        self._newest_M1H = torch.zeros(
-            num_slots, 1, head.config.hidden_size, dtype=target.dtype, device=target.device
-        )
+        self._newest_M1H = torch.zeros(num_slots, 1, head.config.hidden_size, dtype=target.dtype, device=target.device)
         self._offsets = torch.arange(drafting.num_steps, device=target.device)
 
     def extend(
@@ -59,9 +57,7 @@ class Drafter:
         head = self._head
         self._cache.store.begin(first_slot, starts, next_ids_BT.shape[1])
         mask = self._masks.causal(starts, next_ids_BT.shape[1])
-        hidden_BTH = head(
-            self._embed(next_ids_BT), head.fuse(aux), positions_BT, cache=self._cache, mask_B1TS=mask
-        )
+        hidden_BTH = head(self._embed(next_ids_BT), head.fuse(aux), positions_BT, cache=self._cache, mask_B1TS=mask)
         for index, count in enumerate(num_rows):
             self._newest_M1H[first_slot + index, 0] = hidden_BTH[index, count - 1]
 

@@ -131,7 +131,7 @@ class Engine:
         self._runner.close()
 
     def submit(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:
-        """Queue a request. Raises ValueError when the prompt is empty, too long, or has ids the target does not know."""
+        """Queue a request. Raises ValueError when the prompt is empty, too long, or has ids unknown to the target."""
         if not prompt_ids:
             raise ValueError("the prompt is empty: at least one token is needed")
         if len(prompt_ids) >= self.context_length:
@@ -143,7 +143,7 @@ class Engine:
         if not 0 <= min(prompt_ids) <= max(prompt_ids) < vocab_size:
             wrong = next(token for token in prompt_ids if not 0 <= token < vocab_size)
             raise ValueError(f"the prompt holds token id {wrong}; ids must be between 0 and {vocab_size - 1}")
-        seed = random.getrandbits(31) if params.seed is None else params.seed  # noqa: S311
+        seed = random.getrandbits(31) if params.seed is None else params.seed
         request = Request(list(prompt_ids), params, UniformStream(seed), self._no_positions())
         self._waiting.append(request)
         return request

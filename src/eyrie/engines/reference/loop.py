@@ -6,7 +6,7 @@ the interpreter lock; between two steps the loop serves every socket that is rea
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from eyrie.engines.reference.engine import Engine, Request
 from eyrie.engines.reference.sampling import SamplingParams
@@ -50,7 +50,7 @@ class EngineLoop:
         self._work.set()
         return request
 
-    async def tokens(self, request: Request) -> AsyncIterator[list[int]]:
+    async def tokens(self, request: Request) -> AsyncGenerator[list[int], None]:
         """The request's new ids, piece by piece. Leaving early (a client that went away) cancels the request."""
         news, sent = self._news[request], 0
         try:

@@ -119,9 +119,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
         header = {"id": f"{kind.prefix}-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
         if body.stream:
             options = body.stream_options
-            pieces = _stream(
-                kind, header, request, with_usage=options is not None and options.include_usage
-            )
+            pieces = _stream(kind, header, request, with_usage=options is not None and options.include_usage)
             return StreamingResponse(pieces, media_type="text/event-stream")
         await _unless_disconnected(http, loop.finish(request))
         text = tokenizer.decode(request.output_ids, skip_special_tokens=True)
@@ -136,9 +134,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
             }
         )
 
-    async def _stream(
-        kind: _Kind, header: dict[str, Any], request: Request, *, with_usage: bool
-    ) -> AsyncIterator[str]:
+    async def _stream(kind: _Kind, header: dict[str, Any], request: Request, *, with_usage: bool) -> AsyncIterator[str]:
         detokenizer, first = IncrementalDetokenizer(tokenizer), True
 
         def chunk(text: str, finish_reason: str | None) -> str:

@@ -26,7 +26,7 @@ def longest_context(target: TargetModel) -> int:
             f"target {config.model_type}: its layers of type {sorted(kinds)} keep no key/value cache; the reference "
             "engine cannot run it, serve it with SGLang"
         )
-    bounds = [config.max_position_embeddings]
+    bounds: list[int] = [config.max_position_embeddings]
     bounds += [getattr(config, name, None) or bounds[0] for name in ("sliding_window", "attention_chunk_size")]
     return min(bounds)
 
@@ -53,7 +53,7 @@ class TargetRunner:
         positions_BT: Tensor,
         mask_B1TS: Tensor,
     ) -> Tensor:
-        """Append T tokens to slots `first_slot`..., whose first `starts[b]` columns stay. Returns last hidden [B, T, H]."""
+        """Append T tokens to slots `first_slot` and on, behind their first `starts[b]`; last hidden [B, T, H]."""
         self.cache.store.begin(first_slot, starts, input_ids_BT.shape[1])
         return self.target.forward(
             input_ids_BT,

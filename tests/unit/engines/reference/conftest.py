@@ -34,9 +34,7 @@ def make_engine(
     drafting = None
     if shape is not None:
         drafting = Drafting(num_steps=shape[0], topk=shape[1], num_draft_tokens=shape[2])
-    return Engine(
-        target, head=head, drafting=drafting, max_running_requests=slots, context_length=None
-    )
+    return Engine(target, head=head, drafting=drafting, max_running_requests=slots, context_length=None)
 
 
 @pytest.fixture(scope="session")

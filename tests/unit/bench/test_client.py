@@ -1,0 +1,142 @@
+"""The load generator against a small stand-in server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from eyrie.bench.client import Load, LoadResult, run_load
+from eyrie.bench.workloads import BenchPrompt
+
+Handler = Callable[[dict[str, Any], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+
+def chunk(text: str) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+
+
+def usage(tokens: int, steps: int | None = None) -> dict[str, Any]:
+    event: dict[str, Any] = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": tokens}}
+    return event if steps is None else event | {"meta_info": {"spec_verify_ct": steps}}
+
+
+@asynccontextmanager
+async def stand_in(handler: Handler) -> AsyncIterator[str]:
+    """A server whose chat completions stream whatever `handler` sends."""
+
+    async def chat(http: web.Request) -> web.StreamResponse:
+        body = await http.json()
+        if body["messages"][-1]["content"] == "refuse":
+            return web.Response(status=400, text="too long: 9 > 8")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(http)
+
+        async def send(event: Any) -> None:
+            await response.write(f"data: {json.dumps(event) if event else '[DONE]'}\n\n".encode())
+
+        await handler(body, send)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", chat)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def measure(handler: Handler, prompts: list[BenchPrompt], *, concurrency: int = 1, timeout_s: float = 5) -> LoadResult:
+    async def run() -> LoadResult:
+        async with stand_in(handler) as base_url:
+            return await run_load(base_url, "m", prompts, Load(concurrency, 5, 0.0, 1, timeout_s))
+
+    return asyncio.run(run())
+
+
+def prompt(*turns: str, system: str = "") -> BenchPrompt:
+    return BenchPrompt("id", system, turns)
+
+
+def test_times_are_taken_from_the_stream_and_counts_from_usage() -> None:
+    async def answer(_body: Any, send: Any) -> None:
+        await asyncio.sleep(0.1)
+        await send(chunk("one"))
+        await asyncio.sleep(0.2)
+        await send(chunk(" two three"))
+        await asyncio.sleep(0.05)
+        await send(usage(3, steps=1))
+        await send(None)
+
+    (record,) = measure(answer, [prompt("hi")]).records
+    assert record.error is None
+    assert (record.input_tokens, record.output_tokens, record.num_verify_steps) == (7, 3, 1)
+    assert 0.1 <= record.ttft_s < 0.2
+    assert len(record.gaps_s) == 1
+    assert 0.15 < record.gaps_s[0] < 0.3
+    assert abs(record.latency_s - record.ttft_s - record.gaps_s[0]) < 1e-6  # usage and [DONE] are no tokens
+
+
+def test_the_next_turn_is_asked_with_the_servers_own_answer() -> None:
+    seen = []
+
+    async def answer(body: Any, send: Any) -> None:
+        seen.append(body["messages"])
+        await send(chunk("an"))
+        await send(chunk("swer"))
+        await send(usage(2))
+        await send(None)
+
+    records = measure(answer, [prompt("a", "b", system="be brief")]).records
+    assert len(records) == 2
+    assert [(message["role"], message["content"]) for message in seen[1]] == [
+        ("system", "be brief"),
+        ("user", "a"),
+        ("assistant", "answer"),
+        ("user", "b"),
+    ]
+
+
+def test_errors_are_counted_and_end_their_conversation_only() -> None:
+    async def answer(body: Any, send: Any) -> None:
+        await send(chunk("x"))
+        if body["messages"][-1]["content"] == "slow":
+            await asyncio.sleep(3)
+        if body["messages"][-1]["content"] == "cut":
+            return
+        await send(usage(2))
+        await send(None)
+
+    prompts = [prompt("refuse", "never asked"), prompt("slow"), prompt("cut"), prompt("fine")]
+    records = measure(answer, prompts, timeout_s=0.5).records
+    errors = [record.error for record in records]
+    assert errors[0] == "ClientError: HTTP 400: too long: 9 > 8"
+    assert errors[1] is not None
+    assert "Timeout" in errors[1]
+    assert errors[2] == "ClientError: the stream ended without usage"
+    assert errors[3:] == [None]
+
+
+def test_no_more_conversations_are_open_than_the_concurrency() -> None:
+    running = highest = 0
+
+    async def answer(_body: Any, send: Any) -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await asyncio.sleep(0.05)
+        await send(chunk("x"))
+        running -= 1
+        await send(usage(2))
+        await send(None)
+
+    result = measure(answer, [prompt("hi")] * 7, concurrency=3)
+    assert highest == 3
+    assert [record.error for record in result.records] == [None] * 7
+    assert 0.15 <= result.duration_s < 3

@@ -1,0 +1,85 @@
+"""The formulas behind every benchmark figure."""
+
+import pytest
+
+from eyrie.bench.client import RequestRecord
+from eyrie.bench.metrics import Measurement, acceptance_length, compare, quantiles_ms, to_cell, tpot_s
+from eyrie.schemas import Arm
+
+
+def record(*, tokens: int, ttft: float = 0.5, latency: float = 2.5, steps: int | None = None) -> RequestRecord:
+    return RequestRecord(
+        input_tokens=10, output_tokens=tokens, ttft_s=ttft, latency_s=latency, gaps_s=[0.25], num_verify_steps=steps
+    )
+
+
+def measured(arm: Arm, repeat: int, records: list[RequestRecord], *, duration_s: float = 4.0) -> Measurement:
+    return Measurement("chat", 1, arm, repeat, records, duration_s)
+
+
+def test_tpot_leaves_out_the_first_token_and_the_time_until_it() -> None:
+    assert tpot_s(record(tokens=5)) == 0.5
+    assert tpot_s(record(tokens=1)) is None
+
+
+def test_quantiles_are_milliseconds_and_interpolate() -> None:
+    values = quantiles_ms([0.001 * number for number in range(1, 102)])
+    assert values.median == pytest.approx(51.0)
+    assert values.p95 == pytest.approx(96.0)
+    assert values.p99 == pytest.approx(100.0)
+    assert values.mean == pytest.approx(51.0)
+    with pytest.raises(ValueError, match="nothing to measure"):
+        quantiles_ms([])
+
+
+def test_acceptance_length_pools_sums_and_leaves_out_prefills_token() -> None:
+    """(21 - 1 + 5 - 1) / (4 + 4), not the mean of 5 and 1."""
+    assert acceptance_length([record(tokens=21, steps=4), record(tokens=5, steps=4)]) == 3.0
+    assert acceptance_length([record(tokens=21)]) is None
+
+
+def test_a_cell_counts_errors_and_measures_the_rest() -> None:
+    failed = RequestRecord(error="TimeoutError: ", output_tokens=0)
+    cell = to_cell(measured("eagle3", 0, [record(tokens=5, steps=2), failed, record(tokens=1)]))
+    assert (cell.num_requests, cell.num_errors) == (3, 1)
+    assert (cell.input_tokens, cell.output_tokens) == (20, 6)
+    assert cell.output_throughput_tok_s == 1.5
+    assert cell.ttft_ms.median == 500.0
+    assert cell.tpot_ms.median == 500.0
+    assert cell.itl_ms.median == 250.0
+    assert cell.e2e_ms.median == 2500.0
+    assert cell.acceptance_length == 2.0
+
+
+def test_a_measurement_without_a_finished_request_quotes_the_error() -> None:
+    with pytest.raises(ValueError, match=r"benchmark baseline, chat, concurrency 1: .*HTTP 500: broken"):
+        to_cell(measured("baseline", 0, [RequestRecord(error="ClientError: HTTP 500: broken")]))
+
+
+def test_a_comparison_takes_the_median_of_the_repeats_medians() -> None:
+    measurements = [
+        measured("baseline", 0, [record(tokens=3), record(tokens=3)]),  # TPOT 1 s
+        measured("baseline", 1, [record(tokens=5)] * 3),  # 0.5 s
+        measured("baseline", 2, [record(tokens=2)]),  # 2 s
+        *(measured("eagle3", repeat, [record(tokens=9, steps=2)]) for repeat in range(3)),  # 0.25 s
+    ]
+    chat, everything = compare(measurements)
+    assert (chat.workload, everything.workload) == ("chat", "all")
+    assert (chat.baseline_tpot_ms, chat.eagle3_tpot_ms, chat.tpot_ratio) == (1000.0, 250.0, 0.25)
+    assert chat.baseline_throughput_tok_s == 1.5  # of 6/4, 15/4 and 2/4
+    assert chat.throughput_ratio == 1.5
+    assert chat.acceptance_length == 4.0
+
+
+def test_all_pools_the_requests_of_every_workload() -> None:
+    code = Measurement("code", 1, "baseline", 0, [record(tokens=2)] * 3, 2.0)
+    measurements = [
+        measured("baseline", 0, [record(tokens=5)]),
+        code,
+        measured("eagle3", 0, [record(tokens=5, steps=4)]),
+        Measurement("code", 1, "eagle3", 0, [record(tokens=5, steps=1)], 2.0),
+    ]
+    everything = compare(measurements)[-1]
+    assert everything.baseline_tpot_ms == 2000.0  # median of 0.5, 2, 2, 2
+    assert everything.baseline_throughput_tok_s == (5 + 6) / 6.0
+    assert everything.acceptance_length == 8 / 5

@@ -1,0 +1,97 @@
+"""Layer ids, and the config.json that engines read."""
+
+import json
+from typing import Any
+
+import pytest
+from transformers import LlamaConfig
+
+from eyrie.eagle3.config import HeadConfig, HeadConfigError, aux_layer_ids
+from tests.unit.eagle3.tiny import target_config
+
+
+def head_config(**changes: object) -> HeadConfig:
+    return HeadConfig.from_target(target_config(**changes), draft_vocab_size=16, intermediate_size=20)
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "expected"), [(7, (1, 2, 3)), (20, (1, 9, 16)), (32, (1, 15, 28)), (80, (1, 39, 76))]
+)
+def test_aux_layers_are_the_outputs_of_layer_1_half_and_last_but_three(
+    num_layers: int, expected: tuple[int, int, int]
+) -> None:
+    assert aux_layer_ids(num_layers) == expected
+
+
+def test_too_few_layers_are_refused_with_number_and_bound() -> None:
+    with pytest.raises(ValueError, match=r"N = 5 layers.*at least 6"):
+        aux_layer_ids(5)
+
+
+def test_the_exported_config_spells_the_layers_both_ways() -> None:
+    raw = head_config(num_hidden_layers=32).to_json()
+    assert raw["eagle_aux_hidden_state_layer_ids"] == [2, 16, 29]  # inputs: vLLM, llama.cpp
+    assert raw["eagle_config"]["eagle_aux_hidden_state_layer_ids"] == [1, 15, 28]  # outputs: SGLang
+
+
+def test_the_exported_config_has_what_engines_need() -> None:
+    raw = head_config().to_json()
+    assert raw["architectures"] == ["LlamaForCausalLMEagle3"]
+    assert raw["model_type"] == "llama"
+    assert raw["num_hidden_layers"] == 1
+    assert raw["draft_vocab_size"] == 16
+    assert raw["vocab_size"] == 40
+    assert raw["target_hidden_size"] == raw["hidden_size"] == 24
+    assert raw["tie_word_embeddings"] is False
+    assert raw["torch_dtype"] == "bfloat16"
+    assert (raw["bos_token_id"], raw["eos_token_id"]) == (1, [2, 3])
+
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+
+@pytest.mark.parametrize("rope", [{"rope_type": "default", "rope_theta": 77.0}, LLAMA3], ids=["default", "llama3"])
+def test_transformers_reads_the_targets_rope_from_the_exported_config(rope: dict[str, Any]) -> None:
+    raw = json.loads(json.dumps(head_config(rope_parameters=rope).to_json()))
+    read = LlamaConfig.from_dict(raw).rope_parameters
+    assert {key: read[key] for key in rope} == rope
+
+
+def test_a_multimodal_targets_rope_becomes_a_plain_one() -> None:
+    config = target_config()
+    config.rope_parameters = {
+        "rope_type": "default",
+        "rope_theta": 9.0,
+        "mrope_section": [1, 1, 2],
+        "partial_rotary_factor": 0.5,
+    }
+    made = HeadConfig.from_target(config, draft_vocab_size=16, intermediate_size=20)
+    assert made.rope_parameters == {"rope_type": "default", "rope_theta": 9.0}
+
+
+@pytest.mark.parametrize("rope", [{"rope_type": "default", "rope_theta": 77.0}, LLAMA3], ids=["default", "llama3"])
+def test_json_round_trip(rope: dict[str, Any]) -> None:
+    config = head_config(rope_parameters=rope)
+    assert HeadConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architectures": ["LlamaForCausalLM"]}, "architectures is"),
+        ({"eagle_aux_hidden_state_layer_ids": [1, 3, 4]}, "must be the second plus 1"),
+        ({"draft_vocab_size": None}, "missing key 'draft_vocab_size'"),
+    ],
+)
+def test_a_config_of_something_else_is_refused(changes: dict[str, Any], message: str) -> None:
+    raw = {**head_config().to_json(), **changes}
+    raw = {key: value for key, value in raw.items() if value is not None}
+    with pytest.raises(HeadConfigError, match=message):
+        HeadConfig.from_json(raw)

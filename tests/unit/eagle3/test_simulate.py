@@ -1,0 +1,91 @@
+"""The simulated acceptance length against drafting row by row."""
+
+import torch
+
+from eyrie.eagle3.batches import pack
+from eyrie.eagle3.loss import ttt_loss
+from eyrie.eagle3.simulate import HeldoutScore, score_heldout
+from tests.unit.eagle3.test_batches import brute_force
+from tests.unit.eagle3.tiny import Tiny, document, drafted_hidden, tiny
+
+CPU = torch.device("cpu")
+STEPS, DECAY = 4, 0.8
+DOCUMENTS = [document(30, [(3, 29)], 1), document(25, [(2, 6), (8, 25)], 2)]
+
+
+def easy() -> Tiny:
+    """A head with the target's own output rows."""
+    made = tiny()
+    made.head.start_from(made.teacher.lm_head_VH)
+    return made
+
+
+def score(made: Tiny, num_batches: int = 1) -> HeldoutScore:
+    groups = [DOCUMENTS] if num_batches == 1 else [[doc] for doc in DOCUMENTS]
+    batches = [pack(group, CPU) for group in groups]
+    greedy = [made.teacher.argmax(batch.teacher_last_RH) for batch in batches]
+    return score_heldout(made.head, made.embedding_VH, made.teacher, batches, greedy, num_steps=STEPS, decay=DECAY)
+
+
+@torch.no_grad()
+def hits_by_row(made: Tiny) -> list[list[bool]]:
+    """For every supervised row, whether each draft it is asked for is the target's greedy token (whole vocabulary)."""
+    found = []
+    for doc in DOCUMENTS:
+        by_step = [set(brute_force(len(doc), list(doc.spans), step)) for step in range(STEPS)]
+        for row in sorted(by_step[0]):
+            asked = [step for step in range(STEPS) if row in by_step[step]]
+            hidden = drafted_hidden(made, doc, row, len(asked))
+            greedy = [int((made.teacher.lm_head_VH @ doc.last[row + 1 + step].double()).argmax()) for step in asked]
+            drafts = [int(made.head.to_target_ids(made.head.logits(state).argmax())) for state in hidden]
+            found.append([draft == token for draft, token in zip(drafts, greedy, strict=True)])
+    return found
+
+
+def make_right(made: Tiny, share: float) -> None:
+    """Turn last hidden states so that the target agrees with the head on about `share` of the drafts."""
+    generator = torch.Generator().manual_seed(0)
+    for doc in DOCUMENTS:
+        for row in brute_force(len(doc), list(doc.spans), 0):
+            if torch.rand((), generator=generator) < share:
+                draft = made.head.to_target_ids(made.head.logits(drafted_hidden(made, doc, row, 1)[0]).argmax())
+                doc.last[row + 1] = made.teacher.lm_head_VH[draft].bfloat16() * 3
+
+
+def test_it_is_the_joint_prefix_per_row_and_not_a_product_of_averages() -> None:
+    made = easy()
+    make_right(made, 0.7)
+    rows = hits_by_row(made)
+    prefix = [sum(all(row[: step + 1]) for step in range(len(row))) for row in rows]
+    result = score(made)
+    assert abs(result.acceptance_length - (1 + sum(prefix) / len(rows))) < 1e-12
+    for step in range(STEPS):
+        asked = [row[step] for row in rows if step < len(row)]
+        assert abs(result.accuracy[step] - sum(asked) / len(asked)) < 1e-12
+    product, marginal = 1.0, 1.0
+    for value in result.accuracy:
+        marginal *= value
+        product += marginal
+    assert result.accuracy[0] > 0.4  # otherwise the test would say nothing
+    assert abs(product - result.acceptance_length) > 1e-3
+
+
+def test_a_target_token_outside_the_draft_vocabulary_is_a_miss() -> None:
+    made = easy()
+    outside = int((~made.head.t2d).nonzero()[0])
+    direction = made.teacher.lm_head_VH[outside].bfloat16() * 9
+    for doc in DOCUMENTS:
+        doc.last[:] = direction
+    result = score(made)
+    assert result.acceptance_length == 1.0
+    assert result.accuracy == (0.0,) * STEPS
+
+
+def test_loss_is_the_training_loss_and_batches_are_pooled_by_rows() -> None:
+    made = tiny(seed=3)
+    batch = pack(DOCUMENTS, CPU)
+    targets = made.teacher.targets(batch.teacher_last_RH)
+    loss = ttt_loss(made.head, made.embedding_VH, targets, batch, num_steps=STEPS, decay=DECAY).item()
+    for num_batches in (1, 2):
+        assert abs(score(made, num_batches).loss - loss) < 1e-9
+    assert score(made, 1).accuracy == score(made, 2).accuracy

@@ -1,0 +1,93 @@
+"""Servers as child processes: started, refused with the reason, and gone afterwards whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eyrie.engines.launch import ServerError, free_port, launch_server
+
+STUB = """
+import subprocess, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def log_message(self, *args):
+        pass
+if len(sys.argv) > 2:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    open(sys.argv[2], "w").write(str(child.pid))
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def is_gone(pid: int, *, within_s: float = 5.0) -> bool:
+    """Has the process ended (a zombie that nobody reaped counts)?"""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_the_server_and_its_children_are_gone_after_an_exception(tmp_path: Path) -> None:
+    port, child_pid = free_port(), tmp_path / "child"
+    command = [sys.executable, "-c", STUB, str(port), str(child_pid)]
+    with (
+        pytest.raises(RuntimeError, match="in the middle"),
+        launch_server(command, port=port, log=tmp_path / "log", env={}, timeout_s=20) as server,
+    ):
+        assert server.base_url == f"http://127.0.0.1:{port}"
+        raise RuntimeError("in the middle")
+    assert is_gone(server.pid)
+    assert is_gone(int(child_pid.read_text()))
+
+
+def test_a_server_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('out of memory'); raise SystemExit(3)"]
+    with (
+        pytest.raises(ServerError, match=r"exited with status 3.*\nout of memory"),
+        launch_server(command, port=free_port(), log=tmp_path / "log", env={}, timeout_s=20),
+    ):
+        pass
+
+
+def test_a_server_that_never_answers_is_killed_and_reported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    with (
+        pytest.raises(ServerError, match=r"did not answer within 1 s"),
+        launch_server(command, port=free_port(), log=tmp_path / "log", env={}, timeout_s=1),
+    ):
+        pass
+    assert is_gone(int((tmp_path / "log").read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+def test_killing_the_parent_leaves_no_server(tmp_path: Path) -> None:
+    port = free_port()
+    program = f"""
+import sys, time
+from pathlib import Path
+from eyrie.engines.launch import launch_server
+with launch_server([sys.executable, "-c", {STUB!r}, "{port}"], port={port}, log=Path({str(tmp_path / "log")!r}),
+                   env={{}}, timeout_s=20) as server:
+    print(server.pid, flush=True)
+    time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    server_pid = int(parent.stdout.readline())
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert is_gone(server_pid)

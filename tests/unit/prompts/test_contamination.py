@@ -1,0 +1,58 @@
+import pytest
+
+from eyrie.prompts.contamination import contaminated
+
+ITEM = (
+    "A bakery sells 24 loaves in the morning and 18 loaves in the afternoon. "
+    "How many loaves does it sell in 5 days if every day is the same?"
+)
+OTHER = "Write a haiku about a lighthouse keeper who collects old radios and repairs them at night."
+
+
+def reason(training: str, *more: str) -> str | None:
+    return contaminated([training, *more], [ITEM, OTHER], run_words=13)[0]
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        (ITEM.upper(), "equals a measuring prompt up to numbers"),
+        (ITEM.replace("24", "31").replace("18", "7"), "equals a measuring prompt up to numbers"),
+        (f"Answer step by step. {ITEM} Thanks a lot!", "shares 13 words in a row with a measuring prompt"),
+        (
+            "On a farm far away a bakery sells 24 loaves in the morning and 3 cakes; say how many loaves does it sell.",
+            "has 40% of a measuring prompt's own 4-word runs",
+        ),
+    ],
+)
+def test_copies_wrapped_copies_and_large_parts_are_found(training: str, expected: str) -> None:
+    assert reason(training) == expected
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        "A farmer sells 24 eggs. How many eggs does he sell in 5 days?",
+        "Write a haiku about a mountain.",
+        "",
+    ],
+)
+def test_a_prompt_of_the_same_kind_is_not_a_copy(training: str) -> None:
+    assert reason(training) is None
+
+
+def test_the_wording_of_a_task_is_not_an_items_own() -> None:
+    frame = "Read the following report carefully and then list every fact about the company as JSON with these keys:"
+    training = [f"{frame} name {number} and plan{'abcdefghijklmnop'[number]} zzz" for number in range(12)]
+    items = [f"{frame} room and guests and budget of the third quarter in the old town"]
+    assert contaminated(training, items, run_words=13) == [None] * 12
+    assert contaminated(training[:5], items, run_words=13) != [None] * 5
+
+
+def test_an_item_held_whole_is_found_even_when_its_runs_look_like_wording() -> None:
+    training = [f"{'abcdefghijklmnop'[number]} {ITEM} {'abcdefghijklmnop'[number]}" for number in range(12)]
+    assert contaminated(training, [ITEM], run_words=13) == ["holds a measuring prompt"] * 12
+
+
+def test_nothing_to_keep_apart_from_keeps_everything() -> None:
+    assert contaminated(["a b c", "d"], [], run_words=13) == [None, None]

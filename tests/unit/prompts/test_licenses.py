@@ -1,0 +1,69 @@
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+
+from eyrie.params import Source
+from eyrie.prompts.licenses import Clearance, LicenseError, check_license
+from tests.unit.prompts.test_sources import BASE
+
+ALLOWED = ["apache-2.0", "mit"]
+DENIED = ["sharegpt", "lmsys-chat"]
+
+
+def check(**changes: Any) -> Clearance:
+    values = {**BASE, "path": "prompts.jsonl", **changes}
+    if "hub" in changes:
+        values |= {"path": None, "revision": "abc", "hub_split": "train"}
+    return check_license(Source.model_validate(values), allowed=ALLOWED, denied=DENIED)
+
+
+def test_an_allowed_licence_passes() -> None:
+    assert check(license="Apache-2.0") == Clearance("Apache-2.0", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"license": None}, "source logs: no licence is stated"),
+        ({"license": "other"}, "source logs: licence 'other' is not one of apache-2.0, mit"),
+        ({"name": "my-ShareGPT_v3"}, "its provenance 'sharegpt' is denied"),
+        ({"path": "data/lmsys_chat_1m/*.jsonl"}, "its provenance 'lmsys-chat' is denied"),
+        ({"license_override": "  "}, "license_override needs a written reason"),
+    ],
+)
+def test_a_source_that_may_not_be_used_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(LicenseError, match=message):
+        check(**changes)
+
+
+def test_an_override_opens_the_gate_and_keeps_what_it_overrode() -> None:
+    assert check(name="sharegpt", license=None, license_override="our own traffic") == Clearance("", "sharegpt")
+
+
+def with_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, card: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{card}\n---\ntext")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: str(tmp_path / "README.md"))
+
+
+def test_a_hub_dataset_has_the_licence_of_its_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with_card(monkeypatch, tmp_path, "license: mit")
+    assert check(hub="org/set", license=None) == Clearance("mit", "")
+    with pytest.raises(LicenseError, match=r"licence 'apache-2.0', but its card says 'mit'"):
+        check(hub="org/set", license="apache-2.0")
+
+
+def test_a_card_that_names_a_denied_origin_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with_card(monkeypatch, tmp_path, "license: mit\nsource_datasets:\n- someone/ShareGPT52K")
+    with pytest.raises(LicenseError, match="its provenance 'sharegpt' is denied"):
+        check(hub="org/set", license=None)
+
+
+@pytest.mark.parametrize("card", ["language: en", "license:\n- mit\n- other", "license: other"])
+def test_a_card_without_one_known_licence_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, card: str
+) -> None:
+    with_card(monkeypatch, tmp_path, card)
+    with pytest.raises(LicenseError):
+        check(hub="org/set", license=None)

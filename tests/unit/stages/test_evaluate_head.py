@@ -1,0 +1,101 @@
+"""evaluate_head on a tiny target: lossless, pooled, and honest about a difference."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eyrie.eagle3.checkpoint import save_head
+from eyrie.engines.reference.engine import Engine, Request
+from eyrie.engines.target import load_target
+from eyrie.io import read_json, read_jsonl, write_table
+from eyrie.params import Params
+from eyrie.schemas import PROMPTS, EvaluationMetrics, EvaluationOutput, check_prompt_row
+from eyrie.stages import evaluate_head
+from tests.conftest import tiny_params
+from tests.unit.engines.reference.conftest import random_head
+
+
+def prompt_row(number: int, workload: str, split: str, turns: list[str]) -> dict[str, Any]:
+    return {
+        "prompt_id": f"{number:032x}",
+        "source": "test",
+        "workload": workload,
+        "split": split,
+        "system": "",
+        "turns": turns,
+    }
+
+
+@pytest.fixture(scope="module")
+def head(tiny_target: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random head for the tiny target."""
+    folder = tmp_path_factory.mktemp("head")
+    target = load_target(tiny_params(tiny_target).target)
+    save_head(random_head(target, draft_vocab_size=100, seed=1), folder, model_card="A head for tests.\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clean") / "clean.parquet"
+    rows = [prompt_row(number, "chat", "heldout", [f"the user asks {number}"]) for number in range(4)]
+    rows += [prompt_row(10, "multi_turn", "heldout", ["the user", "and the assistant"])]
+    rows += [prompt_row(11, "code", "train", ["not held out"])]
+    write_table(path, rows, PROMPTS, check_prompt_row)
+    return path
+
+
+def evaluate(
+    target: Path, head: Path, clean: Path, folder: Path, **changes: Any
+) -> tuple[EvaluationMetrics, list[EvaluationOutput]]:
+    shape = {"num_steps": 2, "topk": 2, "num_draft_tokens": 4, "max_new_tokens": 12} | changes
+    params: Params = tiny_params(target, evaluate_head=shape)
+    evaluate_head.run(params, head=head, clean=clean, metrics=folder / "m.json", outputs=folder / "o.jsonl")
+    return read_json(folder / "m.json", EvaluationMetrics), read_jsonl(folder / "o.jsonl", EvaluationOutput)
+
+
+def test_both_arms_answer_every_held_out_prompt_with_the_same_tokens(
+    tiny_target: Path, head: Path, clean: Path, tmp_path: Path
+) -> None:
+    metrics, outputs = evaluate(tiny_target, head, clean, tmp_path)
+    assert len(outputs) == 5
+    assert all(item.baseline_ids == item.eagle3_ids for item in outputs)
+    assert (metrics.overall.num_prompts, metrics.overall.num_identical, metrics.mismatches) == (5, 5, [])
+    assert set(metrics.workloads) == {"chat", "multi_turn"}
+    tokens = sum(len(ids) - 1 for item in outputs for ids in item.eagle3_ids)
+    assert metrics.overall.num_tokens == tokens
+    assert metrics.overall.acceptance_length == tokens / metrics.overall.num_verify_steps >= 1
+    assert len(metrics.overall.acceptance_by_position) == 2
+
+
+def test_few_prompts_still_cover_every_workload(tiny_target: Path, head: Path, clean: Path, tmp_path: Path) -> None:
+    metrics, _ = evaluate(tiny_target, head, clean, tmp_path, max_prompts=2)
+    assert set(metrics.workloads) == {"chat", "multi_turn"}
+
+
+def test_a_difference_is_reported_with_its_place_and_margin(
+    tiny_target: Path, head: Path, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Engine._emit_verified
+
+    def wrong_fourth_token(self: Engine, request: Request, tokens: list[int]) -> None:
+        original(self, request, tokens)
+        if request.prompt_ids[-8:] and len(request.output_ids) > 3 and len(request.prompt_ids) % 2 == 0:
+            request.output_ids[3] = 9
+
+    monkeypatch.setattr(Engine, "_emit_verified", wrong_fourth_token)
+    metrics, outputs = evaluate(tiny_target, head, clean, tmp_path)
+    different = [item for item in outputs if item.baseline_ids != item.eagle3_ids]
+    assert different
+    assert metrics.overall.num_identical == 5 - len(different)
+    assert {item.prompt_id for item in metrics.mismatches} == {item.prompt_id for item in different}
+    single = [item for item in metrics.mismatches if item.workload == "chat"]
+    assert all(item.position == 3 and item.baseline_margin > 0 for item in single)
+
+
+def test_a_table_without_held_out_prompts_is_refused(tiny_target: Path, head: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clean.parquet"
+    write_table(path, [prompt_row(1, "chat", "train", ["hello"])], PROMPTS, check_prompt_row)
+    with pytest.raises(ValueError, match="no prompt with split heldout"):
+        evaluate(tiny_target, head, path, tmp_path)
