@@ -85,7 +85,7 @@ def raw_params() -> dict[str, Any]:
     return raw
 
 
-def tiny_params(target: Path, **sections: dict[str, Any]) -> Params:
+def tiny_params(target: Path, /, **sections: dict[str, Any]) -> Params:
     """The repository's parameters with `target`, and `sections` changed key by key."""
     raw = raw_params()
     raw["target"]["model"] = str(target)

@@ -163,6 +163,7 @@ def progress(total: int | None, *, desc: str, unit: str, position: int = 0) -> "
         desc=desc,
         unit=f" {unit}",
         unit_scale=True,
+        delay=1,
         mininterval=10,
         ncols=100,
         ascii=True,

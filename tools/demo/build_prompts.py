@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,20 @@ def as_row(name: str, made: Sample) -> Row:
 
 
 def novel_rows(
-    split: str, workload: str, count: int, novelty: NoveltyFilter, *, long: bool = False
+    split: str,
+    workload: str,
+    count: int,
+    novelty: NoveltyFilter,
+    *,
+    long: bool = False,
+    suits: Callable[[str], bool] = lambda text: True,
 ) -> list[Row]:
-    """`count` rows that are new to the filter."""
+    """`count` rows that suit and are new to the filter."""
     rng = random.Random(f"{SEED} {split} {workload} {long}")
     rows: list[Row] = []
     while len(rows) < count:
         row = as_row("", sample(workload, rng, long=long))
-        if novelty.accepts(prompt_text(row)):
+        if suits(prompt_text(row)) and novelty.accepts(prompt_text(row)):
             rows.append(row)
     return rows
 
@@ -121,17 +128,20 @@ def build(out: Path, tokenizer_path: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_path)
     novelty = NoveltyFilter()
+
+    def is_long(text: str) -> bool:
+        return len(tokenizer.encode(text)) >= LONG_TOKENS
+
     train: dict[str, list[Row]] = {}
     for workload in WORKLOADS:
         rows = novel_rows("train", workload, TRAIN_PER_WORKLOAD, novelty)
         if workload == "extraction":
-            rows += novel_rows("train", workload, LONG_ROWS, novelty, long=True)
+            rows += novel_rows("train", workload, LONG_ROWS, novelty, long=True, suits=is_long)
         train[workload] = with_ids("train", rows)
     rng = random.Random(f"{SEED} plant")
     everything = [row for rows in train.values() for row in rows]
     # Long rows stay as they are, so that each planted property can be tested by itself.
-    lengths = {row["id"]: len(tokenizer.encode(prompt_text(row))) for row in everything}
-    long_ids = [name for name, length in lengths.items() if length >= LONG_TOKENS]
+    long_ids = [row["id"] for row in everything if is_long(prompt_text(row))]
     short = [row for row in everything if row["id"] not in set(long_ids)]
     disclosures = plant_disclosures(short, rng)
     taken = {entry["id"] for entry in disclosures}

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import nn
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tools.demo.generator import SYSTEM_PROMPTS, samples
@@ -22,17 +22,25 @@ from tools.demo.train import TrainConfig, train
 
 TOKENIZER_SEED = 7
 TOKENIZER_SAMPLES = 20_000
+NUM_LAYERS = 20  # depth is what makes drafting pay
+TRAINED_LAYERS = (0, 4, 8, 12, 16)  # 0-based places of the shallow model's layers
+SHALLOW = TrainConfig(
+    seed=20260101, steps=1000, warmup_steps=20, decay_share=0.25, muon_lr=0.02, adam_lr=2e-3
+)
+DEEP = TrainConfig(
+    seed=20260102, steps=80, warmup_steps=8, decay_share=0.9, muon_lr=0.006, adam_lr=5e-4
+)
 NUM_THREADS = 2  # fixed: the order of sums, and so the weights, depends on it
 
 
-def model_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
-    """A deep and narrow Llama: depth is what makes drafting pay."""
+def model_config(tokenizer: PreTrainedTokenizerFast, num_layers: int) -> LlamaConfig:
+    """A narrow Llama of `num_layers` layers."""
     bos, eos, pad, turn_end = tokenizer.convert_tokens_to_ids([BOS, EOS, PAD, TURN_END])
     return LlamaConfig(
         vocab_size=VOCAB_SIZE,
         hidden_size=160,
         intermediate_size=448,
-        num_hidden_layers=16,
+        num_hidden_layers=num_layers,
         num_attention_heads=5,
         num_key_value_heads=1,
         head_dim=32,
@@ -68,61 +76,73 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 
 
 def init_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """fp32 weights drawn from the seed, arranged so that copying from the prompt is learned early.
+    """The shallow model with fp32 weights drawn from the seed.
 
-    Embeddings are large next to Adam's steps, so that rare words stay distinct; the final norm is
-    small in return, which keeps the first logits small. Each attention layer starts as a projection
-    of the tokens it attends to (W_O = W_V^T per head), so that it copies before it is trained.
+    Embeddings are large next to Adam's steps, so that rare words stay distinct and can be copied;
+    the final norm is small in return, which keeps the first logits small.
     """
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(model_config(tokenizer)).float()
+    model = LlamaForCausalLM(model_config(tokenizer, len(TRAINED_LAYERS))).float()
     with torch.no_grad():
-        model.model.embed_tokens.weight.normal_(std=0.5)
-        model.model.norm.weight.fill_(0.06)
-        for layer in model.model.layers:
-            value_DH = layer.self_attn.v_proj.weight
-            nn.init.orthogonal_(value_DH)
-            heads = model.config.num_attention_heads
-            layer.self_attn.o_proj.weight.copy_(0.1 * value_DH.T.repeat(1, heads))
+        model.model.embed_tokens.weight.normal_(std=0.15)
+        model.model.norm.weight.fill_(0.2)
     return model
+
+
+def grow(
+    shallow: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> LlamaForCausalLM:
+    """The deep model that computes what the shallow one does.
+
+    Trained layers move to `TRAINED_LAYERS`; the layers between them write nothing yet, because
+    their output projections start at zero. Training a shallow model and growing it takes a
+    fraction of the time that training the deep one from scratch does.
+    """
+    torch.manual_seed(seed)
+    deep = LlamaForCausalLM(model_config(tokenizer, NUM_LAYERS)).float()
+    with torch.no_grad():
+        for layer in deep.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+    for source, place in zip(shallow.model.layers, TRAINED_LAYERS, strict=True):
+        deep.model.layers[place].load_state_dict(source.state_dict())
+    deep.model.embed_tokens.load_state_dict(shallow.model.embed_tokens.state_dict())
+    deep.model.norm.load_state_dict(shallow.model.norm.state_dict())
+    return deep
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("resources/demo-target"))
     parser.add_argument("--work", type=Path, required=True, help="folder for the log, snapshots")
-    parser.add_argument("--steps", type=int, default=TrainConfig.steps)
-    parser.add_argument("--stop-after", type=int, default=None, help="stop early, to try things")
-    parser.add_argument("--snapshot-every", type=int, default=100)
+    parser.add_argument("--shallow-steps", type=int, default=SHALLOW.steps)
+    parser.add_argument("--deep-steps", type=int, default=DEEP.steps)
+    parser.add_argument("--save-every", type=int, default=50)
     args = parser.parse_args()
     torch.set_num_threads(NUM_THREADS)
     torch.use_deterministic_algorithms(True)
     args.work.mkdir(parents=True, exist_ok=True)
-    config = TrainConfig(steps=args.steps)
     texts = (
         f"{message['role']}\n\n{message['content']}"
         for made in islice(samples(TOKENIZER_SEED), TOKENIZER_SAMPLES)
         for message in made.messages(SYSTEM_PROMPTS[0])
     )
     tokenizer = build_tokenizer(texts)
-    model = init_model(tokenizer, config.seed)
-
-    def on_step(done: int, current: LlamaForCausalLM) -> None:
-        if done == args.stop_after:
-            raise SystemExit(0)
-        if done % args.snapshot_every == 0 and done < config.steps:
-            save(current, tokenizer, args.work / "snapshot")
-
+    shallow_config = replace(SHALLOW, steps=args.shallow_steps)
+    deep_config = replace(DEEP, steps=args.deep_steps)
     with (args.work / "log.jsonl").open("a", buffering=1) as log:
-        train(
-            model,
-            tokenizer,
-            config,
-            lambda line: log.write(line + "\n"),
-            on_step,
-            args.work / "state.pt",
-            args.snapshot_every,
-        )
+
+        def run(model: LlamaForCausalLM, config: TrainConfig, name: str) -> None:
+            state = args.work / f"{name}.pt"
+            train(
+                model, tokenizer, config, lambda row: log.write(row + "\n"), state, args.save_every
+            )
+
+        shallow = init_model(tokenizer, SHALLOW.seed)
+        run(shallow, shallow_config, "shallow")
+        save(shallow, tokenizer, args.work / "shallow")
+        model = grow(shallow, tokenizer, DEEP.seed)
+        run(model, deep_config, "deep")
     save(model, tokenizer, args.out)
     digest = hashlib.sha256((args.out / "model.safetensors").read_bytes()).hexdigest()
     print(json.dumps({"model_sha256": digest}))

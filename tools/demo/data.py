@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from tools.demo.generator import Sample, samples, system_prompt
 from tools.demo.tokenizer import HEADER_END, HEADER_START, PAD, TURN_END
 
+PROMPT_WEIGHT = 0.02  # a little loss on prompts teaches the words that prompts hold
 CHUNK = 1024  # conversations that are sorted by length together
 
 
@@ -41,7 +42,7 @@ def encode(
     )
     weights, inside, header = [], False, True
     for at, token in enumerate(ids):
-        weights.append(1.0 if inside else 0.0)
+        weights.append(1.0 if inside else PROMPT_WEIGHT * (not header))
         if token == start:
             header, inside = True, False
             speaks = ids[at + 1] == assistant

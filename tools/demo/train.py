@@ -26,14 +26,13 @@ from tools.demo.data import Batch, batches
 class TrainConfig:
     """Choices of the run; `batch_tokens` counts positions per micro-batch, padding included."""
 
-    seed: int = 20260101
-    steps: int = 450
-    warmup_steps: int = 20
-    decay_share: float = 0.35
+    seed: int
+    steps: int
+    warmup_steps: int
+    decay_share: float
+    muon_lr: float
+    adam_lr: float
     batch_tokens: int = 4096
-    micro_batches: int = 1
-    muon_lr: float = 0.02
-    adam_lr: float = 1.5e-3
     max_norm: float = 1.0
 
 
@@ -56,15 +55,15 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.
     return [muon, adam]
 
 
-def batch_loss(model: LlamaForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed weighted loss, and the sum of the weights."""
+def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """Weighted mean of the loss."""
     with torch.autocast("cpu", torch.bfloat16):
         hidden_BTH = model.model(input_ids=batch.ids_BT[:, :-1], use_cache=False)[0]
         weights_BT = batch.weights_BT[:, 1:]
         rows = weights_BT > 0
         logits_RV = model.lm_head(hidden_BTH[rows])
     loss_R = cross_entropy(logits_RV.float(), batch.ids_BT[:, 1:][rows], reduction="none")
-    return (loss_R * weights_BT[rows]).sum(), weights_BT.sum()
+    return (loss_R * weights_BT[rows]).sum() / weights_BT.sum()
 
 
 def save_state(
@@ -91,11 +90,10 @@ def train(
     tokenizer: PreTrainedTokenizerFast,
     config: TrainConfig,
     log: Callable[[str], Any],
-    on_step: Callable[[int, LlamaForCausalLM], None],
     state_path: Path,
     save_every: int,
 ) -> None:
-    """Train in place; `on_step(steps_done, model)` is called after every step.
+    """Train in place and write the state every `save_every` steps.
 
     A run goes on from `state_path` when it exists. While the rate is constant the number of steps
     has no influence, so a run may go on with another number and still equal a run from scratch.
@@ -106,26 +104,21 @@ def train(
     done = load_state(state_path, model, optimizers) if state_path.exists() else 0
     stream = batches(tokenizer, config.seed, config.batch_tokens)
     tokens, begun = 0, time.monotonic()
-    for _ in range(done * config.micro_batches):
+    for _ in range(done):
         tokens += next(stream).ids_BT.numel()
     model.train()
     for step in range(done, config.steps):
-        total = weight = 0.0
-        parts = [next(stream) for _ in range(config.micro_batches)]
-        norm = sum(float(part.weights_BT[:, 1:].sum()) for part in parts)
-        for part in parts:
-            loss, part_weight = batch_loss(model, part)
-            (loss / norm).backward()
-            total, weight = total + loss.item(), weight + float(part_weight)
-            tokens += part.ids_BT.numel()
+        batch = next(stream)
+        loss = batch_loss(model, batch)
+        loss.backward()
+        tokens += batch.ids_BT.numel()
         nn.utils.clip_grad_norm_(model.parameters(), config.max_norm)
         for optimizer, base_lr in zip(optimizers, base_lrs, strict=True):
             optimizer.param_groups[0]["lr"] = base_lr * lr_scale(step, config)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         seconds = time.monotonic() - begun
-        row = {"step": step + 1, "loss": round(total / weight, 6), "tokens": tokens}
+        row = {"step": step + 1, "loss": round(loss.item(), 6), "tokens": tokens}
         log(json.dumps(row | {"seconds": round(seconds, 1)}))
         if (step + 1) % save_every == 0:
             save_state(state_path, step + 1, model, optimizers)
-        on_step(step + 1, model)

@@ -1,7 +1,7 @@
 rule build_vocab:
     input:
         stamp=STAMPS / "build_vocab.json",
-        responses=rules.generate_responses.input.responses,
+        responses=expand("data/responses/shard-{shard}.parquet", shard=SHARDS),
     output:
         vocab="data/vocab/vocab_map.safetensors",
         manifest="data/vocab/vocab_map.safetensors.manifest.json",
@@ -17,7 +17,7 @@ rule build_vocab:
 rule extract_features_shard:
     input:
         stamp=STAMPS / "extract_features.json",
-        responses=rules.generate_responses_shard.output.responses,
+        responses="data/responses/shard-{shard}.parquet",
     output:
         features="data/features/shard-{shard}.safetensors",
         manifest="data/features/shard-{shard}.safetensors.manifest.json",
@@ -33,7 +33,7 @@ rule extract_features_shard:
 rule extract_features:
     input:
         stamp=STAMPS / "extract_features.json",
-        features=expand(rules.extract_features_shard.output.features, shard=SHARDS),
+        features=expand("data/features/shard-{shard}.safetensors", shard=SHARDS),
     output:
         metrics="reports/metrics/extract_features.json",
         manifest="reports/metrics/extract_features.json.manifest.json",

@@ -1,8 +1,8 @@
 rule train_head:
     input:
         stamp=STAMPS / "train_head.json",
-        features=rules.extract_features.input.features,
-        vocab=rules.build_vocab.output.vocab,
+        features=expand("data/features/shard-{shard}.safetensors", shard=SHARDS),
+        vocab="data/vocab/vocab_map.safetensors",
     output:
         head=directory("models/head"),
         manifest="models/head.manifest.json",
@@ -12,7 +12,7 @@ rule train_head:
         "logs/train_head.log",
     benchmark:
         "logs/train_head.tsv"
-    threads: workflow.cores or 1
+    threads: workflow.cores
     shell:
         "eyrie train_head --threads {threads} --log {log}"
 
@@ -20,8 +20,8 @@ rule train_head:
 rule evaluate_head:
     input:
         stamp=STAMPS / "evaluate_head.json",
-        head=rules.train_head.output.head,
-        clean=rules.filter_prompts.output.clean,
+        head="models/head",
+        clean="data/prompts/clean.parquet",
     output:
         outputs="reports/evaluation/outputs.jsonl",
         manifest="reports/evaluation/outputs.jsonl.manifest.json",
@@ -30,6 +30,6 @@ rule evaluate_head:
         "logs/evaluate_head.log",
     benchmark:
         "logs/evaluate_head.tsv"
-    threads: workflow.cores or 1
+    threads: workflow.cores
     shell:
         "eyrie evaluate_head --threads {threads} --log {log}"

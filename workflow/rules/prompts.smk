@@ -16,8 +16,8 @@ rule select_prompts:
 rule filter_prompts:
     input:
         stamp=STAMPS / "filter_prompts.json",
-        selected=rules.select_prompts.output.selected,
-        selection_metrics=rules.select_prompts.output.metrics,
+        selected="data/prompts/selected.parquet",
+        selection_metrics="reports/metrics/select_prompts.json",
     output:
         clean="data/prompts/clean.parquet",
         manifest="data/prompts/clean.parquet.manifest.json",
@@ -27,6 +27,6 @@ rule filter_prompts:
         "logs/filter_prompts.log",
     benchmark:
         "logs/filter_prompts.tsv"
-    threads: workflow.cores or 1
+    threads: workflow.cores
     shell:
         "eyrie filter_prompts --threads {threads} --log {log}"

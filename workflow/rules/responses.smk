@@ -1,7 +1,7 @@
 rule generate_responses_shard:
     input:
         stamp=STAMPS / "generate_responses.json",
-        clean=rules.filter_prompts.output.clean,
+        clean="data/prompts/clean.parquet",
     output:
         responses="data/responses/shard-{shard}.parquet",
         manifest="data/responses/shard-{shard}.parquet.manifest.json",
@@ -17,8 +17,8 @@ rule generate_responses_shard:
 rule generate_responses:
     input:
         stamp=STAMPS / "generate_responses.json",
-        clean=rules.filter_prompts.output.clean,
-        responses=expand(rules.generate_responses_shard.output.responses, shard=SHARDS),
+        clean="data/prompts/clean.parquet",
+        responses=expand("data/responses/shard-{shard}.parquet", shard=SHARDS),
     output:
         metrics="reports/metrics/generate_responses.json",
         manifest="reports/metrics/generate_responses.json.manifest.json",

@@ -1,8 +1,8 @@
 rule benchmark:
     input:
         stamp=STAMPS / "benchmark.json",
-        head=rules.train_head.output.head,
-        clean=rules.filter_prompts.output.clean,
+        head="models/head",
+        clean="data/prompts/clean.parquet",
     output:
         cells="reports/benchmark/cells.jsonl",
         manifest="reports/benchmark/cells.jsonl.manifest.json",
@@ -11,7 +11,7 @@ rule benchmark:
         "logs/benchmark.log",
     benchmark:
         "logs/benchmark.tsv"
-    threads: workflow.cores or 1  # nothing else runs beside a measurement
+    threads: workflow.cores  # nothing else runs beside a measurement
     shell:
         "eyrie benchmark --threads {threads} --log {log}"
 
@@ -20,19 +20,19 @@ rule report:
     input:
         stamp=STAMPS / "report.json",
         metrics=[
-            rules.select_prompts.output.metrics,
-            rules.filter_prompts.output.metrics,
-            rules.generate_responses.output.metrics,
-            rules.build_vocab.output.metrics,
-            rules.extract_features.output.metrics,
-            rules.train_head.output.metrics,
-            rules.evaluate_head.output.metrics,
-            rules.benchmark.output.metrics,
+            "reports/metrics/select_prompts.json",
+            "reports/metrics/filter_prompts.json",
+            "reports/metrics/generate_responses.json",
+            "reports/metrics/build_vocab.json",
+            "reports/metrics/extract_features.json",
+            "reports/metrics/train_head.json",
+            "reports/metrics/evaluate_head.json",
+            "reports/metrics/benchmark.json",
         ],
-        cells=rules.benchmark.output.cells,
-        curves=rules.train_head.output.curves,
-        head=rules.train_head.output.head,
-        data_card=rules.filter_prompts.output.data_card,
+        cells="reports/benchmark/cells.jsonl",
+        curves="reports/curves",
+        head="models/head",
+        data_card="reports/data_card.md",
     output:
         report="reports/report.html",
         manifest="reports/report.html.manifest.json",

@@ -2,8 +2,8 @@
 
 Row t at step k sees its document's step-0 keys s <= t, and one *diagonal* key K_i,t of its own for each earlier step
 i = 1..k: scores side by side, one softmax in float32. Written out by hand because autograd would keep five score-sized
-tensors per document and step; this keeps one. Keys and values get one zero row per diagonal key, so that all scores of a
-document are one matrix, whose last columns are then filled in. Source: arXiv:2503.01840 section 3.1 (training-time test).
+tensors per document and step; this keeps one. Keys and values get one zero row per diagonal key, so that all scores of
+a document are one matrix, whose last columns are then filled in. Source: arXiv:2503.01840 (training-time test).
 
 Shapes: T tokens of the batch, R rows of the batch, n rows and L tokens of one document, I diagonal keys per row,
 J = L + I, N query heads, G key/value heads, M = N/G, A = M*n, D head dimension.

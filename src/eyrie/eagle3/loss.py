@@ -27,7 +27,7 @@ def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps
     wide = head.norm.weight.dtype  # the residual stream stays in the weights' own precision, also under autocast
     all_T = torch.arange(len(batch.input_ids_T), device=batch.input_ids_T.device)
     hidden_TH = head.fuse(batch.aux_TE.to(wide)).to(wide)
-    embeds_TH = embedding_VH[batch.next_ids(all_T, 0)].to(wide)
+    embeds_TH = embedding_VH.index_select(0, batch.next_ids(all_T, 0)).to(wide)
     queries, keys, values = head.project(embeds_TH[None], hidden_TH[None], batch.positions_T[None])
     queries_RND, keys_TGD, values_TGD = queries[0].index_select(0, batch.rows_R), keys[0], values[0]
     hidden_RH = hidden_TH.index_select(0, batch.rows_R)
@@ -38,7 +38,7 @@ def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps
     outputs = []
     for step in range(num_steps):
         if step:
-            embeds_RH = embedding_VH[batch.next_ids(batch.rows_R, step)].to(wide)
+            embeds_RH = embedding_VH.index_select(0, batch.next_ids(batch.rows_R, step)).to(wide)
             queries, keys, values = head.project(embeds_RH[None], hidden_RH[None], positions_R[None] + step)
             queries_RND = queries[0]
             diagonal_keys.append(keys[0])
@@ -79,8 +79,8 @@ def mean_divergence(head: Eagle3Head, hidden_RH: Tensor, targets: Targets, rows:
 class SoftCrossEntropy(torch.autograd.Function):
     """apply(hidden_nH, weight_DH, teacher_RD, teacher_rows_n) -> sum over n of -sum_v p_v log q_v.
 
-    The gradient of logits is q - p, known as soon as q is: both matrix gradients are made in the forward, a chunk of
-    rows at a time, so logits are neither kept nor computed twice.
+    The gradient of logits is q - p, known as soon as q is: both matrix gradients are made in the forward, so logits are
+    neither kept nor computed twice, and exist in float32 for a chunk of rows at a time only.
     """
 
     @staticmethod
@@ -89,17 +89,14 @@ class SoftCrossEntropy(torch.autograd.Function):
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_nH.dtype
         hidden, weight = hidden_nH.to(dtype), weight_DH.to(dtype)
         total = teacher_RD.new_zeros(())
-        grad_hidden = torch.empty_like(hidden)
-        grad_weight_HD = teacher_RD.new_zeros(weight_DH.shape[1], weight_DH.shape[0])
+        grad_logits_nD = hidden.new_empty(len(hidden), len(weight))
         for begin in range(0, len(hidden), CHUNK_ROWS):
             chunk = slice(begin, begin + CHUNK_ROWS)
-            p = teacher_RD[teacher_rows_n[chunk]]
+            p = teacher_RD.index_select(0, teacher_rows_n[chunk])
             log_q = (hidden[chunk] @ weight.T).to(p.dtype).log_softmax(-1)
             total -= torch.dot(p.flatten(), log_q.flatten())
-            grad_logits = log_q.exp_().sub_(p).to(dtype)
-            grad_hidden[chunk] = grad_logits @ weight
-            grad_weight_HD += hidden[chunk].T @ grad_logits
-        ctx.save_for_backward(grad_hidden, grad_weight_HD)
+            grad_logits_nD[chunk] = log_q.exp_().sub_(p)
+        ctx.save_for_backward(grad_logits_nD @ weight, hidden.T @ grad_logits_nD)
         ctx.dtypes = (hidden_nH.dtype, weight_DH.dtype)
         return total
 

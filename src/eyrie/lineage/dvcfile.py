@@ -16,6 +16,7 @@ from eyrie.lineage.layout import STAGES, Stage, expand_shards
 from eyrie.params import Params
 
 DVC_YAML = Path("dvc.yaml")
+PROFILE = r'"\${SNAKEMAKE_PROFILE:-workflow/profiles/default}"'  # the backslash keeps DVC from expanding it itself
 HEADER = """\
 # Written by `eyrie sync` from the stage table (src/eyrie/lineage/layout.py) and params.yaml: edit those.
 # Each stage runs its Snakemake rules and no others; SNAKEMAKE_PROFILE chooses the cluster.
@@ -44,7 +45,7 @@ def _stage(params: Params, stage: Stage) -> dict[str, Any]:
     code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage.name)]
     inputs = [_tracked(path) for value in stage.inputs.values() for path in expand_shards(value, 1)]
     document: dict[str, Any] = {
-        "cmd": f"snakemake --allowed-rules {' '.join(stage.rules)} -- {stage.name}",
+        "cmd": f"snakemake --profile {PROFILE} --allowed-rules {' '.join(stage.rules)} -- {stage.name}",
         "deps": [*dict.fromkeys(inputs), *local_files(params, stage), *code],
         "params": ["target", stage.name] if stage.uses_target else [stage.name],
         "outs": _outs(stage),

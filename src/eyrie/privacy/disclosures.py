@@ -21,7 +21,10 @@ _MY_RELATIVE = (
     r"(?:'s name)? is(?: called| named)?"
 )
 _FORM_FIELD = r"(?:patient|applicant|employee|customer|client|cardholder|account holder)(?: name)?\s*:"
-_OTHER_LANGUAGES = "me llamo|mi nombre es|je m['’]appelle|mon nom est|ich heiße|ich heisse|mein name ist|mi chiamo|meu nome é"  # codespell:ignore ist,meu,nome
+_OTHER_LANGUAGES = (
+    "me llamo|mi nombre es|je m['’]appelle|mon nom est|ich heiße|ich heisse|mi chiamo"
+    "|mein name ist|meu nome é"  # codespell:ignore ist,meu,nome
+)
 _CLOSING = r"(?:kind|best|warm)? ?regards|\bsincerely(?: yours)?|\byours (?:truly|sincerely|faithfully)"
 _PERSON = [
     rf"(?i:\b{_MY_NAME}) ?(?P<v>{_NAME})",
@@ -46,7 +49,8 @@ _LOCATION = [
     rf"(?:, ?\d{{5}} {_WORD})?)",
     r"(?P<v>\b\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|allée|quai) "
     rf"(?:(?:de la|de l['’]|des|du|de|d['’]) ?)?{_WORD}(?:[ -]{_WORD}){{0,3}})",
-    rf"(?P<v>\b(?:Calle|Avenida|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua) {_NAME},? (?:n[º°.] ?)?\d{{1,4}})",  # codespell:ignore calle
+    r"(?P<v>\b(?:Calle|Avenida|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua) "  # codespell:ignore calle
+    rf"{_NAME},? (?:n[º°.] ?)?\d{{1,4}})",
     rf"(?i:\b(?:{_HOME})) (?P<v>(?:\d[\w-]* )?{_WORD}(?: {_WORD}){{0,3}}{_PLACE}{{0,2}})",
     rf"(?P<v>(?i:\bP\.?O\.? Box) \d{{1,6}}{_TAIL})",
 ]

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from eyrie.bench.client import Load, run_load
 from eyrie.bench.metrics import Measurement, compare, to_cell
 from eyrie.bench.workloads import BenchPrompt, benchmark_prompts, conversation_tokens
@@ -99,6 +101,7 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
     command = [sys.executable, "-m", "eyrie.engines.reference", "--model", target.model, "--dtype", target.dtype]
     command += ["--device", target.device, "--max-running-requests", str(max(section.concurrency))]
     command += ["--context-length", str(context_length)]
+    command += ["--threads", str(max(torch.get_num_threads() - 1, 1))]  # one core is the load generator's
     if target.revision is not None:
         command += ["--revision", target.revision]
     if target.chat_template is not None:

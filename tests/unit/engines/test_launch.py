@@ -43,13 +43,17 @@ def is_gone(pid: int, *, within_s: float = 5.0) -> bool:
 def test_the_server_and_its_children_are_gone_after_an_exception(tmp_path: Path) -> None:
     port, child_pid = free_port(), tmp_path / "child"
     command = [sys.executable, "-c", STUB, str(port), str(child_pid)]
-    with (
-        pytest.raises(RuntimeError, match="in the middle"),
-        launch_server(command, port=port, log=tmp_path / "log", env={}, timeout_s=20) as server,
-    ):
-        assert server.base_url == f"http://127.0.0.1:{port}"
-        raise RuntimeError("in the middle")
-    assert is_gone(server.pid)
+    pids = []
+
+    def fail_in_the_middle() -> None:
+        with launch_server(command, port=port, log=tmp_path / "log", env={}, timeout_s=20) as server:
+            assert server.base_url == f"http://127.0.0.1:{port}"
+            pids.append(server.pid)
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail_in_the_middle()
+    assert is_gone(pids[0])
     assert is_gone(int(child_pid.read_text()))
 
 

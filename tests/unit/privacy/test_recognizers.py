@@ -192,6 +192,8 @@ def test_identifiers_are_covered_whole(analyzer: Analyzer, entity: str) -> None:
         ("Make it polite.\n\nBest regards,\nTom Oakley", "PERSON", "Tom Oakley"),
         ("I live at 12 Baker Street, Otterburn.", "LOCATION", "12 Baker Street, Otterburn"),
         ("Ich wohne in der Lindenstraße 14, 10969 Berlin.", "LOCATION", "Lindenstraße 14, 10969 Berlin"),
+        ("Vivo en la Calle Mayor 12.", "LOCATION", "Calle Mayor 12"),  # codespell:ignore calle
+        ("J'habite 14 rue de la Paix à Lille.", "LOCATION", "14 rue de la Paix"),
         ("Deliver to P.O. Box 4417, Springfield.", "LOCATION", "P.O. Box 4417, Springfield"),
     ],
 )

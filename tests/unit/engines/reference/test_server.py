@@ -190,7 +190,10 @@ def test_a_busy_port_is_refused_with_one_sentence(
     [
         (["--num-steps", "3"], "needed with --head, all three"),
         (["--head", "x", "--num-steps", "3", "--topk", "1", "--num-draft-tokens", "9"], r"num_steps \+ 1 = 4"),
-        (["--head", "/none", "--num-steps", "3", "--topk", "1", "--num-draft-tokens", "4"], "/none/config.json: no such"),
+        (
+            ["--head", "/none", "--num-steps", "3", "--topk", "1", "--num-draft-tokens", "4"],
+            "/none/config.json: no such",
+        ),
         (["--context-length", "9999"], "between 2 and the target's 512, not 9999"),
         (["--max-running-requests", "0"], "at least 1, not 0"),
     ],
@@ -201,9 +204,7 @@ def test_wrong_options_are_refused_with_one_sentence(
     assert re.search(message, refusal(capsys, folders[0], free_port(), *extra))
 
 
-def test_sigterm_ends_the_server_quickly_in_the_middle_of_a_stream(
-    folders: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_sigterm_ends_the_server_quickly_in_the_middle_of_a_stream(folders: tuple[Path, Path], tmp_path: Path) -> None:
     port = free_port()
     with launch_server(command(folders[0], port), port=port, log=tmp_path / "log", env={}, timeout_s=120) as server:
         client = Arm(server.base_url, str(folders[0])).client()
