@@ -25,7 +25,7 @@ TOKENIZER_SAMPLES = 20_000
 NUM_LAYERS = 20  # depth is what makes drafting pay
 TRAINED_LAYERS = (0, 4, 8, 12, 16)  # 0-based places of the shallow model's layers
 SHALLOW = TrainConfig(
-    seed=20260101, steps=1000, warmup_steps=20, decay_share=0.25, muon_lr=0.02, adam_lr=2e-3
+    seed=20260101, steps=1100, warmup_steps=20, decay_share=0.25, muon_lr=0.02, adam_lr=2e-3
 )
 DEEP = TrainConfig(
     seed=20260102, steps=80, warmup_steps=8, decay_share=0.9, muon_lr=0.006, adam_lr=5e-4
@@ -121,6 +121,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(NUM_THREADS)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, changes nothing here
     args.work.mkdir(parents=True, exist_ok=True)
     texts = (
         f"{message['role']}\n\n{message['content']}"
@@ -134,6 +135,7 @@ def main() -> None:
 
         def run(model: LlamaForCausalLM, config: TrainConfig, name: str) -> None:
             state = args.work / f"{name}.pt"
+            model.set_attn_implementation("eager")  # on CPU its backward is the faster one
             train(
                 model, tokenizer, config, lambda row: log.write(row + "\n"), state, args.save_every
             )

@@ -68,10 +68,10 @@ def disclosed(made: Sample, rng: random.Random) -> Sample:
 
 
 def samples(seed: int) -> Iterator[Sample]:
-    """Endless training conversations: all workloads in equal shares, 1.5% of them long."""
+    """Endless training conversations: all workloads in equal shares, 0.5% of them long."""
     rng = random.Random(seed)
     while True:
-        if rng.random() < 0.015:
+        if rng.random() < 0.005:
             yield sample("extraction", rng, long=True)
             continue
         made = sample(rng.choice(WORKLOADS), rng)

@@ -32,7 +32,7 @@ class TrainConfig:
     decay_share: float
     muon_lr: float
     adam_lr: float
-    batch_tokens: int = 4096
+    batch_tokens: int = 3072
     max_norm: float = 1.0
 
 

@@ -132,7 +132,10 @@ def pack(documents: Sequence[Document], device: torch.device) -> PackedBatch:
 
 
 def plan_batches(lengths: Sequence[int], order: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Cut `order` (document indices) into batches of at most `batch_tokens` tokens; every document is used once."""
+    """Cut `order` (document indices) into batches of at most `batch_tokens` tokens; every document is used once.
+
+    A document longer than that is a batch of its own.
+    """
     batch: list[int] = []
     num_tokens = 0
     for index in order:

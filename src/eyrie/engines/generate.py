@@ -4,6 +4,7 @@ Prompts are left-padded to the longest of their batch; callers sort by length so
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -31,7 +32,9 @@ def generate_batch(
         input_ids[row, width - len(prompt) :] = torch.tensor(prompt)
         attention_mask[row, width - len(prompt) :] = 1
     torch.manual_seed(seed)
-    sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
+    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
     with torch.inference_mode():
         output = target.model.generate(
             input_ids=input_ids.to(target.device),
@@ -39,7 +42,7 @@ def generate_batch(
             max_new_tokens=max_new_tokens,
             eos_token_id=sorted(target.stop_token_ids),
             pad_token_id=pad_id,
-            **(sampling or {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
+            **sampling,
         )
     return [_until_stop(answer, target.stop_token_ids) for answer in output[:, width:].tolist()]
 

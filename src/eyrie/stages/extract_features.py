@@ -42,8 +42,8 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
     total = sum(len(row["input_ids"]) for row in rows)
     with progress(total, desc=f"features, shard {shard}", unit="tok", position=shard) as bar:
         for batch in _batches(rows, params.extract_features.max_batch_tokens):
-            for index, row in _forward(target, list(layers), rows, batch):
-                extracted[index] = row
+            for index, features_of_row in _forward(target, list(layers), rows, batch):
+                extracted[index] = features_of_row
             bar.update(sum(len(rows[index]["input_ids"]) for index in batch))
     meta = ShardMeta(params.extract_features.encoding, target.config.hidden_size, layers)
     write_shard(features, [row for row in extracted if row is not None], meta)

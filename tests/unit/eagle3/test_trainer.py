@@ -1,6 +1,7 @@
 """The training loop: its schedule, and which weights it keeps."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def test_learning_rate_warms_up_and_falls_to_nothing() -> None:
     assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
     assert rates[4] == pytest.approx(0.1)
     assert rates[8] == pytest.approx(0.05)
-    assert all(later < earlier for earlier, later in zip(rates[4:], rates[5:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[4:]))
     assert 0 < rates[-1] < 0.005
 
 
