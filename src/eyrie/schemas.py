@@ -93,7 +93,7 @@ class PromptMetrics(Document):
     funnel: list[FunnelStep]
     by_workload: dict[str, int]
     by_split: dict[str, int]
-    mix_distance_before: float | None = Field(description="total variation to the target mix, before and after the stage")
+    mix_distance_before: float | None = Field(description="total variation to the wanted mix; after: what is kept")
     mix_distance_after: float | None
     entities: dict[str, dict[str, int]] = Field(description="entity type -> action -> count; filter_prompts only")
     sources: dict[str, dict[str, str | int]] = Field(

@@ -74,6 +74,16 @@ def test_a_training_parameter_reruns_training_and_what_follows_only(copy: Path) 
     assert ran == ["train_head", "evaluate_head", "benchmark", "report"]
 
 
+def test_a_dvc_stage_never_runs_another_stage_s_rules(copy: Path) -> None:
+    change_params(copy, "filter_prompts", score_threshold=0.5)
+    for stage, expected in (("train_head", False), ("filter_prompts", True)):
+        done = run_in(
+            copy, "snakemake", "--cores", "1", "-n", "--allowed-rules", *STAGES[stage].rules, "--", stage, timeout=120
+        )
+        assert done.returncode == 0
+        assert ("filter_prompts" in done.stdout + done.stderr) == expected
+
+
 def test_snakemake_alone_reruns_the_same_stages_after_the_same_change(copy: Path) -> None:
     change_params(copy, "train_head", learning_rate=0.001)
     done = run_in(copy, "snakemake", "--cores", "2", timeout=600)
@@ -105,7 +115,7 @@ def test_a_failing_stage_leaves_its_old_outputs_out_and_no_partial_ones(copy: Pa
     ("section", "changes", "message"),
     [
         ("benchmark", {"concurrency": [0]}, "benchmark.concurrency.0"),
-        ("benchmark", {"concurency": [1]}, "benchmark.concurency: unknown key"),
+        ("benchmark", {"concurrencies": [1]}, "benchmark.concurrencies: unknown key"),
         ("build_vocab", {"draft_vocab_size": 100_000}, "100000 is over the target's vocabulary of 320"),
     ],
 )

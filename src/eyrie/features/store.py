@@ -8,9 +8,9 @@ Tensors of a shard, rows concatenated (R rows, T tokens in all, S assistant span
     row_ends  [R] int64        end of each row in the token axis
     spans     [S, 3] int32     row, start, end (exclusive) in the row; assistant tokens, end-of-turn included
 
-The safetensors metadata holds one key, `eyrie`: JSON of `schema_version`, `encoding`, `hidden_size`, `aux_layer_ids`
-and the rows' `prompt_ids`, `workloads` and `splits`. (One key because safetensors writes several in a random order, and a
-shard is to be a function of its rows.)
+The safetensors metadata holds one key, `eyrie`: JSON of `schema_version`, `encoding`, `hidden_size`, `aux_layer_ids`,
+and the rows' `prompt_ids`, `workloads` and `splits`. (One key because safetensors writes several in a random order, and
+a shard is to be a function of its rows.)
 """
 
 import json

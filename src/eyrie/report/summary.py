@@ -36,7 +36,7 @@ def print_summary() -> None:
     console.print(table)
     overall = evaluation.overall
     console.print(
-        f"{sum(prompts.by_split.values())} screened prompts, {training.num_parameters / 1e6:.2f} M parameters in the head, "
+        f"{sum(prompts.by_split.values())} screened prompts, a head of {training.num_parameters / 1e6:.2f} M weights, "
         f"acceptance length {overall.acceptance_length:.2f} on held-out prompts "
         f"(num_steps {evaluation.num_steps}, topk {evaluation.topk}), "
         f"greedy outputs identical: {overall.num_identical} of {overall.num_prompts}.",

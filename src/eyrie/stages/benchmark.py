@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from eyrie.bench.client import Load, run_load
+from eyrie.bench.hardware import describe_device
 from eyrie.bench.metrics import Measurement, compare, to_cell
 from eyrie.bench.workloads import BenchPrompt, benchmark_prompts, conversation_tokens
 from eyrie.engines.launch import free_port, launch_server, stop_on_sigterm
@@ -50,7 +51,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path) 
         metrics,
         BenchmarkMetrics(
             engine=section.engine,
-            device=str(resolve_device(params.target.device)),
+            device=describe_device(resolve_device(params.target.device), num_threads=_server_threads()),
             num_steps=section.num_steps,
             topk=section.topk,
             num_draft_tokens=section.num_draft_tokens,
@@ -94,6 +95,11 @@ def _measure(
                         bar.update()
 
 
+def _server_threads() -> int:
+    """One core is left to the load generator."""
+    return max(torch.get_num_threads() - 1, 1)
+
+
 @contextmanager
 def _servers(params: Params, head: Path, context_length: int, folder: Path) -> Iterator[dict[Arm, str]]:
     """Base URL of a plain and of a drafting server."""
@@ -101,7 +107,7 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
     command = [sys.executable, "-m", "eyrie.engines.reference", "--model", target.model, "--dtype", target.dtype]
     command += ["--device", target.device, "--max-running-requests", str(max(section.concurrency))]
     command += ["--context-length", str(context_length)]
-    command += ["--threads", str(max(torch.get_num_threads() - 1, 1))]  # one core is the load generator's
+    command += ["--threads", str(_server_threads())]
     if target.revision is not None:
         command += ["--revision", target.revision]
     if target.chat_template is not None:

@@ -78,9 +78,7 @@ def test_arithmetic_is_correct(problem: Any) -> None:
         assert len(found) == answer.count(" = ") > 0
         for a, sign, b, divisor, result in found:
             left, right = int(a), int(b)
-            value: float = {"+": left + right, "-": left - right, "*": left * right}.get(
-                sign, left / right
-            )
+            value: float = {"+": left + right, "-": left - right, "*": left * right}.get(sign, left / right)
             assert value / int(divisor or 1) == int(result), answer
         # The last line repeats the result of the last step.
         assert found[-1][-1] in answer.splitlines()[-1]
@@ -135,9 +133,7 @@ def test_prompt_counts_and_splits(train_rows: list[dict[str, Any]]) -> None:
     assert len(train_rows) >= 2200
     for name, count in (("heldout.jsonl", 20), ("benchmark.jsonl", 12)):
         rows = read_rows(name)
-        assert {w: sum(row["workload"] == w for row in rows) for w in WORKLOADS} == dict.fromkeys(
-            WORKLOADS, count
-        )
+        assert {w: sum(row["workload"] == w for row in rows) for w in WORKLOADS} == dict.fromkeys(WORKLOADS, count)
     rows = train_rows + read_rows("heldout.jsonl") + read_rows("benchmark.jsonl")
     assert len({row["id"] for row in rows}) == len(rows)
 

@@ -1,0 +1,81 @@
+"""Loading a target: from its own files, only safetensors, and one sentence when that cannot work."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from eyrie.engines.target import (
+    TargetError,
+    capture_layers,
+    load_ends,
+    load_target,
+    load_tokenizer,
+    resolve_device,
+)
+from tests.conftest import tiny_params
+
+
+def test_a_target_gives_the_logits_of_the_model_in_its_folder(tiny_target: Path) -> None:
+    target = load_target(tiny_params(tiny_target).target)
+    ids = torch.tensor([[0, 10, 20, 30]])
+    with torch.inference_mode():
+        expected = AutoModelForCausalLM.from_pretrained(tiny_target)(ids).logits
+        torch.testing.assert_close(target.logits(target.forward(ids)), expected)
+    assert target.stop_token_ids == {4}
+
+
+def test_captured_layers_are_the_outputs_of_those_layers_and_hooks_go_away(tiny_target: Path) -> None:
+    target = load_target(tiny_params(tiny_target).target)
+    ids = torch.tensor([[0, 10, 20, 30]])
+    with torch.inference_mode(), capture_layers(target, [1, 4]) as captured:
+        target.forward(ids)
+        states = target.model(ids, output_hidden_states=True).hidden_states
+    assert torch.equal(captured[1], states[2])
+    assert torch.equal(captured[4], states[5])
+    before = captured[1]
+    with torch.inference_mode():
+        target.forward(ids)
+    assert captured[1] is before
+
+
+def test_the_ends_are_the_target_s_embedding_and_tied_lm_head(tiny_target: Path) -> None:
+    ends = load_ends(tiny_params(tiny_target).target)
+    embedding = load_target(tiny_params(tiny_target).target).embed_tokens.weight
+    assert torch.equal(ends.embedding_VH, embedding)
+    assert torch.equal(ends.lm_head_VH, embedding)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("model.safetensors", b"short"), ("config.json", b"{"), ("config.json", b'{"a": 1}')]
+)
+def test_a_damaged_file_ends_in_one_sentence_that_names_the_target(
+    copy_target: Path, name: str, content: bytes
+) -> None:
+    (copy_target / name).write_bytes(content)
+    with pytest.raises(TargetError) as caught:
+        load_target(tiny_params(copy_target).target)
+    assert str(caught.value).startswith(f"target {copy_target}: cannot be loaded: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_pickled_weights_are_never_read(copy_target: Path) -> None:
+    (copy_target / "model.safetensors").unlink()
+    torch.save({}, copy_target / "pytorch_model.bin")
+    with pytest.raises(TargetError, match="cannot be loaded"):
+        load_target(tiny_params(copy_target).target)
+
+
+def test_a_named_chat_template_takes_the_place_of_the_target_s(tiny_target: Path, tmp_path: Path) -> None:
+    template = tmp_path / "mine.jinja"
+    template.write_text("mine")
+    named = {"model": str(tiny_target), "chat_template": str(template)}
+    assert load_tokenizer(tiny_params(tiny_target, target=named).target).chat_template == "mine"
+
+
+def test_cuda_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == torch.device("cpu")
+    with pytest.raises(TargetError, match="sees no CUDA device"):
+        resolve_device("cuda")
