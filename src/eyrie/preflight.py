@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eyrie.eagle3.config import MIN_TARGET_LAYERS
 from eyrie.lineage.fingerprint import expand
 from eyrie.params import Params
-
-MIN_LAYERS = 6  # below, the three aux layers collide
 
 
 class PreflightError(ValueError):
@@ -47,10 +46,10 @@ def _check_target(params: Params) -> None:
     config = _json(folder / "config.json")
     config = config.get("text_config", config)
     num_layers = config.get("num_hidden_layers")
-    if not isinstance(num_layers, int) or num_layers < MIN_LAYERS:
+    if not isinstance(num_layers, int) or num_layers < MIN_TARGET_LAYERS:
         raise PreflightError(
             f"{folder}/config.json: num_hidden_layers is {num_layers}; EAGLE-3 reads three different layers and needs "
-            f"at least {MIN_LAYERS}"
+            f"at least {MIN_TARGET_LAYERS}"
         )
     draft_vocab_size, vocab_size = params.build_vocab.draft_vocab_size, config.get("vocab_size", 0)
     if draft_vocab_size > vocab_size:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from eyrie.eagle3.config import MIN_TARGET_LAYERS
 from eyrie.params import parse_params
 from eyrie.preflight import PreflightError, preflight
 from tests.conftest import REPOSITORY, make_target, raw_params, tiny_params
@@ -20,8 +21,8 @@ def test_the_shipped_parameters_pass() -> None:
 
 
 def test_a_target_with_too_few_layers_is_refused(tmp_path: Path) -> None:
-    target = make_target(tmp_path / "shallow", num_layers=5)
-    with pytest.raises(PreflightError, match=r"num_hidden_layers is 5; .* at least 6"):
+    target = make_target(tmp_path / "shallow", num_layers=MIN_TARGET_LAYERS - 1)
+    with pytest.raises(PreflightError, match=rf"num_hidden_layers is 6; .* at least {MIN_TARGET_LAYERS}"):
         preflight(tiny_params(target, build_vocab={"draft_vocab_size": 32}))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from tools.demo.copying import write_copying_circuit
 from tools.demo.generator import SYSTEM_PROMPTS, samples
 from tools.demo.tokenizer import BOS, EOS, PAD, TURN_END, VOCAB_SIZE, build_tokenizer
 from tools.demo.train import TrainConfig, train
@@ -25,10 +26,10 @@ TOKENIZER_SAMPLES = 20_000
 NUM_LAYERS = 20  # depth is what makes drafting pay
 TRAINED_LAYERS = (0, 4, 8, 12, 16)  # 0-based places of the shallow model's layers
 SHALLOW = TrainConfig(
-    seed=20260101, steps=1100, warmup_steps=20, decay_share=0.25, muon_lr=0.02, adam_lr=2e-3
+    seed=20260101, steps=900, warmup_steps=20, decay_share=0.3, muon_lr=0.008, adam_lr=2e-3
 )
 DEEP = TrainConfig(
-    seed=20260102, steps=80, warmup_steps=8, decay_share=0.9, muon_lr=0.006, adam_lr=5e-4
+    seed=20260102, steps=80, warmup_steps=8, decay_share=0.9, muon_lr=0.003, adam_lr=4e-4
 )
 NUM_THREADS = 2  # fixed: the order of sums, and so the weights, depends on it
 
@@ -76,16 +77,10 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 
 
 def init_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """The shallow model with fp32 weights drawn from the seed.
-
-    Embeddings are large next to Adam's steps, so that rare words stay distinct and can be copied;
-    the final norm is small in return, which keeps the first logits small.
-    """
+    """The shallow model with fp32 weights drawn from the seed, able to copy from the start."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM(model_config(tokenizer, len(TRAINED_LAYERS))).float()
-    with torch.no_grad():
-        model.model.embed_tokens.weight.normal_(std=0.15)
-        model.model.norm.weight.fill_(0.2)
+    write_copying_circuit(model)
     return model
 
 

@@ -20,12 +20,12 @@ from torch import nn
 from transformers import LlamaForCausalLM
 
 EMBEDDING_STD = 0.15
-SHARED_COLUMN = 0.6  # value of column 0 of every embedding
-FINAL_NORM = 0.4  # first weight of the final norm: bounds the first logits
-PREVIOUS_AMPLITUDE = 1.9  # of queries and keys per unit of the shared column
-PREVIOUS_GAIN = 0.6  # size of the previous token beside the current one, both after the norm
-MATCH_GAIN = 1.5
-COPY_GAIN = 0.3  # per head
+SHARED_COLUMN = 0.3  # value of column 0 of every embedding
+FINAL_NORM = 0.6  # first weight of the final norm: bounds the first logits
+PREVIOUS_AMPLITUDE = 4.0  # of queries and keys per unit of the shared column
+PREVIOUS_GAIN = 0.25  # size of the previous token beside the current one, both after the norm
+MATCH_GAIN = 4.5
+COPY_GAIN = 1.0  # per head
 FIRST_SLOW_PAIR = 5  # rotary pairs from here on turn by less than 0.02 rad per position
 
 
@@ -47,12 +47,13 @@ def write_copying_circuit(model: LlamaForCausalLM) -> None:
         for layer in layers:
             value_DH = layer.self_attn.v_proj.weight
             nn.init.orthogonal_(value_DH)
+            value_DH[:, 0] = 0.0  # values tell tokens apart; the shared column cannot
             layer.self_attn.o_proj.weight.copy_(0.1 * value_DH.T.repeat(1, heads))
         frequencies = rotary_frequencies(model)
         first, second = layers[0].self_attn, layers[1].self_attn
         # The fastest three pairs tell neighbours apart and do not repeat within hundreds of steps.
-        phase = torch.arange(head // 2) < 3
-        first.k_proj.weight[:, 0] = PREVIOUS_AMPLITUDE * torch.cat([phase, ~phase & False])
+        phase = (torch.arange(head // 2) < 3).float()
+        first.k_proj.weight[:, 0] = PREVIOUS_AMPLITUDE * torch.cat([phase, torch.zeros_like(phase)])
         first.q_proj.weight[:head, 0] = PREVIOUS_AMPLITUDE * torch.cat(
             [phase * frequencies.cos(), -phase * frequencies.sin()]
         )

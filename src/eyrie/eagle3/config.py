@@ -8,7 +8,7 @@ llama.cpp), layer *outputs* inside `eagle_config` (SGLang adds 1). Sources: arXi
 from dataclasses import dataclass
 from typing import Any, Self
 
-MIN_TARGET_LAYERS = 6
+MIN_TARGET_LAYERS = 7  # with 6 the layers would be 1, 2 and 2
 ARCHITECTURE = "LlamaForCausalLMEagle3"
 # Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every
 # dimension.

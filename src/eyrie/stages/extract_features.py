@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
-    """Write the feature shard of `responses`. Raises TargetError, SchemaError, ValueError (fewer than 6 layers)."""
+    """Write the feature shard of `responses`. Raises TargetError, SchemaError, ValueError (too few layers)."""
     rows = read_table(responses, RESPONSES)
     target = load_target(params.target)
     layers = aux_layer_ids(target.config.num_hidden_layers)

@@ -24,8 +24,8 @@ def test_aux_layers_are_the_outputs_of_layer_1_half_and_last_but_three(
 
 
 def test_too_few_layers_are_refused_with_number_and_bound() -> None:
-    with pytest.raises(ValueError, match=r"N = 5 layers.*at least 6"):
-        aux_layer_ids(5)
+    with pytest.raises(ValueError, match=r"N = 6 layers.*at least 7"):
+        aux_layer_ids(6)
 
 
 def test_the_exported_config_spells_the_layers_both_ways() -> None:
