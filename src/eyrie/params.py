@@ -109,7 +109,6 @@ class ExtractFeatures(Section):
 
 class TrainHead(Section):
     seed: Seed
-    num_layers: Annotated[int, Field(ge=1, le=1)]
     intermediate_size: PositiveInt
     ttt_steps: Annotated[int, Field(ge=1, le=16)]
     ttt_decay: Annotated[float, Field(gt=0.0, le=1.0)]

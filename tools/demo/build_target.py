@@ -25,12 +25,8 @@ TOKENIZER_SEED = 7
 TOKENIZER_SAMPLES = 20_000
 NUM_LAYERS = 20  # depth is what makes drafting pay
 TRAINED_LAYERS = (0, 4, 8, 12, 16)  # 0-based places of the shallow model's layers
-SHALLOW = TrainConfig(
-    seed=20260101, steps=900, warmup_steps=20, decay_share=0.3, muon_lr=0.008, adam_lr=2e-3
-)
-DEEP = TrainConfig(
-    seed=20260102, steps=80, warmup_steps=8, decay_share=0.9, muon_lr=0.003, adam_lr=4e-4
-)
+SHALLOW = TrainConfig(seed=20260101, steps=900, warmup_steps=20, decay_share=0.3, muon_lr=0.008, adam_lr=2e-3)
+DEEP = TrainConfig(seed=20260102, steps=80, warmup_steps=8, decay_share=0.9, muon_lr=0.003, adam_lr=4e-4)
 NUM_THREADS = 2  # fixed: the order of sums, and so the weights, depends on it
 
 
@@ -84,9 +80,7 @@ def init_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
     return model
 
 
-def grow(
-    shallow: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int
-) -> LlamaForCausalLM:
+def grow(shallow: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
     """The deep model that computes what the shallow one does.
 
     Trained layers move to `TRAINED_LAYERS`; the layers between them write nothing yet, because
@@ -131,9 +125,7 @@ def main() -> None:
         def run(model: LlamaForCausalLM, config: TrainConfig, name: str) -> None:
             state = args.work / f"{name}.pt"
             model.set_attn_implementation("eager")  # on CPU its backward is the faster one
-            train(
-                model, tokenizer, config, lambda row: log.write(row + "\n"), state, args.save_every
-            )
+            train(model, tokenizer, config, lambda row: log.write(row + "\n"), state, args.save_every)
 
         shallow = init_model(tokenizer, SHALLOW.seed)
         run(shallow, shallow_config, "shallow")

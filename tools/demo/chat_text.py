@@ -36,8 +36,7 @@ def background(rng: random.Random) -> str:
             f"We talked about it at {pick(rng, 'rooms')} last {pick(rng, 'months')}.",
             f"I saw it near the {pick(rng, 'settings')} with "
             f"{article(pick(rng, 'object_adjectives'))} {pick(rng, 'finds')}.",
-            f"{capital(article(pick(rng, 'adjectives')))} {pick(rng, 'occupations')} told me to "
-            f"ask.",
+            f"{capital(article(pick(rng, 'adjectives')))} {pick(rng, 'occupations')} told me to ask.",
         ]
     )
 
@@ -209,14 +208,10 @@ def plan(rng: random.Random) -> Exchange:
     start = pick(rng, "days")
     request = rng.choice(
         [
-            f"Make a plan so that I can {goal} in {weeks} weeks with {minutes} minutes a day. I "
-            f"can "
-            f"start on {start}.",
+            f"Make a plan so that I can {goal} in {weeks} weeks with {minutes} minutes a day. I can start on {start}.",
             f"I want to {goal}. I have {weeks} weeks and {minutes} minutes per day, beginning on "
             f"{start}. What is a good plan?",
-            f"Starting {start}, help me {goal} within {weeks} weeks; {minutes} minutes daily is "
-            f"all "
-            f"I have.",
+            f"Starting {start}, help me {goal} within {weeks} weeks; {minutes} minutes daily is all I have.",
         ]
     )
     steps = [
@@ -273,9 +268,7 @@ def pros_cons(rng: random.Random) -> Exchange:
 
 def greeting(rng: random.Random) -> Exchange:
     name = pick(rng, "first_names")
-    request = rng.choice(
-        [f"Hello, I am {name}.", f"Hi! My name is {name}.", f"Good morning, this is {name}."]
-    )
+    request = rng.choice([f"Hello, I am {name}.", f"Hi! My name is {name}.", f"Good morning, this is {name}."])
     answer = f"Hello {name}! Nice to meet you. What can I do for you today?"
     return with_background(rng, request), answer
 

@@ -44,8 +44,7 @@ def count_where(rng: random.Random) -> Exchange:
     request = rng.choice(
         [
             f"Write a Python function `{name}` that counts the {many} whose {field} is '{value}'.",
-            f"I need `{name}` in Python: it takes a list of {many} and returns how many have the "
-            f"{field} '{value}'.",
+            f"I need `{name}` in Python: it takes a list of {many} and returns how many have the {field} '{value}'.",
         ]
     )
     code = (
@@ -53,10 +52,7 @@ def count_where(rng: random.Random) -> Exchange:
         f'    """Count the {many} whose {field} is {value}."""\n'
         f"    return sum(1 for {entity} in {many} if {entity}['{field}'] == '{value}')"
     )
-    text = (
-        f"The function `{name}` goes over all {many} and counts each {entity} whose `{field}` "
-        f"equals `{value}`."
-    )
+    text = f"The function `{name}` goes over all {many} and counts each {entity} whose `{field}` equals `{value}`."
     return request + purpose(rng), fenced("python", code, text)
 
 
@@ -67,8 +63,7 @@ def filter_range(rng: random.Random) -> Exchange:
     request = rng.choice(
         [
             f"Write a Python function that returns the {many} with a {field} {word} {limit}.",
-            f"In Python, how do I filter a list of {many} so that only those with a {field} {word} "
-            f"{limit} remain?",
+            f"In Python, how do I filter a list of {many} so that only those with a {field} {word} {limit} remain?",
         ]
     )
     name = f"{many}_with_{field}_{word}"
@@ -109,10 +104,8 @@ def data_class(rng: random.Random) -> Exchange:
     name = capital(entity)
     request = rng.choice(
         [
-            f"Write a Python class {name} with the attributes {joined(fields)} and a method that "
-            f"describes it.",
-            f"Create {article(name)} dataclass in Python. Fields: {', '.join(fields)}. Add a "
-            f"describe method.",
+            f"Write a Python class {name} with the attributes {joined(fields)} and a method that describes it.",
+            f"Create {article(name)} dataclass in Python. Fields: {', '.join(fields)}. Add a describe method.",
         ]
     )
     lines = "\n".join(f"    {field}: str" for field in fields)
@@ -141,10 +134,7 @@ def sql_select(rng: random.Random) -> Exchange:
             f"'{value}', ordered by {by}, first {limit} rows.",
         ]
     )
-    code = (
-        f"SELECT {', '.join(shown)}\nFROM {table}\nWHERE {where} = '{value}'\n"
-        f"ORDER BY {by}\nLIMIT {limit};"
-    )
+    code = f"SELECT {', '.join(shown)}\nFROM {table}\nWHERE {where} = '{value}'\nORDER BY {by}\nLIMIT {limit};"
     text = (
         f"The query reads {joined(shown)} from `{table}`, keeps the rows whose `{where}` is "
         f"'{value}', sorts them by `{by}` and returns {limit} rows."
@@ -197,8 +187,7 @@ def shell_grep(rng: random.Random) -> Exchange:
     count = rng.choice([3, 5, 10, 15, 20])
     request = rng.choice(
         [
-            f"Which shell command shows the {count} .{ext} files in {folder} with the most lines "
-            f"containing '{word}'?",
+            f"Which shell command shows the {count} .{ext} files in {folder} with the most lines containing '{word}'?",
             f"In bash, rank the .{ext} files of the {folder} directory by how often '{word}' "
             f"occurs "
             f"and print the top {count}.",
@@ -218,8 +207,7 @@ def convert(rng: random.Random) -> Exchange:
     many, others = plural(one), plural(two)
     request = rng.choice(
         [
-            f"Write a Python function that converts {many} to {others}, where one {one} is worth "
-            f"{factor} {others}.",
+            f"Write a Python function that converts {many} to {others}, where one {one} is worth {factor} {others}.",
             f"One {one} equals {factor} {others}. Give me a Python function that turns a number of "
             f"{many} into {others}.",
         ]
@@ -242,8 +230,7 @@ def test_case(rng: random.Random) -> Exchange:
             f"Write a pytest test for `{name}`, which changes the {field} of {article(entity)} "
             f"from "
             f"'{before}' to '{after}'.",
-            f"My function `{name}` sets the {field} from '{before}' to '{after}'. Please write a "
-            f"test.",
+            f"My function `{name}` sets the {field} from '{before}' to '{after}'. Please write a test.",
         ]
     )
     code = (

@@ -33,7 +33,7 @@ def rotary_frequencies(model: LlamaForCausalLM) -> torch.Tensor:
     """Radians per position of each rotary pair, [D / 2]; pair i holds dimensions i and i + D / 2."""
     theta = model.config.rope_parameters["rope_theta"]
     half = model.config.head_dim // 2
-    return theta ** (-torch.arange(half) / half)
+    return torch.pow(torch.tensor(theta), -torch.arange(half) / half)
 
 
 def write_copying_circuit(model: LlamaForCausalLM) -> None:

@@ -30,16 +30,10 @@ class Batch:
     weights_BT: torch.Tensor
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerFast, made: Sample, system: str | None
-) -> tuple[list[int], list[float]]:
+def encode(tokenizer: PreTrainedTokenizerFast, made: Sample, system: str | None) -> tuple[list[int], list[float]]:
     """Ids and loss weights of one conversation: 1 on assistant text and its end of turn."""
-    ids: list[int] = tokenizer.apply_chat_template(
-        made.messages(system), tokenize=True, return_dict=False
-    )
-    start, end, turn_end, assistant = tokenizer.convert_tokens_to_ids(
-        [HEADER_START, HEADER_END, TURN_END, "assistant"]
-    )
+    ids: list[int] = tokenizer.apply_chat_template(made.messages(system), tokenize=True, return_dict=False)
+    start, end, turn_end, assistant = tokenizer.convert_tokens_to_ids([HEADER_START, HEADER_END, TURN_END, "assistant"])
     weights, inside, header = [], False, True
     for at, token in enumerate(ids):
         weights.append(1.0 if inside else PROMPT_WEIGHT * (not header))

@@ -23,16 +23,19 @@ EVAL_SEED = 99
 MAX_NEW_TOKENS = 320
 
 
-def has_loop(ids: list[int], span: int = 12, times: int = 3) -> bool:
-    """Whether the last `span` ids occur `times` times in a row at the end."""
-    tail = ids[-span * times :]
-    return len(tail) == span * times and tail == tail[-span:] * times
+def has_loop(ids: list[int], max_period: int = 16, times: int = 4) -> bool:
+    """Whether a piece of up to `max_period` ids occurs `times` times in a row."""
+    for period in range(1, max_period + 1):
+        run = 0
+        for at in range(period, len(ids)):
+            run = run + 1 if ids[at] == ids[at - period] else 0
+            if run >= period * (times - 1):
+                return True
+    return False
 
 
 @torch.inference_mode()
-def teacher_forced(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, made: Sample
-) -> dict[str, float]:
+def teacher_forced(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, made: Sample) -> dict[str, float]:
     """Sums over the answer tokens of one conversation."""
     ids, weights = encode(tokenizer, made, None)
     logits_TV = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
@@ -48,13 +51,9 @@ def teacher_forced(
 
 
 @torch.inference_mode()
-def greedy(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, messages: list[dict[str, str]]
-) -> list[int]:
+def greedy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, messages: list[dict[str, str]]) -> list[int]:
     """The greedy answer to the messages, its end of turn included."""
-    prompt = tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
-    )
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, return_tensors="pt")
     output = model.generate(**prompt, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
     found: list[int] = output[0, prompt["input_ids"].shape[1] :].tolist()
     return found

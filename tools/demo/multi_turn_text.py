@@ -22,18 +22,15 @@ def about_item(rng: random.Random) -> Turns:
     follow_ups = [
         (
             rng.choice(["What are its main parts?", "Which parts does it have?"]),
-            f"The main parts of {article(item)} are:\n\n"
-            + numbered([capital(part) for part in kind.parts]),
+            f"The main parts of {article(item)} are:\n\n" + numbered([capital(part) for part in kind.parts]),
         ),
         (
             rng.choice(["How do I look after it?", "Any tips for taking care of it?"]),
-            f"To look after {article(item)}:\n\n"
-            + numbered([capital(care) + "." for care in kind.care]),
+            f"To look after {article(item)}:\n\n" + numbered([capital(care) + "." for care in kind.care]),
         ),
         (
             rng.choice(["What could go wrong?", "What is the main risk with it?"]),
-            f"The main risk with {article(item)} is that {kind.risk}. To avoid this, "
-            f"{kind.care[0]}.",
+            f"The main risk with {article(item)} is that {kind.risk}. To avoid this, {kind.care[0]}.",
         ),
         (
             f"And how does it compare to {article(other)}?",
@@ -57,8 +54,7 @@ def running_total(rng: random.Random) -> Turns:
         (
             f"{name} is keeping track of {goods} for the {pick(rng, 'events')}. There are {total} "
             f"{goods} at the start.",
-            f"Understood. {name} starts with {total} {goods}. Tell me what changes and I will keep "
-            f"the count.",
+            f"Understood. {name} starts with {total} {goods}. Tell me what changes and I will keep the count.",
         )
     ]
     for _ in range(rng.randint(1, 4)):
@@ -78,10 +74,7 @@ def running_total(rng: random.Random) -> Turns:
 def counted(name: str, goods: str, total: int, sign: str, change: int) -> str:
     """The answer to one change of the count."""
     result = total + change if sign == "+" else total - change
-    return (
-        f"The count changes by {change}: {total} {sign} {change} = {result}.\n\n{name} now has "
-        f"**{result} {goods}**."
-    )
+    return f"The count changes by {change}: {total} {sign} {change} = {result}.\n\n{name} now has **{result} {goods}**."
 
 
 def booking(rng: random.Random) -> Turns:
@@ -95,14 +88,12 @@ def booking(rng: random.Random) -> Turns:
 
     def card() -> str:
         return (
-            f"- Event: {event}\n- With: {person}\n- Day: {slot['day']}\n- Time: {slot['time']}\n"
-            f"- Room: {slot['room']}"
+            f"- Event: {event}\n- With: {person}\n- Day: {slot['day']}\n- Time: {slot['time']}\n- Room: {slot['room']}"
         )
 
     turns: Turns = [
         (
-            f"Please note a {event} with {person} on {slot['day']} at {slot['time']} in "
-            f"{slot['room']}.",
+            f"Please note a {event} with {person} on {slot['day']} at {slot['time']} in {slot['room']}.",
             f"I have noted the {event}:\n\n{card()}",
         )
     ]
@@ -113,9 +104,7 @@ def booking(rng: random.Random) -> Turns:
             "time": f"{rng.randint(8, 18)}:00",
             "room": pick(rng, "rooms"),
         }[key]
-        asked = rng.choice(
-            [f"Change the {key} to {slot[key]}, please.", f"Can we make the {key} {slot[key]}?"]
-        )
+        asked = rng.choice([f"Change the {key} to {slot[key]}, please.", f"Can we make the {key} {slot[key]}?"])
         turns.append((asked, f"I have changed the {key} of the {event}:\n\n{card()}"))
     if rng.random() < 0.5:
         turns.append(
@@ -167,9 +156,7 @@ def code_change(rng: random.Random) -> Turns:
         (
             f"Write a Python function `{name}` that returns the {many} whose {field} is "
             f"'{value}'.{code_text.purpose(rng)}",
-            code_text.fenced(
-                "python", code(), f"`{name}` keeps each {entity} whose `{field}` is `{value}`."
-            ),
+            code_text.fenced("python", code(), f"`{name}` keeps each {entity} whose `{field}` is `{value}`."),
         )
     ]
     if rng.random() < 0.7:
@@ -220,8 +207,7 @@ def character(rng: random.Random) -> Turns:
         ),
     ]
     opening = (
-        f"Let us invent a character: {name}, {article(mood)} {job} from {place} who wants to "
-        f"{goal}.",
+        f"Let us invent a character: {name}, {article(mood)} {job} from {place} who wants to {goal}.",
         f"Meet {name}, {article(mood)} {job} from {place}. Every day {name} works hard, and every "
         f"night {name} dreams of one thing: to {goal}.",
     )

@@ -93,9 +93,7 @@ ENTITIES: dict[str, tuple[str, Callable[[random.Random], str]]] = {
 }
 
 
-def disclosure(
-    rng: random.Random, *, placeholder: bool = False, count: int | None = None
-) -> tuple[str, list[str]]:
+def disclosure(rng: random.Random, *, placeholder: bool = False, count: int | None = None) -> tuple[str, list[str]]:
     """Sentences that disclose 1 to 3 entities (or hold `<TYPE>` placeholders), and the types."""
     types = rng.sample(sorted(ENTITIES), count or rng.randint(1, 3))
     sentences = []
@@ -142,6 +140,7 @@ def near_duplicate(text: str, rng: random.Random) -> tuple[str, str]:
         return " ".join([first, *rest[:-1], company(rng).split()[0]]), "words"
     if rng.random() < 0.5:
         first, *rest = text.split(" ")
-        return rng.choice([text.lower(), " ".join([first.upper(), *rest])]), "case"
+        edited = rng.choice([text.lower(), " ".join([first.upper(), *rest])])
+        return edited if edited != text else text.lower(), "case"
     edited = text.rstrip(".?") + rng.choice(["!", " ...", "!!", " ?"])
     return edited.replace(", ", " , ", 1), "punctuation"

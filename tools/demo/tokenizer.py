@@ -52,9 +52,7 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(texts, trainer)
     missing = VOCAB_SIZE - tokenizer.get_vocab_size()
-    tokenizer.add_special_tokens(
-        [f"<|reserved_special_token_{number}|>" for number in range(missing)]
-    )
+    tokenizer.add_special_tokens([f"<|reserved_special_token_{number}|>" for number in range(missing)])
     tokenizer.post_processor = processors.Sequence(
         [
             processors.ByteLevel(trim_offsets=False),

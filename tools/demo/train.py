@@ -46,12 +46,8 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.
     """Muon for the matrices of the layers, AdamW for the rest."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "layers" not in name]
-    muon = torch.optim.Muon(
-        matrices, lr=config.muon_lr, momentum=0.95, weight_decay=0.01, ns_steps=5
-    )
-    adam = torch.optim.AdamW(
-        others, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True
-    )
+    muon = torch.optim.Muon(matrices, lr=config.muon_lr, momentum=0.95, weight_decay=0.01, ns_steps=5)
+    adam = torch.optim.AdamW(others, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     return [muon, adam]
 
 
@@ -66,9 +62,7 @@ def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
     return (loss_R * weights_BT[rows]).sum() / weights_BT.sum()
 
 
-def save_state(
-    path: Path, done: int, model: nn.Module, optimizers: list[torch.optim.Optimizer]
-) -> None:
+def save_state(path: Path, done: int, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
     """Write what a run needs to go on after `done` steps."""
     state = {"done": done, "model": model.state_dict()}
     state["optimizers"] = [optimizer.state_dict() for optimizer in optimizers]

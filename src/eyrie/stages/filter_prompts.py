@@ -1,4 +1,4 @@
-"""eyrie filter_prompts: data/prompts/selected.parquet -> data/prompts/clean.parquet, data_card.md, metrics.
+"""`eyrie filter_prompts`: data/prompts/selected.parquet -> data/prompts/clean.parquet, data_card.md, metrics.
 
 Looks for personal data and secrets in every turn and system prompt, and drops or rewrites the conversations that hold
 any, as filter_prompts.policy says per entity type. Nothing that was found is written anywhere: metrics, the data card,

@@ -1,4 +1,4 @@
-"""eyrie select_prompts: sources -> data/prompts/selected.parquet, reports/metrics/select_prompts.json.
+"""`eyrie select_prompts`: sources -> data/prompts/selected.parquet, reports/metrics/select_prompts.json.
 
 Reads the user turns of every source that passes the licence gate, drops what is malformed, too long, repeated or close
 to a held-out or benchmark prompt, and takes training prompts up to the wanted workload shares. Held-out and benchmark
