@@ -17,7 +17,12 @@ from eyrie.lineage.layout import STAGES
 from eyrie.params import load_params
 from eyrie.preflight import preflight
 
-app = typer.Typer(help="From prompts to a served EAGLE-3 draft head.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="From prompts to a served EAGLE-3 draft head.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 PARAMS = Path("params.yaml")
 
 ShardOption = Annotated[int | None, typer.Option(help="Which shard, from 0; without it a sharded stage gathers.")]
