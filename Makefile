@@ -54,10 +54,10 @@ lock: $(VENV)/.uv
 	echo uv | uv pip compile - --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.lock
 
 demo-target: $(VENV)/.base
-	@python -m tools.demo.build_target
+	@python -m tools.demo.build_target --work .eyrie/demo-target --out resources/demo-target
 
 prompts: $(VENV)/.base
-	@python -m tools.demo.build_prompts
+	@python -m tools.demo.build_prompts --out resources/prompts
 
 clean-env:
 	rm -rf $(VENV)
