@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eyrie.lineage.layout import STAGES
+from tests.conftest import REPOSITORY
 from tests.workflow.conftest import change_params, make_project, run_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -35,6 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Pat
     project = make_project(tmp_path_factory.mktemp("e2e") / "project", tiny_target)
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         assert run_in(project, *command).returncode == 0
+    shutil.copy(REPOSITORY / ".dvc/config", project / ".dvc/config")
     ran, printed = _repro(project)
     assert ran == [*STAGES]
     assert "no run on this machine yet" in printed
