@@ -26,7 +26,12 @@ def _repro(project: Path) -> "tuple[list[str], str]":
 def _digests(project: Path) -> dict[str, str]:
     """Digests of every deterministic output, the benchmark's and what follows from it left out."""
     folders = ("data", "models", "reports/curves")
-    files = [path for folder in folders for path in sorted((project / folder).rglob("*")) if path.is_file()]
+    files = [
+        path
+        for folder in folders
+        for path in sorted((project / folder).rglob("*"))
+        if path.is_file() and path.name != ".gitignore"
+    ]
     return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

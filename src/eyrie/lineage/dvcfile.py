@@ -12,7 +12,7 @@ import yaml
 from eyrie.io import write_text
 from eyrie.lineage.fingerprint import PACKAGE, code_of, local_files
 from eyrie.lineage.jobs import manifest_path
-from eyrie.lineage.layout import STAGES, Stage, expand_shards
+from eyrie.lineage.layout import STAGES, Stage
 from eyrie.params import Params
 
 DVC_YAML = Path("dvc.yaml")
@@ -43,7 +43,9 @@ def sync_dvc_yaml(params: Params) -> bool:
 
 def _stage(params: Params, stage: Stage) -> dict[str, Any]:
     code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage.name)]
-    inputs = [_tracked(path) for value in stage.inputs.values() for path in expand_shards(value, 1)]
+    inputs = [
+        _tracked(path) for value in stage.inputs.values() for path in (value if isinstance(value, tuple) else (value,))
+    ]
     document: dict[str, Any] = {
         "cmd": f"snakemake --profile {PROFILE} --allowed-rules {' '.join(stage.rules)} -- {stage.name}",
         "deps": [*dict.fromkeys(inputs), *local_files(params, stage), *code],

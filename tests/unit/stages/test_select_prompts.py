@@ -199,5 +199,5 @@ def test_of_the_repositorys_planted_pairs_at_the_threshold_at_most_one_stays(sel
     close = [pair for pair in pairs if jaccard(*map("\n".join, pair)) >= 0.8]
     assert len(close) >= 60
     assert not [pair for pair in close if pair[0] != pair[1] and {prompt_id("", text) for text in pair} <= kept]
-    assert metrics.by_split == {"benchmark": 60, "heldout": 100, "train": 1400}
+    assert metrics.by_split == {"benchmark": 60, "heldout": 100, "train": 520}
     assert metrics.mix_distance_after == 0.0
