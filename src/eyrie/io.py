@@ -30,13 +30,13 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def path_digest(path: Path) -> str:
-    """Hex sha256 of a file, or of a folder's relative names and file digests. Raises FileNotFoundError."""
+def path_digest(path: Path, of_file: Callable[[Path], str] = file_digest) -> str:
+    """Hex sha256 of a file, or of a folder's relative names and file digests (`of_file`). Raises FileNotFoundError."""
     if not path.is_dir():
-        return file_digest(path)
+        return of_file(path)
     hasher = hashlib.sha256()
     for entry in sorted(item for item in path.rglob("*") if item.is_file()):
-        hasher.update(f"{entry.relative_to(path).as_posix()}\0{file_digest(entry)}\n".encode())
+        hasher.update(f"{entry.relative_to(path).as_posix()}\0{of_file(entry)}\n".encode())
     return hasher.hexdigest()
 
 

@@ -4,12 +4,11 @@ The memory is only a shortcut: losing it costs time, and a file whose size, mtim
 """
 
 import contextlib
-import hashlib
 import json
 import time
 from pathlib import Path
 
-from eyrie.io import file_digest, write_text
+from eyrie.io import file_digest, path_digest, write_text
 
 MEMORY = Path(".eyrie/digests.json")
 SETTLED_NS = 1_000_000_000  # a younger file could change again within one tick of the file system's clock
@@ -26,12 +25,7 @@ class Digests:
 
     def of(self, path: Path) -> str:
         """Hex sha256 of a file's bytes, or of a folder's relative names and digests. Raises FileNotFoundError."""
-        if not path.is_dir():
-            return self._of_file(path)
-        hasher = hashlib.sha256()
-        for entry in sorted(item for item in path.rglob("*") if item.is_file()):
-            hasher.update(f"{entry.relative_to(path).as_posix()}\0{self._of_file(entry)}\n".encode())
-        return hasher.hexdigest()
+        return path_digest(path, self._of_file)
 
     def _of_file(self, path: Path) -> str:
         stat = path.stat()
