@@ -4,6 +4,9 @@ A job is a stage, one shard of it, or its gather step. Its outputs are built in 
 the key names the content (fingerprint and input digests), and a finished build loses the suffix. Publishing links the
 files into place and writes the manifest last. So a killed job leaves the old outputs or the new ones, and a tool that
 deletes outputs before a rerun (DVC and Snakemake both do) loses nothing: a finished key is linked again.
+
+A stage that resumes keeps its finished parts in `<key>.resume`, which outlives a failure or a kill of the job and goes
+when the build is whole.
 """
 
 import json
@@ -90,19 +93,23 @@ def job_of(params: Params, stage_name: str, shard: int | None) -> Job:
 def run_job_of_stage(params: Params, job: Job) -> str:
     """`run_job` with the stage's own `run`, or its `gather` for the gather step. Returns and raises as `run_job`."""
 
-    def body(outputs: dict[str, Path]) -> None:
+    def body(outputs: dict[str, Path], scratch: Path) -> None:
         module = import_module(f"eyrie.stages.{job.stage.name}")
         arguments: dict[str, Any] = {key: job.argument(key) for key in job.inputs}
         if job.shard is not None:
             arguments["shard"] = job.shard
         gathers = job.stage.sharded and job.shard is None
+        if job.stage.resumes and not gathers:
+            scratch.mkdir(exist_ok=True)
+            arguments["scratch"] = scratch
         (module.gather if gathers else module.run)(params, **arguments, **outputs)
 
     return run_job(params, job, body)
 
 
-def run_job(params: Params, job: Job, body: Callable[[dict[str, Path]], None]) -> str:
-    """Bring the job's outputs up to date. `body` gets an output path in scratch for each key of `outputs`.
+def run_job(params: Params, job: Job, body: Callable[[dict[str, Path], Path], None]) -> str:
+    """Bring the job's outputs up to date. `body` gets a temporary path for each key of `outputs`, and the path of a
+    folder, not made yet, that the next attempt at the same content finds again.
 
     Returns `current`, `restored` (an earlier build of the same content was linked again) or `built`.
     Raises FileNotFoundError naming a missing input, and whatever `body` raises.
@@ -138,14 +145,14 @@ def _build(
     made_by: dict[str, Any],
     inputs: dict[str, str],
     key: str,
-    body: Callable[[dict[str, Path]], None],
+    body: Callable[[dict[str, Path], Path], None],
 ) -> None:
-    partial = build.with_suffix(".partial")
+    partial, resume = build.with_suffix(".partial"), build.with_suffix(".resume")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     started = time.monotonic()
     try:
-        body({name: partial / path.name for name, path in job.outputs.items()})
+        body({name: partial / path.name for name, path in job.outputs.items()}, resume)
         fresh = Digests()
         outputs = {str(path): fresh.of(partial / path.name) for path in job.outputs.values()}
         manifest = {"key": key, "made_by": made_by, "inputs": inputs, "outputs": outputs}
@@ -155,6 +162,7 @@ def _build(
         raise
     shutil.rmtree(build, ignore_errors=True)
     partial.replace(build)
+    shutil.rmtree(resume, ignore_errors=True)
     record_timing(job.name, time.monotonic() - started)
 
 
@@ -223,9 +231,11 @@ def _remove(path: Path) -> None:
 
 
 def _prune(build: Path) -> None:
-    """Keep the newest builds of the job; drop older ones. The one in use is always the newest."""
+    """Keep the newest builds and the newest unfinished work of the job; drop older ones. The build in use is always
+    the newest."""
     with suppress(OSError):
         os.utime(build)
-    builds = [item for item in build.parent.iterdir() if item.is_dir() and item.suffix != ".partial"]
-    for old in sorted(builds, key=lambda item: item.stat().st_mtime, reverse=True)[KEPT_BUILDS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    for suffix in ("", ".resume"):
+        folders = [item for item in build.parent.iterdir() if item.is_dir() and item.suffix == suffix]
+        for old in sorted(folders, key=lambda item: item.stat().st_mtime, reverse=True)[KEPT_BUILDS:]:
+            shutil.rmtree(old, ignore_errors=True)

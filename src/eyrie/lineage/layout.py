@@ -26,6 +26,7 @@ class Stage:
     plots: dict[str, dict[str, str]] = field(default_factory=dict)  # path -> DVC plot properties
     uses_target: bool = False
     files: tuple[str, ...] = ()  # params of the section that name a local file
+    resumes: bool = False  # its `run` takes `scratch`, a folder that outlives a killed job
 
     @property
     def sharded(self) -> bool:

@@ -24,7 +24,7 @@ class Work:
         self.text = text
         self.calls = 0
 
-    def __call__(self, outputs: dict[str, Path]) -> None:
+    def __call__(self, outputs: dict[str, Path], scratch: Path) -> None:
         self.calls += 1
         outputs["vocab"].write_text(self.text)
         outputs["metrics"].write_text(self.text + " metrics")
@@ -106,7 +106,7 @@ def test_a_failing_stage_leaves_the_old_outputs_and_nothing_half_written(  # typ
 ) -> None:
     run_job(params, job, Work("old"))
 
-    def fail(outputs: dict[str, Path]) -> None:
+    def fail(outputs: dict[str, Path], scratch: Path) -> None:
         outputs["vocab"].write_text("half")
         raise failure
 
@@ -120,7 +120,7 @@ def test_a_folder_output_is_replaced_whole(params, tiny_target: Path) -> None:  
     job = Job(STAGES["build_vocab"], "folder", None, {}, {"head": Path("models/head")})
 
     def write(name: str):  # type: ignore[no-untyped-def]
-        def body(outputs: dict[str, Path]) -> None:
+        def body(outputs: dict[str, Path], scratch: Path) -> None:
             outputs["head"].mkdir()
             (outputs["head"] / name).write_text(name)
 
@@ -153,3 +153,22 @@ def test_the_manifest_of_the_same_content_has_the_same_bytes(params, job: Job) -
         path.unlink()
     assert run_job(params, job, Work()) == "built"
     assert job.manifest.read_bytes() == first
+
+
+def test_a_failed_job_finds_its_finished_parts_again_and_a_whole_one_drops_them(params, job: Job) -> None:  # type: ignore[no-untyped-def]
+    def fail(outputs: dict[str, Path], scratch: Path) -> None:
+        scratch.mkdir()
+        (scratch / "part").write_text("done")
+        raise ValueError("killed")
+
+    with pytest.raises(ValueError, match="killed"):
+        run_job(params, job, fail)
+    kept = []
+
+    def go_on(outputs: dict[str, Path], scratch: Path) -> None:
+        kept.append(scratch)
+        assert (scratch / "part").read_text() == "done"
+        Work()(outputs, scratch)
+
+    assert run_job(params, job, go_on) == "built"
+    assert not kept[0].exists()
