@@ -38,7 +38,8 @@ def code_of(stage: str) -> tuple[Path, ...]:
     return tuple(sorted(found | data))
 
 
-def _imports(path: Path) -> set[Path]:
+@cache
+def _imports(path: Path) -> frozenset[Path]:
     modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -46,7 +47,7 @@ def _imports(path: Path) -> set[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {file for module in modules if (file := _module_file(module)) is not None}
+    return frozenset(file for module in modules if (file := _module_file(module)) is not None)
 
 
 def _module_file(module: str) -> Path | None:
