@@ -88,14 +88,24 @@ class FilterPrompts(Section):
     policy: dict[str, Literal["drop", "surrogate", "redact", "keep"]]
 
 
-class GenerateResponses(Section):
-    seed: Seed
-    num_shards: Annotated[int, Field(ge=1, le=9999)]
-    max_prompt_tokens: PositiveInt
+class Sampling(Section):
     max_new_tokens: PositiveInt
     temperature: Annotated[float, Field(ge=0.0, le=2.0)]
     top_p: Annotated[float, Field(gt=0.0, le=1.0)]
-    batch_size: PositiveInt
+
+
+class GenerateResponses(Section):
+    seed: Seed
+    num_shards: Annotated[int, Field(ge=1, le=9999)]
+    concurrency: PositiveInt
+    max_prompt_tokens: PositiveInt
+    sampling: dict[Workload | Literal["default"], Sampling]
+
+    @model_validator(mode="after")
+    def _has_default(self) -> Self:
+        if "default" not in self.sampling:
+            raise ValueError("sampling needs the key default, for every workload that it does not name")
+        return self
 
 
 class BuildVocab(Section):

@@ -23,7 +23,8 @@ def tiny_raw_params(target: Path) -> dict[str, Any]:
     raw["target"]["model"] = str(target)
     raw["select_prompts"]["max_prompts"] = 60
     raw["select_prompts"]["max_chars"] = 600
-    raw["generate_responses"] |= {"max_new_tokens": 16, "max_prompt_tokens": 400, "batch_size": 16}
+    raw["generate_responses"] |= {"max_prompt_tokens": 400, "concurrency": 16}
+    raw["generate_responses"]["sampling"]["default"]["max_new_tokens"] = 16
     raw["build_vocab"]["draft_vocab_size"] = 128
     raw["train_head"] |= {
         "max_steps": 6,

@@ -1,54 +1,57 @@
-"""Batched generation with transformers: token ids in, token ids out.
+"""Letting a target answer: token ids in, token ids out, many requests at a time.
 
-Prompts are left-padded to the longest of their batch; callers sort by length so that little is padded.
+A `Generator` answers one request; callers run as many at once as it was opened for. `local_generator` runs the target
+in this process on the reference engine: continuous batching over slot memory, where a finished request makes room at
+once. (transformers' `generate` holds a whole batch until its longest answer ends, and copies its cache at every token:
+twice the time on the demo's prompts.)
+
+With the same request seed the answer is the same whatever else runs beside it, but for ties within rounding.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
-import torch
-
+from eyrie.engines.reference.engine import Engine
+from eyrie.engines.reference.loop import EngineLoop
+from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import TargetModel
 
 
-def generate_batch(
-    target: TargetModel,
-    prompts: Sequence[list[int]],
-    *,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    seed: int,
-) -> list[list[int]]:
-    """Answer each prompt. An answer ends with its stop token, or holds `max_new_tokens` ids without one.
-
-    `temperature` 0 is greedy; otherwise the batch is sampled from `seed`.
-    """
-    width = max(len(prompt) for prompt in prompts)
-    pad_id = min(target.stop_token_ids)  # masked out; any id of the vocabulary will do
-    input_ids = torch.full((len(prompts), width), pad_id, dtype=torch.int64)
-    attention_mask = torch.zeros_like(input_ids)
-    for row, prompt in enumerate(prompts):
-        input_ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        attention_mask[row, width - len(prompt) :] = 1
-    torch.manual_seed(seed)
-    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-    with torch.inference_mode():
-        output = target.model.generate(
-            input_ids=input_ids.to(target.device),
-            attention_mask=attention_mask.to(target.device),
-            max_new_tokens=max_new_tokens,
-            eos_token_id=sorted(target.stop_token_ids),
-            pad_token_id=pad_id,
-            **sampling,
-        )
-    return [_until_stop(answer, target.stop_token_ids) for answer in output[:, width:].tolist()]
+class Generator(Protocol):
+    async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
+        """An answer ends with its stop token, or holds `max_new_tokens` ids without one."""
 
 
-def _until_stop(ids: list[int], stop_ids: frozenset[int]) -> list[int]:
-    for index, token in enumerate(ids):
-        if token in stop_ids:
-            return ids[: index + 1]
-    return ids
+class _LocalGenerator:
+    def __init__(self, loop: EngineLoop) -> None:
+        self._loop = loop
+
+    async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
+        request = self._loop.submit(prompt_ids, sampling)
+        await self._loop.finish(request)
+        return request.output_ids
+
+
+@contextlib.asynccontextmanager
+async def local_generator(target: TargetModel, *, concurrency: int, context_length: int) -> AsyncIterator[Generator]:
+    """A generator on the target in this process, for `concurrency` requests of at most `context_length` tokens each,
+    answer included. Raises TargetError, ValueError (the target holds fewer tokens)."""
+    engine = Engine(
+        target,
+        head=None,
+        drafting=None,
+        max_running_requests=concurrency,
+        context_length=min(context_length, longest_context(target)),
+    )
+    loop = EngineLoop(engine)
+    running = asyncio.create_task(loop.run())
+    try:
+        yield _LocalGenerator(loop)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        engine.close()

@@ -27,10 +27,28 @@ class ServerError(ValueError):
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers `/health`."""
+    """A server process; `wait_until_healthy` before using it."""
 
     base_url: str
-    pid: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait_until_healthy(self, timeout_s: float) -> None:
+        """Return once `/health` answers. Raises ServerError with the end of the log when the process exits first or
+        `timeout_s` pass."""
+        deadline = time.monotonic() + timeout_s
+        health = f"{self.base_url}/health"
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=2):  # noqa: S310
+                return
+            if time.monotonic() > deadline:
+                raise ServerError(f"{health} did not answer within {timeout_s:g} s; its log ends:\n{_tail(self.log)}")
+            time.sleep(0.05)
+        raise ServerError(f"the server exited with status {self.process.returncode}; its log ends:\n{_tail(self.log)}")
 
 
 def free_port() -> int:
@@ -42,14 +60,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def launch_server(
-    command: Sequence[str], *, port: int, log: Path, env: Mapping[str, str], timeout_s: float
-) -> Iterator[Server]:
-    """Run `command` with `env` added to this process's environment until the context ends.
-
-    Yields once `http://127.0.0.1:port/health` answers. Raises ServerError with the end of the log when the process
-    exits first or `timeout_s` pass.
-    """
+def launch_server(command: Sequence[str], *, port: int, log: Path, env: Mapping[str, str]) -> Iterator[Server]:
+    """Run `command`, which will listen on `port` of loopback, with `env` added to this process's environment until the
+    context ends. Yields at once, so that several servers can load side by side."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - an argument list that Eyrie made
@@ -62,9 +75,7 @@ def launch_server(
             preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one prepared call into libc, no lock is taken
         )
     try:
-        base_url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(process, base_url, log, timeout_s)
-        yield Server(base_url, process.pid)
+        yield Server(f"http://127.0.0.1:{port}", process, log)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -79,17 +90,6 @@ def stop_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _wait_until_healthy(process: subprocess.Popen[bytes], base_url: str, log: Path, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{base_url}/health", timeout=2):  # noqa: S310
-            return
-        if time.monotonic() > deadline:
-            raise ServerError(f"{base_url}/health did not answer within {timeout_s:g} s; its log ends:\n{_tail(log)}")
-        time.sleep(0.05)
-    raise ServerError(f"the server exited with status {process.returncode}; its log ends:\n{_tail(log)}")
 
 
 def _tail(log: Path) -> str:

@@ -77,6 +77,7 @@ STAGES: dict[str, Stage] = {
             gather_inputs={"clean": CLEAN, "responses": RESPONSES},
             gather_outputs={"metrics": _metrics("generate_responses")},
             uses_target=True,
+            resumes=True,
         ),
         Stage(
             "build_vocab",

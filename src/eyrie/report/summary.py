@@ -20,8 +20,16 @@ def print_summary() -> None:
     benchmark = read_json(METRICS / "benchmark.json", BenchmarkMetrics)
     console = Console()
     table = Table(title="Baseline against EAGLE-3", title_justify="left")
-    for column in ("workload", "concurrency", "TPOT baseline", "TPOT EAGLE-3", "speed-up", "throughput", "tau"):
-        table.add_column(column, justify="left" if column == "workload" else "right")
+    for column in (
+        "workload",
+        "concur-\nrency",
+        "baseline\nTPOT",
+        "EAGLE-3\nTPOT",
+        "speed-\nup",
+        "through-\nput",
+        "tau",
+    ):
+        table.add_column(column, justify="left" if column == "workload" else "right", no_wrap=True)
     for comparison in benchmark.comparisons:
         table.add_row(
             comparison.workload,

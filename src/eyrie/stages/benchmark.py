@@ -13,7 +13,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -116,24 +116,17 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
         command += ["--trust-remote-code"]
     drafting = ["--head", str(head), "--num-steps", str(section.num_steps), "--topk", str(section.topk)]
     drafting += ["--num-draft-tokens", str(section.num_draft_tokens)]
-    ports = free_port(), free_port()
-    with (
-        launch_server(
-            [*command, "--port", str(ports[0])],
-            port=ports[0],
-            log=folder / "baseline.log",
-            env={},
-            timeout_s=_START_TIMEOUT_S,
-        ) as baseline,
-        launch_server(
-            [*command, *drafting, "--port", str(ports[1])],
-            port=ports[1],
-            log=folder / "eagle3.log",
-            env={},
-            timeout_s=_START_TIMEOUT_S,
-        ) as eagle3,
-    ):
-        yield {"baseline": baseline.base_url, "eagle3": eagle3.base_url}
+    commands: dict[Arm, list[str]] = {"baseline": command, "eagle3": [*command, *drafting]}
+    with ExitStack() as stack:
+        servers = {}
+        for arm, arguments in commands.items():
+            port = free_port()
+            servers[arm] = stack.enter_context(
+                launch_server([*arguments, "--port", str(port)], port=port, log=folder / f"{arm}.log", env={})
+            )
+        for server in servers.values():
+            server.wait_until_healthy(_START_TIMEOUT_S)
+        yield {arm: server.base_url for arm, server in servers.items()}
 
 
 def _context_length(params: Params, prompts: dict[Workload, list[BenchPrompt]]) -> int:

@@ -3,44 +3,55 @@
 In: `clean.parquet` (train and held-out prompts; benchmark prompts are left for the benchmark). Out: one Parquet shard
 of training rows, ids in and ids out under the target's own chat template. `gather` sums the shards into the metrics.
 
-Turn by turn over the whole shard: all first turns, then all second turns of those that have one, each wave sorted by
-length so that batches pad little.
+Conversations run side by side, each turn by turn. A finished one goes into a journal at once: a killed job asks again
+only those that were in flight.
 """
 
+import asyncio
+import hashlib
 import logging
 import statistics
+import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from eyrie.chat.conversation import Conversation
 from eyrie.chat.template import ChatTemplateError
-from eyrie.engines.generate import generate_batch
+from eyrie.engines.generate import Generator, local_generator
+from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import TargetModel, load_target
-from eyrie.io import progress, read_table, write_json, write_table
+from eyrie.io import TableWriter, progress, read_batches, read_table, write_json
+from eyrie.lineage.journal import Journal
 from eyrie.params import GenerateResponses, Params
 from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_response_row
 
 logger = logging.getLogger(__name__)
 
+_SEED_BITS = 31
 
-def run(params: Params, *, shard: int, clean: Path, responses: Path) -> None:
-    """Answer the prompts of shard `shard` (0-based) of `num_shards`. Raises TargetError, SchemaError."""
+
+def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Path) -> None:
+    """Answer the prompts of shard `shard` (0-based) of `num_shards`; `scratch` keeps the journal.
+
+    Raises TargetError, SchemaError.
+    """
     section = params.generate_responses
-    prompts = [row for row in read_table(clean, PROMPTS) if row["split"] != "benchmark"]
-    mine = prompts[shard :: section.num_shards]
-    target = load_target(params.target)
-    conversations = [Conversation(row["system"], row["turns"]) for row in mine]
-    skipped = _answer_all(target, conversations, section, shard)
-    rows = [
-        _table_row(prompt, index, row, section.seed)
-        for prompt, conversation in zip(mine, conversations, strict=True)
-        for index, row in enumerate(conversation.rows)
-    ]
-    write_table(responses, rows, RESPONSES, check_response_row)
+    mine = list(_share(clean, shard, section.num_shards))
+    with Journal(scratch / "answered.jsonl") as journal:
+        if len(journal):
+            logger.info("shard %d: %d of %d conversations were answered before", shard, len(journal), len(mine))
+        waiting = [prompt for prompt in mine if prompt["prompt_id"] not in journal]
+        if waiting:
+            asyncio.run(_answer_all(load_target(params.target), waiting, section, journal, shard))
+        with TableWriter(responses, RESPONSES, check_response_row) as table:
+            for prompt in mine:
+                table.write(_table_rows(prompt, journal[prompt["prompt_id"]], section.seed))
+        skipped = Counter(reason for prompt in mine if (reason := journal[prompt["prompt_id"]]["skipped"]))
     for reason, count in sorted(skipped.items()):
-        logger.warning("shard %d: %d turns were not asked: %s", shard, count, reason)
-    logger.info("shard %d: %d conversations, %d rows", shard, len(mine), len(rows))
+        logger.warning("shard %d: %d conversations were cut short: %s", shard, count, reason)
 
 
 def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path) -> None:
@@ -71,60 +82,89 @@ def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path)
     write_json(metrics, document)
 
 
-def _answer_all(
-    target: TargetModel, conversations: list[Conversation], section: GenerateResponses, shard: int
-) -> Counter[str]:
-    """Answer every turn in waves. Returns reason -> conversations cut short."""
-    skipped: Counter[str] = Counter()
-    total = sum(not conversation.finished for conversation in conversations)
-    with progress(total, desc=f"answers, shard {shard}", unit="turns", position=shard) as bar:
-        while asking := _wave(target, conversations, section.max_prompt_tokens, skipped):
-            for start in range(0, len(asking), section.batch_size):
-                batch = asking[start : start + section.batch_size]
-                answers = generate_batch(
-                    target,
-                    [prompt for prompt, _ in batch],
-                    max_new_tokens=section.max_new_tokens,
-                    temperature=section.temperature,
-                    top_p=section.top_p,
-                    seed=section.seed + start,
-                )
-                for (prompt, conversation), answer in zip(batch, answers, strict=True):
-                    conversation.add_answer(target.tokenizer, prompt, answer, target.stop_token_ids)
-                bar.update(len(batch))
-            bar.total = bar.n + sum(not conversation.finished for conversation in conversations)
-    return skipped
+def _share(clean: Path, shard: int, num_shards: int) -> Iterator[dict[str, Any]]:
+    """Every `num_shards`-th prompt that is to be answered, from the `shard`-th on."""
+    index = 0
+    for batch in read_batches(clean, PROMPTS):
+        for row in batch:
+            if row["split"] != "benchmark":
+                if index % num_shards == shard:
+                    yield row
+                index += 1
 
 
-def _wave(
-    target: TargetModel, conversations: list[Conversation], max_prompt_tokens: int, skipped: Counter[str]
-) -> list[tuple[list[int], Conversation]]:
-    """The next turn of every unfinished conversation, shortest prompt first."""
-    asking = []
-    for conversation in conversations:
-        if conversation.finished:
-            continue
+async def _answer_all(
+    target: TargetModel, prompts: list[dict[str, Any]], section: GenerateResponses, journal: Journal, shard: int
+) -> None:
+    """Answer every prompt, `concurrency` at a time. Longest first: short answers fill the end, and neighbours in the
+    batch read caches of about the same length."""
+    order = iter(sorted(prompts, key=lambda prompt: -sum(map(len, prompt["turns"]))))
+    longest_answer = max(sampling.max_new_tokens for sampling in section.sampling.values())
+    context_length = min(section.max_prompt_tokens + longest_answer, longest_context(target))
+    max_prompt_tokens = min(section.max_prompt_tokens, context_length - 1)
+    started, num_tokens = time.perf_counter(), 0
+    with progress(len(prompts), desc=f"answers, shard {shard}", unit="prompts", position=shard) as bar:
+
+        async def work(generator: Generator) -> None:
+            nonlocal num_tokens
+            for prompt in order:
+                part = await _answer(generator, target, prompt, section, max_prompt_tokens)
+                journal.append(prompt["prompt_id"], part)
+                num_tokens += sum(end - start for row in part["rows"] for start, end in row["spans"])
+                bar.set_postfix_str(f"{num_tokens / (time.perf_counter() - started):,.0f} tokens/s", refresh=False)
+                bar.update()
+
+        async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
+            await asyncio.gather(*(work(generator) for _ in range(min(section.concurrency, len(prompts)))))
+
+
+async def _answer(
+    generator: Generator,
+    target: TargetModel,
+    prompt: dict[str, Any],
+    section: GenerateResponses,
+    max_prompt_tokens: int,
+) -> dict[str, Any]:
+    """All turns of one conversation: its rows, and why it was cut short (None when it was not)."""
+    conversation = Conversation(prompt["system"], prompt["turns"])
+    chosen = section.sampling.get(prompt["workload"], section.sampling["default"])
+    seed, skipped, turn = _conversation_seed(section.seed, prompt["prompt_id"]), None, 0
+    while not conversation.finished:
         try:
-            prompt = conversation.next_prompt(target.tokenizer)
+            prompt_ids = conversation.next_prompt(target.tokenizer)
         except ChatTemplateError as error:
-            skipped[str(error)] += 1
-            conversation.abandon()
-            continue
-        if len(prompt) > max_prompt_tokens:
-            skipped[f"the prompt is longer than max_prompt_tokens {max_prompt_tokens}"] += 1
-            conversation.abandon()
-            continue
-        asking.append((prompt, conversation))
-    return sorted(asking, key=lambda item: len(item[0]))
+            skipped = str(error)
+            break
+        if len(prompt_ids) > max_prompt_tokens:
+            skipped = f"a prompt is longer than {max_prompt_tokens} tokens"
+            break
+        sampling = SamplingParams(
+            chosen.max_new_tokens, chosen.temperature, chosen.top_p, seed=(seed + turn) % (1 << _SEED_BITS)
+        )
+        answer_ids = await generator.generate(prompt_ids, sampling)
+        conversation.add_answer(target.tokenizer, prompt_ids, answer_ids, target.stop_token_ids)
+        turn += 1
+    rows = [
+        {"input_ids": row.input_ids, "spans": row.spans, "finish_reasons": row.finish_reasons}
+        for row in conversation.rows
+    ]
+    return {"rows": rows, "skipped": skipped}
 
 
-def _table_row(prompt: dict[str, Any], index: int, row: Any, seed: int) -> dict[str, Any]:
-    return {
-        **{key: prompt[key] for key in ("prompt_id", "source", "workload", "split")},
-        "row_index": index,
-        "seed": seed,
-        "input_ids": row.input_ids,
-        "span_starts": [start for start, _ in row.spans],
-        "span_ends": [end for _, end in row.spans],
-        "finish_reasons": row.finish_reasons,
-    }
+def _conversation_seed(seed: int, prompt_id: str) -> int:
+    """The seed of a conversation's first answer, the next one of its second, and so on."""
+    digest = hashlib.sha256(f"{seed}/{prompt_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % (1 << _SEED_BITS)
+
+
+def _table_rows(prompt: dict[str, Any], part: dict[str, Any], seed: int) -> Iterable[dict[str, Any]]:
+    for index, row in enumerate(part["rows"]):
+        yield {
+            **{key: prompt[key] for key in ("prompt_id", "source", "workload", "split")},
+            "row_index": index,
+            "seed": _conversation_seed(seed, prompt["prompt_id"]),
+            "input_ids": row["input_ids"],
+            "span_starts": [start for start, _ in row["spans"]],
+            "span_ends": [end for _, end in row["spans"]],
+            "finish_reasons": row["finish_reasons"],
+        }

@@ -46,7 +46,8 @@ def test_the_server_and_its_children_are_gone_after_an_exception(tmp_path: Path)
     pids = []
 
     def fail_in_the_middle() -> None:
-        with launch_server(command, port=port, log=tmp_path / "log", env={}, timeout_s=20) as server:
+        with launch_server(command, port=port, log=tmp_path / "log", env={}) as server:
+            server.wait_until_healthy(20)
             assert server.base_url == f"http://127.0.0.1:{port}"
             pids.append(server.pid)
             raise RuntimeError("in the middle")
@@ -61,18 +62,18 @@ def test_a_server_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path)
     command = [sys.executable, "-c", "print('out of memory'); raise SystemExit(3)"]
     with (
         pytest.raises(ServerError, match=r"exited with status 3.*\nout of memory"),
-        launch_server(command, port=free_port(), log=tmp_path / "log", env={}, timeout_s=20),
+        launch_server(command, port=free_port(), log=tmp_path / "log", env={}) as server,
     ):
-        pass
+        server.wait_until_healthy(20)
 
 
 def test_a_server_that_never_answers_is_killed_and_reported(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
     with (
         pytest.raises(ServerError, match=r"did not answer within 1 s"),
-        launch_server(command, port=free_port(), log=tmp_path / "log", env={}, timeout_s=1),
+        launch_server(command, port=free_port(), log=tmp_path / "log", env={}) as server,
     ):
-        pass
+        server.wait_until_healthy(1)
     assert is_gone(int((tmp_path / "log").read_text()))
 
 
@@ -84,7 +85,8 @@ import sys, time
 from pathlib import Path
 from eyrie.engines.launch import launch_server
 with launch_server([sys.executable, "-c", {STUB!r}, "{port}"], port={port}, log=Path({str(tmp_path / "log")!r}),
-                   env={{}}, timeout_s=20) as server:
+                   env={{}}) as server:
+    server.wait_until_healthy(20)
     print(server.pid, flush=True)
     time.sleep(60)
 """

@@ -1,13 +1,17 @@
 """The target's own answers: ids in and ids out, the same alone as in a batch."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from eyrie.engines.generate import generate_batch
+from eyrie.engines.generate import local_generator
+from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.io import read_json, read_table, write_table
+from eyrie.params import Params
 from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_prompt_row
 from eyrie.stages import generate_responses
 from tests.conftest import tiny_params
@@ -44,15 +48,22 @@ def clean(tmp_path: Path) -> Path:
     return tmp_path / "clean.parquet"
 
 
-def test_an_answer_is_the_same_alone_and_in_a_padded_batch(target: TargetModel) -> None:
-    prompts = [[0, 10, 11], [0, *range(20, 60)], [0, 9]]
-    settings = {"max_new_tokens": 12, "temperature": 0.0, "top_p": 1.0, "seed": 1}
-    together = generate_batch(target, prompts, **settings)
-    assert together == [generate_batch(target, [prompt], **settings)[0] for prompt in prompts]
+def _answer(target: TargetModel, prompts: list[list[int]], sampling: SamplingParams) -> list[list[int]]:
+    async def run() -> list[list[int]]:
+        async with local_generator(target, concurrency=3, context_length=200) as generator:
+            return await asyncio.gather(*(generator.generate(prompt, sampling) for prompt in prompts))
+
+    return asyncio.run(run())
+
+
+def test_an_answer_is_the_same_alone_and_beside_others(target: TargetModel) -> None:
+    prompts = [[0, 10, 11], [0, *range(20, 60)], [0, 9], [0, 12]]
+    sampling = SamplingParams(12)
+    assert _answer(target, prompts, sampling) == [_answer(target, [prompt], sampling)[0] for prompt in prompts]
 
 
 def test_greedy_answers_are_what_the_model_argmaxes_without_a_cache(target: TargetModel) -> None:
-    (answer,) = generate_batch(target, [[0, 10, 11]], max_new_tokens=6, temperature=0.0, top_p=1.0, seed=1)
+    (answer,) = _answer(target, [[0, 10, 11]], SamplingParams(6))
     ids = [0, 10, 11]
     with torch.inference_mode():
         for token in answer:
@@ -61,17 +72,21 @@ def test_greedy_answers_are_what_the_model_argmaxes_without_a_cache(target: Targ
             ids.append(token)
 
 
-def test_sampling_repeats_from_its_seed(target: TargetModel) -> None:
-    settings = {"max_new_tokens": 12, "temperature": 1.0, "top_p": 0.9}
-    first, again, other = (generate_batch(target, [[0, 10]], seed=seed, **settings) for seed in (1, 1, 2))
-    assert first == again != other
+def _tiny(target: Path, max_new_tokens: int = 8, temperature: float = 0.0, **changes: object) -> Params:
+    sampling = {"default": {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": 1.0}}
+    return tiny_params(target, generate_responses={"num_shards": 1, "sampling": sampling, **changes})
+
+
+def _run(params: Params, clean: Path, name: str = "shard", shard: int = 0) -> Path:
+    scratch = clean.parent / f"{name}.scratch"
+    scratch.mkdir(exist_ok=True)
+    generate_responses.run(params, shard=shard, clean=clean, responses=clean.parent / name, scratch=scratch)
+    return clean.parent / name
 
 
 def test_shards_cover_every_prompt_but_those_of_the_benchmark_once(tiny_target: Path, clean: Path) -> None:
-    params = tiny_params(tiny_target, generate_responses={"num_shards": 2, "max_new_tokens": 8, "batch_size": 2})
-    shards = [clean.parent / f"shard-{shard}" for shard in range(2)]
-    for shard, path in enumerate(shards):
-        generate_responses.run(params, shard=shard, clean=clean, responses=path)
+    params = _tiny(tiny_target, num_shards=2, concurrency=2)
+    shards = [_run(params, clean, f"shard-{shard}", shard) for shard in range(2)]
     rows = [row for path in shards for row in read_table(path, RESPONSES)]
     assert sorted({row["prompt_id"] for row in rows}) == [row["prompt_id"] for row in PROMPT_ROWS[:4]]
     generate_responses.gather(params, clean=clean, responses=shards, metrics=clean.parent / "m.json")
@@ -82,18 +97,50 @@ def test_shards_cover_every_prompt_but_those_of_the_benchmark_once(tiny_target: 
 
 
 def test_a_shard_is_byte_identical_when_made_again(tiny_target: Path, clean: Path) -> None:
-    params = tiny_params(tiny_target, generate_responses={"max_new_tokens": 8, "temperature": 0.8})
-    for name in ("one", "two"):
-        generate_responses.run(params, shard=0, clean=clean, responses=clean.parent / name)
-    assert (clean.parent / "one").read_bytes() == (clean.parent / "two").read_bytes()
+    params = _tiny(tiny_target, temperature=0.8)
+    assert _run(params, clean, "one").read_bytes() == _run(params, clean, "two").read_bytes()
+
+
+def test_sampling_depends_on_the_seed_and_not_on_what_runs_beside_it(tiny_target: Path, clean: Path) -> None:
+    together = _run(_tiny(tiny_target, temperature=0.8, concurrency=4), clean, "one").read_bytes()
+    assert together == _run(_tiny(tiny_target, temperature=0.8, concurrency=1), clean, "two").read_bytes()
+    assert together != _run(_tiny(tiny_target, temperature=0.8, seed=2), clean, "three").read_bytes()
+
+
+def test_a_workload_is_sampled_as_params_say(tiny_target: Path, clean: Path) -> None:
+    sampling = {
+        "default": {"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0},
+        "chat": {"max_new_tokens": 3, "temperature": 0.0, "top_p": 1.0},
+    }
+    path = _run(_tiny(tiny_target, sampling=sampling), clean)
+    assert {row["span_ends"][0] - row["span_starts"][0] for row in read_table(path, RESPONSES)} <= {1, 2, 3}
+
+
+def test_a_killed_shard_asks_only_for_what_was_in_flight(
+    tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = _tiny(tiny_target, concurrency=1)
+    whole = _run(params, clean, "whole").read_bytes()
+    asked: list[str] = []
+    answer = generate_responses._answer
+
+    async def counted(generator: Any, target: Any, prompt: Any, *rest: Any) -> Any:
+        asked.append(prompt["prompt_id"])
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return await answer(generator, target, prompt, *rest)
+
+    monkeypatch.setattr(generate_responses, "_answer", counted)
+    with pytest.raises(KeyboardInterrupt):
+        _run(params, clean, "resumed")
+    assert _run(params, clean, "resumed").read_bytes() == whole
+    assert len(asked) == 5  # four prompts, one of them twice
+    assert sorted(set(asked)) == [row["prompt_id"] for row in PROMPT_ROWS[:4]]
 
 
 def test_prompts_over_the_limit_are_counted_and_left_out(tiny_target: Path, clean: Path) -> None:
-    params = tiny_params(
-        tiny_target, generate_responses={"num_shards": 1, "max_prompt_tokens": 40, "max_new_tokens": 4}
-    )
-    path = clean.parent / "shard"
-    generate_responses.run(params, shard=0, clean=clean, responses=path)
+    params = _tiny(tiny_target, max_new_tokens=4, max_prompt_tokens=40)
+    path = _run(params, clean)
     generate_responses.gather(params, clean=clean, responses=[path], metrics=clean.parent / "m.json")
     assert max(row["span_starts"][0] for row in read_table(path, RESPONSES)) <= 40
     assert sum(read_json(clean.parent / "m.json", ResponseMetrics).skipped.values()) == 1

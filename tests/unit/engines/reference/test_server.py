@@ -72,7 +72,8 @@ def arm(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
     model, head = folders
     port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
     drafting = ["--head", str(head), "--num-steps", "3", "--topk", "2", "--num-draft-tokens", "6"]
-    with launch_server(command(model, port, *drafting), port=port, log=log, env={}, timeout_s=120) as server:
+    with launch_server(command(model, port, *drafting), port=port, log=log, env={}) as server:
+        server.wait_until_healthy(120)
         yield Arm(server.base_url, str(model))
 
 
@@ -206,7 +207,8 @@ def test_wrong_options_are_refused_with_one_sentence(
 
 def test_sigterm_ends_the_server_quickly_in_the_middle_of_a_stream(folders: tuple[Path, Path], tmp_path: Path) -> None:
     port = free_port()
-    with launch_server(command(folders[0], port), port=port, log=tmp_path / "log", env={}, timeout_s=120) as server:
+    with launch_server(command(folders[0], port), port=port, log=tmp_path / "log", env={}) as server:
+        server.wait_until_healthy(120)
         client = Arm(server.base_url, str(folders[0])).client()
         stream = client.completions.create(
             model="x", prompt=[9, 9], max_tokens=500, stream=True, extra_body={"ignore_eos": True}

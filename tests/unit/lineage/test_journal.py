@@ -1,0 +1,32 @@
+"""The journal of finished parts survives what a killed process can leave behind."""
+
+from pathlib import Path
+
+import pytest
+
+from eyrie.lineage.journal import Journal
+
+
+def test_parts_are_found_again_when_the_journal_is_opened_again(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal.append("a", {"ids": [1, 2]})
+        journal.append("b", {"ids": []})
+    with Journal(tmp_path / "j") as journal:
+        assert len(journal) == 2
+        assert journal["a"] == {"ids": [1, 2]}
+        journal.append("c", {"text": "e\u0301\n\ud800"})
+        assert journal["b"] == {"ids": []}
+        assert journal["c"] == {"text": "e\u0301\n\ud800"}
+
+
+@pytest.mark.parametrize("torn", [b'{"key": "b", "pa', b'{"key": "b", "part": {}}', b"\x00\x00\x00\n"])
+def test_a_torn_last_line_is_dropped_and_its_part_made_again(tmp_path: Path, torn: bytes) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal.append("a", {"n": 1})
+    with (tmp_path / "j").open("ab") as file:
+        file.write(torn)
+    with Journal(tmp_path / "j") as journal:
+        assert "b" not in journal
+        journal.append("b", {"n": 2})
+    with Journal(tmp_path / "j") as journal:
+        assert (journal["a"], journal["b"]) == ({"n": 1}, {"n": 2})
