@@ -75,6 +75,14 @@ def check_response_row(row: dict[str, Any]) -> None:
         position = end
 
 
+def span_rows(start: int, end: int) -> range:
+    """The rows of an assistant span [start, end) that a draft head learns: x_{t+1} and x_{t+2} are inside it.
+
+    The teacher of row t is the target's last hidden state at t + 1; later steps use the teachers of later rows.
+    """
+    return range(max(start - 1, 0), max(end - 2, 0))
+
+
 class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

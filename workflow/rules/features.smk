@@ -19,8 +19,8 @@ rule extract_features_shard:
         stamp=STAMPS / "extract_features.json",
         responses="data/responses/shard-{shard}.parquet",
     output:
-        features="data/features/shard-{shard}.safetensors",
-        manifest="data/features/shard-{shard}.safetensors.manifest.json",
+        features="data/features/shard-{shard}.arrow",
+        manifest="data/features/shard-{shard}.arrow.manifest.json",
     log:
         "logs/extract_features-{shard}.log",
     benchmark:
@@ -33,7 +33,7 @@ rule extract_features_shard:
 rule extract_features:
     input:
         stamp=STAMPS / "extract_features.json",
-        features=expand("data/features/shard-{shard}.safetensors", shard=SHARDS),
+        features=expand("data/features/shard-{shard}.arrow", shard=SHARDS),
     output:
         metrics="reports/metrics/extract_features.json",
         manifest="reports/metrics/extract_features.json.manifest.json",

@@ -1,7 +1,7 @@
 rule train_head:
     input:
         stamp=STAMPS / "train_head.json",
-        features=expand("data/features/shard-{shard}.safetensors", shard=SHARDS),
+        features=expand("data/features/shard-{shard}.arrow", shard=SHARDS),
         vocab="data/vocab/vocab_map.safetensors",
     output:
         head=directory("models/head"),

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eyrie.schemas import span_rows
+
 
 @dataclass(frozen=True)
 class Document:
@@ -80,11 +82,6 @@ class PackedBatch:
         """The rows (indices into R) supervised at TTT step `step`; their teachers are rows `supervised + step`."""
         index_R = torch.arange(len(self.rows_R), device=self.rows_R.device)
         return index_R[index_R + step < self.run_ends_R]
-
-
-def span_rows(start: int, end: int) -> range:
-    """The step-0 rows of an assistant span [start, end): x_{t+1} and x_{t+2} are inside it."""
-    return range(max(start - 1, 0), max(end - 2, 0))
 
 
 def shorten(document: Document, max_tokens: int) -> Document:

@@ -1,116 +1,323 @@
-"""The feature store: one safetensors shard of a target's hidden states for many training rows.
+"""The feature store: one shard of a target's hidden states for many training rows, an Arrow IPC file.
 
-Tensors of a shard, rows concatenated (R rows, T tokens in all, S assistant spans, H hidden size):
+A shard is a function of its rows: same rows, same bytes. The metadata of its schema says, before any row is read, what
+it holds: `eyrie` is the JSON of a `ShardHeader`, `eyrie.checksum` its digest. Each record batch is a block of whole
+rows, found without reading the others:
 
-    input_ids [T] int32        the ids the target saw and produced
-    aux       [T, 3H] bfloat16 outputs of the three aux layers, low | mid | high
-    last      [T, H] bfloat16  input of lm_head (after the final norm)
-    row_ends  [R] int64        end of each row in the token axis
-    spans     [S, 3] int32     row, start, end (exclusive) in the row; assistant tokens, end-of-turn included
+    checksum      uint64        XXH3 of the row's number in the shard and of everything below
+    input_ids     large_binary  int32, the ids the target saw and produced
+    aux.<plane>   large_binary  its aux states [T, 3H] as encoded by `features.encodings`
+    last.<plane>  large_binary  its last hidden states, only those at `teacher_positions`
 
-The safetensors metadata holds one key, `eyrie`: JSON of `schema_version`, `encoding`, `hidden_size`, `aux_layer_ids`,
-and the rows' `prompt_ids`, `workloads` and `splits`. (One key because safetensors writes several in a random order, and
-a shard is to be a function of its rows.)
+Arrow IPC is written and read a block at a time in constant memory, from a disk or an object store, at the speed of a
+copy (docs/decisions.md has the figures). It has no checksums: those are ours.
 """
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Literal, Self
 
+import fsspec  # type: ignore[import-untyped]
+import numpy as np
+import pyarrow as pa
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import xxhash
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from eyrie.io import atomic_path, canonical_json
+from eyrie.features import encodings
+from eyrie.features.encodings import Encoding
+from eyrie.features.rows import FeatureRow, Spans, cut_spans, teacher_positions
+from eyrie.io import atomic_path, canonical_json, digest_of
 from eyrie.schemas import SchemaError
 
-STORE_VERSION = "1"
-TENSORS = ("input_ids", "aux", "last", "row_ends", "spans")
-
-
-@dataclass(frozen=True)
-class FeatureRow:
-    """One training sequence: `input_ids` [T] int64, `aux` [T, 3H] and `last` [T, H] bfloat16, spans (start, end)."""
-
-    prompt_id: str
-    workload: str
-    split: str
-    input_ids: Tensor
-    aux: Tensor
-    last: Tensor
-    spans: tuple[tuple[int, int], ...]
+STORE_VERSION = "2"
+BLOCK_TOKENS = 8192
+STATES = ("aux", "last")
+Source = str | Path  # a local path, or any address that fsspec opens, such as gs://bucket/shard
 
 
 @dataclass(frozen=True)
 class ShardMeta:
-    encoding: str
+    """What all rows of a shard share. `target_revision` is a digest or a commit of the target's files."""
+
+    encoding: Encoding
     hidden_size: int
     aux_layer_ids: tuple[int, ...]
+    target_revision: str
+    last_hidden: Literal["post_norm"] = "post_norm"  # the input of lm_head, after the final norm
+
+    def width(self, states: str) -> int:
+        """Values per token of `aux` or `last`."""
+        return self.hidden_size * (len(self.aux_layer_ids) if states == "aux" else 1)
+
+
+@dataclass(frozen=True)
+class RowEntry:
+    """A row of the index: all that planning needs to know of it."""
+
+    prompt_id: str
+    workload: str
+    split: str
+    num_tokens: int
+    spans: Spans
+
+
+@dataclass(frozen=True)
+class ShardHeader:
+    store_version: str
+    meta: ShardMeta
+    rows: tuple[RowEntry, ...]
+    block_rows: tuple[int, ...]  # number of rows of each block
+
+
+_HEADER = TypeAdapter(ShardHeader)
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A row as it lies in its shard, checked and copied out of it. `cells` are the columns after the checksum."""
+
+    meta: ShardMeta
+    entry: RowEntry
+    cells: dict[str, bytes]
+
+    def decode(self, max_tokens: int | None = None) -> FeatureRow:
+        """The row, or its first `max_tokens` tokens, spans cut to fit."""
+        num_tokens = min(self.entry.num_tokens, max_tokens or self.entry.num_tokens)
+        spans = cut_spans(self.entry.spans, num_tokens)
+        positions = teacher_positions(spans)
+        last = torch.full((num_tokens, self.meta.hidden_size), torch.nan, dtype=torch.bfloat16)
+        last[positions] = self._decode("last", len(positions))
+        return FeatureRow(
+            prompt_id=self.entry.prompt_id,
+            workload=self.entry.workload,
+            split=self.entry.split,
+            input_ids=torch.from_numpy(np.frombuffer(self.cells["input_ids"], np.int32, num_tokens).astype(np.int64)),
+            aux=self._decode("aux", num_tokens),
+            last=last,
+            spans=spans,
+        )
+
+    def _decode(self, states: str, num_tokens: int) -> Tensor:
+        width, encoding = self.meta.width(states), self.meta.encoding
+        planes = {}
+        for plane, size in encodings.planes_of(encoding, width).items():
+            cell = np.frombuffer(self.cells[f"{states}.{plane}"], np.uint8, size * num_tokens)
+            planes[plane] = torch.from_numpy(cell.copy()).view(num_tokens, size)
+        return encodings.decode(planes, encoding, width)
+
+
+def entry_of(row: FeatureRow) -> RowEntry:
+    """The index entry of a row."""
+    return RowEntry(row.prompt_id, row.workload, row.split, len(row.input_ids), row.spans)
+
+
+def cut_blocks(lengths: Iterable[int], block_tokens: int) -> list[int]:
+    """Rows per block: rows in their order, a block as long as `block_tokens` allows, a longer row alone."""
+    blocks: list[int] = []
+    room = 0
+    for length in lengths:
+        if length > room or not blocks:
+            blocks.append(0)
+            room = block_tokens
+        blocks[-1] += 1
+        room -= length
+    return blocks
+
+
+@contextmanager
+def new_shard(
+    path: Path, meta: ShardMeta, rows: Sequence[RowEntry], block_rows: Sequence[int]
+) -> Iterator["ShardWriter"]:
+    """Write a shard block by block, whole or not at all. Its rows are announced first: the index comes before them."""
+    assert sum(block_rows) == len(rows)
+    header = ShardHeader(STORE_VERSION, meta, tuple(rows), tuple(block_rows))
+    text = canonical_json(asdict(header)).encode()
+    metadata = {b"eyrie": text, b"eyrie.checksum": xxhash.xxh3_128_hexdigest(text).encode()}
+    with (
+        atomic_path(path) as temporary,
+        pa.ipc.new_file(str(temporary), _schema(meta).with_metadata(metadata)) as file,
+    ):
+        writer = ShardWriter(header, file)
+        yield writer
+        assert writer.is_complete, f"{path}: blocks are missing"
+
+
+class ShardWriter:
+    """Appends blocks to the shard of `new_shard`."""
+
+    def __init__(self, header: ShardHeader, file: pa.ipc.RecordBatchFileWriter) -> None:
+        self._header, self._file, self._schema = header, file, _schema(header.meta)
+        self._num_rows = self._num_blocks = 0
+
+    @property
+    def is_complete(self) -> bool:
+        return self._num_blocks == len(self._header.block_rows)
+
+    def write_block(self, rows: Sequence[FeatureRow]) -> None:
+        """Append the next block: exactly the rows announced for it. Their states may be on any device."""
+        begin, end = self._num_rows, self._num_rows + self._header.block_rows[self._num_blocks]
+        assert tuple(entry_of(row) for row in rows) == self._header.rows[begin:end], "not the rows announced"
+        positions = [teacher_positions(row.spans) for row in rows]
+        cells = {
+            "input_ids": [row.input_ids.cpu().to(torch.int32).numpy().tobytes() for row in rows],
+            **self._encode("aux", [row.aux for row in rows]),
+            **self._encode("last", [row.last[keep] for row, keep in zip(rows, positions, strict=True)]),
+        }
+        checksums = [
+            _checksum(begin + index, {name: column[index] for name, column in cells.items()})
+            for index in range(len(rows))
+        ]
+        columns = [checksums, *(cells[name] for name in self._schema.names[1:])]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._num_rows, self._num_blocks = end, self._num_blocks + 1
+
+    def _encode(self, states: str, parts: list[Tensor]) -> dict[str, list[bytes]]:
+        """Column -> one cell per row. The block is encoded at once and then cut."""
+        bounds = list(pairwise(np.cumsum([0, *(len(part) for part in parts)]).tolist()))
+        planes = encodings.encode(torch.cat(parts), self._header.meta.encoding)
+        columns = {}
+        for plane, values in planes.items():
+            whole = values.cpu().numpy()
+            columns[f"{states}.{plane}"] = [whole[begin:end].tobytes() for begin, end in bounds]
+        return columns
+
+
+class Shard:
+    """A shard opened for reading; its blocks are read when asked for.
+
+    Raises SchemaError, here and in `read_block`, naming the shard: missing, truncated, altered, not a feature shard.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._stack = ExitStack()
+        try:
+            handle = self._stack.enter_context(_open(source))
+            self._file = self._stack.enter_context(pa.ipc.open_file(handle))
+            self.header = _read_header(self._file.schema)
+        except FileNotFoundError:
+            raise SchemaError(f"{source}: no such file") from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._stack.close()
+            raise self._damaged(error) from None
+        if self._file.num_record_batches != len(self.header.block_rows):
+            raise self._damaged("blocks are missing")
+
+    @property
+    def meta(self) -> ShardMeta:
+        return self.header.meta
+
+    @property
+    def index_digest(self) -> str:
+        """Digest of the rows and of how they lie in blocks, whatever their encoding."""
+        return digest_of([[asdict(entry) for entry in self.header.rows], self.header.block_rows])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def read_block(self, block: int) -> list[EncodedRow]:
+        """The rows of a block, in order, each compared with its checksum."""
+        begin = sum(self.header.block_rows[:block])
+        entries = self.header.rows[begin : begin + self.header.block_rows[block]]
+        try:
+            batch = self._file.get_batch(block)
+            batch.validate(full=True)
+            columns = {name: batch.column(name) for name in batch.schema.names}
+            checksums = columns.pop("checksum").to_pylist()
+            if len(checksums) != len(entries):
+                raise ValueError(f"block {block} has {len(checksums)} rows instead of {len(entries)}")
+            rows = [
+                EncodedRow(self.meta, entry, {name: column[index].as_py() for name, column in columns.items()})
+                for index, entry in enumerate(entries)
+            ]
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise self._damaged(error) from None
+        for index, (row, checksum) in enumerate(zip(rows, checksums, strict=True)):
+            if _checksum(begin + index, row.cells) != checksum:
+                raise self._damaged(f"prompt {row.entry.prompt_id} in block {block} does not match its checksum")
+        return rows
+
+    def _damaged(self, reason: object) -> SchemaError:
+        first = (str(reason).splitlines() or ["unreadable"])[0]
+        return SchemaError(f"{self.source}: damaged or not a feature shard of store version {STORE_VERSION}: {first}")
+
+
+def require_target(
+    source: Source, meta: ShardMeta, *, hidden_size: int, aux_layer_ids: Sequence[int], target_revision: str
+) -> None:
+    """Raise SchemaError unless features of `meta` are those of this target."""
+    found = (meta.hidden_size, list(meta.aux_layer_ids), meta.target_revision)
+    wanted = (hidden_size, list(aux_layer_ids), target_revision)
+    if found != wanted:
+        raise SchemaError(
+            f"{source}: features of hidden size {found[0]} from layers {found[1]} of target {found[2]}, but the target "
+            f"is {wanted[2]}, has hidden size {wanted[0]} and needs layers {wanted[1]}; run extract_features again"
+        )
 
 
 def write_shard(path: Path, rows: Sequence[FeatureRow], meta: ShardMeta) -> None:
-    """Write `rows` atomically. The file is a function of its arguments: same rows, same bytes."""
-    width = meta.hidden_size
-    ends = torch.tensor([len(row.input_ids) for row in rows], dtype=torch.int64).cumsum(0)
-    spans = [(index, start, end) for index, row in enumerate(rows) for start, end in row.spans]
-    tensors = {
-        "input_ids": torch.cat([row.input_ids for row in rows] or [torch.empty(0)]).to(torch.int32),
-        "aux": torch.cat([row.aux for row in rows] or [torch.empty(0, 3 * width)]).to(torch.bfloat16),
-        "last": torch.cat([row.last for row in rows] or [torch.empty(0, width)]).to(torch.bfloat16),
-        "row_ends": ends,
-        "spans": torch.tensor(spans, dtype=torch.int32).reshape(-1, 3),
-    }
-    metadata = {
-        "schema_version": STORE_VERSION,
-        "encoding": meta.encoding,
-        "hidden_size": width,
-        "aux_layer_ids": list(meta.aux_layer_ids),
-        "prompt_ids": [row.prompt_id for row in rows],
-        "workloads": [row.workload for row in rows],
-        "splits": [row.split for row in rows],
-    }
-    with atomic_path(path) as temporary:
-        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, temporary, metadata={"eyrie": canonical_json(metadata)})
+    """Write rows that are all in memory. The file is a function of its arguments: same rows, same bytes."""
+    blocks = cut_blocks([len(row.input_ids) for row in rows], BLOCK_TOKENS)
+    with new_shard(path, meta, [entry_of(row) for row in rows], blocks) as writer:
+        for begin, end in pairwise(np.cumsum([0, *blocks]).tolist()):
+            writer.write_block(rows[begin:end])
 
 
-def read_shard(path: Path) -> tuple[ShardMeta, list[FeatureRow]]:
-    """Read a shard, its tensors memory-mapped. Raises SchemaError naming the shard when it is damaged or foreign."""
+def iterate_rows(source: Source) -> Iterator[FeatureRow]:
+    """Every row of a shard, decoded, in order, one block in memory at a time. Raises SchemaError."""
+    with Shard(source) as shard:
+        for block in range(len(shard.header.block_rows)):
+            for row in shard.read_block(block):
+                yield row.decode()
+
+
+def read_shard(source: Source) -> tuple[ShardMeta, list[FeatureRow]]:
+    """A whole shard in memory. Raises SchemaError naming the shard when it is damaged or foreign."""
+    with Shard(source) as shard:
+        meta = shard.meta
+    return meta, list(iterate_rows(source))
+
+
+def _schema(meta: ShardMeta) -> pa.Schema:
+    planes = [f"{states}.{plane}" for states in STATES for plane in encodings.planes_of(meta.encoding, 1)]
+    fields = [pa.field(name, pa.large_binary(), nullable=False) for name in ("input_ids", *planes)]
+    return pa.schema([pa.field("checksum", pa.uint64(), nullable=False), *fields])
+
+
+def _read_header(schema: pa.Schema) -> ShardHeader:
+    """Raises ValueError."""
+    metadata = schema.metadata or {}
+    text = metadata.get(b"eyrie", b"")
+    if xxhash.xxh3_128_hexdigest(text).encode() != metadata.get(b"eyrie.checksum"):
+        raise ValueError("its header does not match its checksum")
     try:
-        with safe_open(path, framework="pt") as handle:
-            metadata = json.loads((handle.metadata() or {}).get("eyrie", "{}"))
-            if metadata.get("schema_version") != STORE_VERSION or set(handle.keys()) != set(TENSORS):
-                raise SchemaError(f"{path}: not a feature shard of store version {STORE_VERSION}; rebuild it")
-            tensors = {name: handle.get_tensor(name) for name in TENSORS}
-    except FileNotFoundError:
-        raise SchemaError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise SchemaError(f"{path}: damaged feature shard: {error}") from None
-    meta = ShardMeta(
-        encoding=metadata["encoding"],
-        hidden_size=metadata["hidden_size"],
-        aux_layer_ids=tuple(metadata["aux_layer_ids"]),
-    )
-    return meta, list(_rows(tensors, metadata))
+        header = _HEADER.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"header: {error.errors()[0]['msg']}") from None
+    if header.store_version != STORE_VERSION or not schema.equals(_schema(header.meta)):
+        raise ValueError(f"it is of store version {header.store_version}; run extract_features again")
+    return header
 
 
-def _rows(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Iterator[FeatureRow]:
-    labels = [metadata[key] for key in ("prompt_ids", "workloads", "splits")]
-    spans: dict[int, list[tuple[int, int]]] = {}
-    for row, start, end in tensors["spans"].tolist():
-        spans.setdefault(row, []).append((start, end))
-    begin = 0
-    for index, (end, prompt_id, workload, split) in enumerate(zip(tensors["row_ends"].tolist(), *labels, strict=True)):
-        yield FeatureRow(
-            prompt_id=prompt_id,
-            workload=workload,
-            split=split,
-            input_ids=tensors["input_ids"][begin:end].long(),
-            aux=tensors["aux"][begin:end],
-            last=tensors["last"][begin:end],
-            spans=tuple(spans.get(index, ())),
-        )
-        begin = end
+def _checksum(ordinal: int, cells: dict[str, bytes]) -> int:
+    """XXH3 of the row's number and its cells, each with its name and length."""
+    hasher = xxhash.xxh3_64(ordinal.to_bytes(8, "little"))
+    for name in sorted(cells):
+        hasher.update(f"{name}\0{len(cells[name])}\0".encode())
+        hasher.update(cells[name])
+    return hasher.intdigest()
+
+
+def _open(source: Source) -> pa.NativeFile:
+    if "://" not in str(source):
+        return pa.memory_map(str(source))
+    return pa.PythonFile(fsspec.open(str(source), "rb", cache_type="none").open(), mode="r")

@@ -14,6 +14,11 @@ MEMORY = Path(".eyrie/digests.json")
 SETTLED_NS = 1_000_000_000  # a younger file could change again within one tick of the file system's clock
 
 
+def target_revision(model: str, revision: str | None) -> str:
+    """What names a target's exact files: the digest of its folder, or the name and pinned commit of a hub model."""
+    return f"sha256:{Digests().of(Path(model))}" if Path(model).is_dir() else f"{model}@{revision}"
+
+
 class Digests:
     """sha256 of files and folders. Call `save` at the end to keep what was learnt."""
 

@@ -18,8 +18,10 @@ import torch
 
 from eyrie.eagle3.config import aux_layer_ids
 from eyrie.engines.target import TargetModel, capture_layers, load_target
-from eyrie.features.store import FeatureRow, ShardMeta, read_shard, write_shard
+from eyrie.features.rows import FeatureRow
+from eyrie.features.store import Shard, ShardMeta, write_shard
 from eyrie.io import progress, read_table, write_json
+from eyrie.lineage.digests import target_revision
 from eyrie.params import Params
 from eyrie.schemas import RESPONSES, FeatureMetrics
 
@@ -45,7 +47,12 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
             for index, features_of_row in _forward(target, list(layers), rows, batch):
                 extracted[index] = features_of_row
             bar.update(sum(len(rows[index]["input_ids"]) for index in batch))
-    meta = ShardMeta(params.extract_features.encoding, target.config.hidden_size, layers)
+    meta = ShardMeta(
+        params.extract_features.encoding,
+        target.config.hidden_size,
+        layers,
+        target_revision(params.target.model, params.target.revision),
+    )
     write_shard(features, [row for row in extracted if row is not None], meta)
     logger.info("shard %d: %d rows, %d tokens", shard, len(rows), total)
 
@@ -55,10 +62,10 @@ def gather(params: Params, *, features: list[Path], metrics: Path) -> None:
     num_rows = num_tokens = 0
     metas = set()
     for path in features:
-        meta, rows = read_shard(path)
-        metas.add(meta)
-        num_rows += len(rows)
-        num_tokens += sum(len(row.input_ids) for row in rows)
+        with Shard(path) as shard:
+            metas.add(shard.meta)
+            num_rows += len(shard.header.rows)
+            num_tokens += sum(row.num_tokens for row in shard.header.rows)
     if len(metas) != 1:
         raise ValueError(f"{features[0].parent}: the feature shards come from different targets or encodings: {metas}")
     (meta,) = metas

@@ -22,10 +22,12 @@ from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Outcome, Trainer
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends, resolve_device
-from eyrie.features.store import FeatureRow, read_shard
+from eyrie.features.rows import FeatureRow
+from eyrie.features.store import read_shard, require_target
 from eyrie.io import write_json, write_text
+from eyrie.lineage.digests import target_revision
 from eyrie.params import Params
-from eyrie.schemas import SchemaError, TrainMetrics
+from eyrie.schemas import TrainMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ def run(params: Params, *, features: list[Path], vocab: Path, head: Path, curves
     head_config = HeadConfig.from_target(
         config, draft_vocab_size=len(draft_vocab.d2t), intermediate_size=params.train_head.intermediate_size
     )
-    rows = list(_read_rows(features, head_config))
+    revision = target_revision(params.target.model, params.target.revision)
+    rows = list(_read_rows(features, head_config, revision))
     device = resolve_device(params.target.device)
     ends = load_ends(params.target)
     embedding_VH, lm_head_VH = ends.embedding_VH.to(device), ends.lm_head_VH.to(device)
@@ -70,16 +73,17 @@ def run(params: Params, *, features: list[Path], vocab: Path, head: Path, curves
     logger.info("exported step %d of %d", outcome.best_step, params.train_head.max_steps)
 
 
-def _read_rows(features: list[Path], config: HeadConfig) -> Iterator[tuple[str, Document]]:
+def _read_rows(features: list[Path], config: HeadConfig, revision: str) -> Iterator[tuple[str, Document]]:
     """(split, document) of every row. Raises SchemaError when a shard is of another target."""
     for path in features:
         meta, rows = read_shard(path)
-        found, wanted = (meta.hidden_size, meta.aux_layer_ids), (config.target_hidden_size, config.aux_layer_ids)
-        if found != wanted:
-            raise SchemaError(
-                f"{path}: features of hidden size {found[0]} from layers {list(found[1])}, but the target has hidden "
-                f"size {wanted[0]} and needs layers {list(wanted[1])}; run extract_features again"
-            )
+        require_target(
+            path,
+            meta,
+            hidden_size=config.target_hidden_size,
+            aux_layer_ids=config.aux_layer_ids,
+            target_revision=revision,
+        )
         for row in rows:
             yield row.split, _document(path, row)
 

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyrie.eagle3.batches import is_supervised, pack, plan_batches, shorten, span_rows, training_batches
+from eyrie.eagle3.batches import is_supervised, pack, plan_batches, shorten, training_batches
+from eyrie.schemas import span_rows
 from tests.unit.eagle3.tiny import document
 
 CPU = torch.device("cpu")

@@ -1,31 +1,20 @@
-"""A feature shard comes back exactly as written, and a damaged or foreign one is named."""
+"""A feature shard gives back what was written or is refused by name, whatever happened to its bytes."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import fsspec
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from eyrie.features.store import FeatureRow, ShardMeta, read_shard, write_shard
+from eyrie.features.rows import FeatureRow, teacher_positions
+from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard, read_shard, write_shard
 from eyrie.schemas import SchemaError
-
-META = ShardMeta("bf16", 4, (1, 3, 4))
-
-
-def _row(name: str, length: int, spans: tuple[tuple[int, int], ...]) -> FeatureRow:
-    generator = torch.Generator().manual_seed(length)
-    return FeatureRow(
-        prompt_id=name,
-        workload="chat",
-        split="train",
-        input_ids=torch.arange(length),
-        aux=torch.randn(length, 12, generator=generator).bfloat16(),
-        last=torch.randn(length, 4, generator=generator).bfloat16(),
-        spans=spans,
-    )
-
-
-ROWS = [_row("a", 5, ((1, 3), (4, 5))), _row("b", 3, ()), _row("c", 7, ((2, 7),))]
+from tests.unit.features.made_up import META, ROWS, make_row
 
 
 def test_rows_come_back_exactly_and_in_order(tmp_path: Path) -> None:
@@ -33,9 +22,19 @@ def test_rows_come_back_exactly_and_in_order(tmp_path: Path) -> None:
     meta, rows = read_shard(tmp_path / "s")
     assert meta == META
     for row, expected in zip(rows, ROWS, strict=True):
-        assert (row.prompt_id, row.split, row.spans) == (expected.prompt_id, expected.split, expected.spans)
-        for name in ("input_ids", "aux", "last"):
-            assert torch.equal(getattr(row, name), getattr(expected, name))
+        assert entry_of(row) == entry_of(expected)
+        assert torch.equal(row.input_ids, expected.input_ids)
+        assert torch.equal(row.aux, expected.aux)
+        kept = teacher_positions(expected.spans)
+        assert torch.equal(row.last[kept], expected.last[kept])
+        assert row.last.isnan().all(dim=-1).sum() == len(row.last) - len(kept)
+
+
+def test_the_last_hidden_state_is_kept_for_teachers_only() -> None:
+    # Span [6, 9): row 5 drafts token 7 from token 6, row 6 drafts token 8 from token 7. Their teachers are at 6 and 7.
+    assert teacher_positions([(1, 5), (6, 9)]) == [1, 2, 3, 6, 7]
+    assert teacher_positions([(0, 4)]) == [1, 2]
+    assert teacher_positions([(3, 4)]) == []
 
 
 def test_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
@@ -49,15 +48,114 @@ def test_a_shard_without_rows_can_be_written_and_read(tmp_path: Path) -> None:
     assert read_shard(tmp_path / "s") == (META, [])
 
 
-def test_a_truncated_shard_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "shard-0000.safetensors"
+def test_blocks_are_as_long_as_the_budget_allows() -> None:
+    assert cut_blocks([3, 4, 2, 20, 1, 1], 8) == [2, 1, 1, 2]
+    assert cut_blocks([], 8) == []
+    assert cut_blocks([0, 9, 9], 8) == [1, 1, 1]
+
+
+def test_a_writer_that_fails_or_stops_early_leaves_nothing(tmp_path: Path) -> None:
+    def write(rows: Iterator[FeatureRow]) -> None:
+        with new_shard(tmp_path / "s", META, [entry_of(row) for row in ROWS], [2, 2]) as writer:
+            writer.write_block(list(islice(rows, 2)))
+            writer.write_block(list(rows))
+
+    def failing() -> Iterator[FeatureRow]:
+        yield from ROWS[:2]
+        raise RuntimeError("the target failed")
+
+    with pytest.raises(RuntimeError, match="target"):
+        write(failing())
+    with (
+        pytest.raises(AssertionError, match="blocks are missing"),
+        new_shard(tmp_path / "s", META, [entry_of(row) for row in ROWS], [2, 2]) as writer,
+    ):
+        writer.write_block(ROWS[:2])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_blocks_are_read_one_by_one_from_an_object_store(tmp_path: Path) -> None:
+    with new_shard(tmp_path / "s", META, [entry_of(row) for row in ROWS], [1, 3]) as writer:
+        writer.write_block(ROWS[:1])
+        writer.write_block(ROWS[1:])
+    with fsspec.open("memory://features/s", "wb") as handle:
+        handle.write((tmp_path / "s").read_bytes())
+    with Shard("memory://features/s") as shard:
+        assert [row.entry.prompt_id for row in shard.read_block(1)] == ["b", "c", "d"]
+        assert torch.equal(shard.read_block(0)[0].decode().aux, ROWS[0].aux)
+
+
+def test_the_first_tokens_of_a_row_can_be_read_alone(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s", ROWS, META)
+    with Shard(tmp_path / "s") as shard:
+        row = shard.read_block(0)[0].decode(max_tokens=8)
+    assert row.spans == ((1, 5), (6, 8))
+    assert torch.equal(row.aux, ROWS[0].aux[:8])
+    kept = teacher_positions(row.spans)
+    assert kept == [1, 2, 3, 6]
+    assert torch.equal(row.last[kept], ROWS[0].last[kept])
+
+
+def test_a_shard_truncated_anywhere_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "shard-0000.arrow"
     write_shard(path, ROWS, META)
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(SchemaError, match=r"shard-0000\.safetensors: damaged"):
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(SchemaError, match=r"shard-0000\.arrow: damaged"):
+            read_shard(path)
+
+
+def test_a_flipped_bit_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
+    """Harmless: in padding and in the copy of the schema in front, which is not read; the rows must be the same."""
+    path = tmp_path / "shard-0000.arrow"
+    write_shard(path, ROWS, META)
+    whole, (_, expected) = path.read_bytes(), read_shard(path)
+    refused = []
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            meta, rows = read_shard(path)
+        except SchemaError as error:
+            refused.append(str(error))
+        else:
+            assert meta == META
+            assert [entry_of(row) for row in rows] == [entry_of(row) for row in expected]
+            for row, same in zip(rows, expected, strict=True):
+                assert torch.equal(row.input_ids, same.input_ids)
+                assert torch.equal(row.aux, same.aux)
+                assert torch.equal(row.last.view(torch.int16), same.last.view(torch.int16))
+    assert all(message.startswith(f"{path}: damaged") for message in refused)
+    assert len(refused) > 0.6 * len(whole)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "parquet", "arrow", "newer"])
+def test_a_foreign_file_is_refused_by_name(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "shard-0000.arrow"
+    table = pa.table({"checksum": pa.array([1], pa.uint64())})
+    if kind == "safetensors":
+        save_file({"weight": torch.zeros(2)}, path)
+    elif kind == "parquet":
+        pa.parquet.write_table(table, path)
+    elif kind == "arrow":
+        with pa.ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table)
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr("eyrie.features.store.STORE_VERSION", "99")
+            write_shard(path, ROWS, META)
+    with pytest.raises(SchemaError, match=r"shard-0000\.arrow: damaged or not a feature shard of store version"):
         read_shard(path)
 
 
-def test_a_foreign_shard_is_refused(tmp_path: Path) -> None:
-    save_file({"weight": torch.zeros(2)}, tmp_path / "s")
-    with pytest.raises(SchemaError, match="not a feature shard"):
-        read_shard(tmp_path / "s")
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"nowhere\.arrow: no such file"):
+        read_shard(tmp_path / "nowhere.arrow")
+
+
+def test_rows_that_were_not_announced_are_a_bug(tmp_path: Path) -> None:
+    entries = [entry_of(ROWS[0]), replace(entry_of(ROWS[1]), num_tokens=4)]
+    with pytest.raises(AssertionError, match="announced"), new_shard(tmp_path / "s", META, entries, [2]) as writer:
+        writer.write_block([ROWS[0], make_row("b", 3, ())])

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.target import load_config, load_ends, load_target
-from eyrie.features.store import ShardMeta, read_shard, write_shard
+from eyrie.features.store import read_shard, write_shard
 from eyrie.io import path_digest, read_json, write_table
 from eyrie.params import Params
 from eyrie.schemas import RESPONSES, TrainMetrics, check_response_row
@@ -57,7 +58,7 @@ def responses(num_rows: int) -> list[dict[str, Any]]:
 class Workspace:
     def __init__(self, folder: Path, target: Path) -> None:
         self.folder, self.target = folder, target
-        self.features = [folder / f"shard-{index}.safetensors" for index in range(2)]
+        self.features = [folder / f"shard-{index}.arrow" for index in range(2)]
         self.vocab = folder / "vocab_map.safetensors"
 
     def params(self, **changes: Any) -> Params:
@@ -180,11 +181,9 @@ def edit_rows(workspace: Workspace, name: str, **changes: Any) -> list[Path]:
 def test_a_loss_that_is_no_number_stops_with_step_and_shard(workspace: Workspace) -> None:
     meta, rows = read_shard(workspace.features[1])
     rows[1].aux[3, 5] = torch.nan
-    broken = workspace.folder / "broken.safetensors"
+    broken = workspace.folder / "broken.arrow"
     write_shard(broken, rows, meta)
-    with pytest.raises(
-        ValueError, match=rf"stopped at step \d+: loss nan.*broken.safetensors prompt {rows[1].prompt_id}"
-    ):
+    with pytest.raises(ValueError, match=rf"stopped at step \d+: loss nan.*broken.arrow prompt {rows[1].prompt_id}"):
         workspace.train("broken", [workspace.features[0], broken])
     assert not (workspace.folder / "broken" / "head").exists()
 
@@ -197,13 +196,15 @@ def test_a_split_with_nothing_to_learn_from_is_refused(workspace: Workspace, spl
 
 
 def test_features_of_another_target_are_refused_by_shard(workspace: Workspace) -> None:
-    _, rows = read_shard(workspace.features[0])
-    foreign = workspace.folder / "foreign.safetensors"
-    write_shard(foreign, rows, ShardMeta("bf16", 32, (1, 4, 5)))
-    with pytest.raises(
-        ValueError, match=r"foreign.safetensors: features .* layers \[1, 4, 5\].* needs layers \[1, 3, 4\]"
+    meta, rows = read_shard(workspace.features[0])
+    foreign = workspace.folder / "foreign.arrow"
+    for changed, complaint in (
+        (replace(meta, aux_layer_ids=(1, 4, 5)), r"layers \[1, 4, 5\].* needs layers \[1, 3, 4\]"),
+        (replace(meta, target_revision="sha256:0"), r"of target sha256:0, but the target is sha256:"),
     ):
-        workspace.train("foreign", [foreign])
+        write_shard(foreign, rows, changed)
+        with pytest.raises(ValueError, match=rf"foreign.arrow: features .*{complaint}"):
+            workspace.train("foreign", [foreign])
 
 
 def test_only_the_two_ends_of_the_target_are_read(tiny_target: Path, copy_target: Path) -> None:
