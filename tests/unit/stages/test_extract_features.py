@@ -52,9 +52,7 @@ def test_features_are_those_of_the_unpadded_row(tiny_target: Path, responses: Pa
         states = [output.hidden_states[layer][0] for layer in (2, 4, 5)]  # inputs of the layers after
         torch.testing.assert_close(row.aux.float(), torch.cat(states, dim=-1), rtol=1e-2, atol=1e-2)
         kept = teacher_positions(row.spans)
-        torch.testing.assert_close(
-            row.last[kept].float(), output.hidden_states[-1][0][kept], rtol=1e-2, atol=1e-2
-        )
+        torch.testing.assert_close(row.last[kept].float(), output.hidden_states[-1][0][kept], rtol=1e-2, atol=1e-2)
         assert row.spans == ((1, len(row.input_ids)),)
 
 
