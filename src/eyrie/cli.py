@@ -95,6 +95,27 @@ def check() -> None:
 
 
 @app.command()
+def screen(
+    file: Annotated[
+        Path, typer.Argument(help='JSONL, `-` for stdin; a row is {"messages": [...]} or {"text": "..."}.')
+    ],
+) -> None:
+    """Print one JSON line per row: what filter_prompts would do with it, and where it found what.
+
+    A line is {"index", "action", "entities": [{"type", "start", "end", "score"}]}; start and end are characters of
+    "text", or of the message whose number an entity's "message" gives. The action is the strongest that the policy
+    asks for: drop, redact, surrogate or keep (also when nothing was found); or "error" with a reason, for a row that
+    cannot be read, and screening goes on.
+
+    Exit status: 0 all rows were screened, 1 nothing could be screened (parameters, file, backend), 3 some rows were
+    not, 141 the reader of the output went away.
+    """
+    from eyrie.privacy.pipe import screen_file
+
+    raise typer.Exit(screen_file(load_params(PARAMS).filter_prompts, file))
+
+
+@app.command()
 def sync() -> None:
     """Write dvc.yaml and the stamps of the stages from the stage table and params.yaml."""
     params = load_params(PARAMS)

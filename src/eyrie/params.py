@@ -81,11 +81,41 @@ class SelectPrompts(Section):
         return self
 
 
+class CloudDlp(Section):
+    """Google Cloud's Sensitive Data Protection; `info_types` maps each infoType to an entity type of the policy."""
+
+    project: Annotated[str, Field(min_length=1)] | None
+    location: Annotated[str, Field(min_length=1)]
+    min_likelihood: Literal["very_unlikely", "unlikely", "possible", "likely", "very_likely"]
+    requests_per_minute: PositiveInt
+    request_timeout_s: Annotated[float, Field(gt=0.0)]
+    retry_timeout_s: Annotated[float, Field(gt=0.0)]
+    info_types: Annotated[dict[str, str], Field(min_length=1)]
+
+
 class FilterPrompts(Section):
+    backend: Literal["presidio", "cloud_dlp", "both"]
     analyzer_config: Annotated[str, Field(min_length=1)]
+    fail_closed: bool
     score_threshold: Share
+    entity_thresholds: dict[str, Share]
+    max_chars: PositiveInt
     seed: Seed
+    quarantine: Annotated[str, Field(min_length=1)] | None
     policy: dict[str, Literal["drop", "surrogate", "redact", "keep"]]
+    cloud_dlp: CloudDlp
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.backend != "presidio" and self.cloud_dlp.project is None:
+            raise ValueError(f"cloud_dlp.project must be set when backend is {self.backend}")
+        if unknown := sorted(set(self.entity_thresholds) - set(self.policy)):
+            raise ValueError(f"entity_thresholds: {', '.join(unknown)} is not in the policy")
+        if self.backend != "presidio" and (
+            unlisted := sorted(set(self.cloud_dlp.info_types.values()) - set(self.policy))
+        ):
+            raise ValueError(f"cloud_dlp.info_types: {', '.join(unlisted)} is not in the policy")
+        return self
 
 
 class Sampling(Section):

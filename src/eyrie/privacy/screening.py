@@ -1,40 +1,39 @@
 """What happens to a conversation in which something was found: dropped, or rewritten and kept.
 
-In: conversations and a policy (entity type -> action). Out: one `Screened` per conversation, in order.
+In: a conversation, what was found in its texts, and a policy (entity type -> action). Out: `Screened`.
 
 `drop` loses the whole conversation; measured, redacting names or secrets leaves a part of them in 10 to 17% of the
 prompts that hold one. `surrogate` puts a plausible value in place, `redact` writes `<TYPE>`, `keep` only counts.
 """
 
-import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-from eyrie.privacy.engine import Analyzer, Finding, UnscreenableError, load_analyzer
+from eyrie.privacy.detection import Detected
+from eyrie.privacy.engine import Finding
 from eyrie.privacy.surrogates import SURROGATE_ENTITIES, Surrogates
 
 Action = Literal["drop", "surrogate", "redact", "keep"]
-
-# A worker loads its own analyzer, 4 to 8 s, and screens about 900 conversations a second: with less than this per
-# worker, one process is done sooner.
-_MIN_CONVERSATIONS_PER_WORKER = 20_000
-_CHUNK = 200
+Policy = Mapping[str, Action]
 
 
 class PolicyError(ValueError):
-    """The policy and the analyzer do not fit each other."""
+    """The policy and the backend do not fit each other."""
 
 
 @dataclass(frozen=True)
 class Conversation:
+    """What a run keeps of a prompt: `system` is "" when there is none."""
+
     prompt_id: str
     system: str
     turns: list[str]
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.system, *self.turns]
 
 
 @dataclass(frozen=True)
@@ -47,49 +46,50 @@ class Screened:
     findings: Counter[str] = field(default_factory=Counter)  # entity type -> how many
 
 
+def screen(conversation: Conversation, detected: Detected, policy: Policy, *, seed: int) -> Screened:
+    """Fails closed: a conversation that could not be fully analyzed is dropped."""
+    if detected.failure is not None:
+        return Screened("", [], f"could not be analyzed: {detected.failure}")
+    counts = Counter(finding.entity for findings in detected.findings for finding in findings)
+    if dropping := sorted(entity for entity in counts if policy[entity] == "drop"):
+        return Screened("", [], dropping[0], counts)
+    plans = [
+        (text, list(_replacements(findings, policy)))
+        for text, findings in zip(conversation.texts, detected.findings, strict=True)
+    ]
+    surrogates = Surrogates(
+        seed=seed,
+        prompt_id=conversation.prompt_id,
+        originals=[(item.entity, text[item.start : item.end]) for text, plan in plans for item in plan],
+    )
+    system, *turns = [_rewrite(text, plan, surrogates) for text, plan in plans]
+    return Screened(system, turns, None, counts)
+
+
 @dataclass(frozen=True)
-class Rules:
-    """Everything that decides an outcome; plain values, so that worker processes can have it."""
+class _Replacement:
+    """Characters `start:end` give way to a surrogate, or to `<entity>`."""
 
-    analyzer_config: Path
-    policy: Mapping[str, Action]
-    score_threshold: float
-    seed: int
+    start: int
+    end: int
+    entity: str
+    use_surrogate: bool
 
 
-class Screener:
-    """Raises PolicyError or AnalyzerError when built from rules that cannot work."""
+def _rewrite(text: str, plan: Sequence[_Replacement], surrogates: Surrogates) -> str:
+    pieces, position = [], 0
+    for item in plan:
+        value = text[item.start : item.end]
+        surrogate = surrogates.replace(item.entity, value) if item.use_surrogate else None
+        pieces += [text[position : item.start], f"<{item.entity}>" if surrogate is None else surrogate]
+        position = item.end
+    return "".join([*pieces, text[position:]])
 
-    def __init__(self, rules: Rules, analyzer: Analyzer | None = None) -> None:
-        self._rules = rules
-        self._analyzer = analyzer or load_analyzer(rules.analyzer_config)
-        check_policy(rules.policy, self._analyzer.entities)
 
-    def screen(self, conversation: Conversation) -> Screened:
-        """Fails closed: a conversation that cannot be fully analyzed is dropped."""
-        texts = [conversation.system, *conversation.turns]
-        try:
-            found = [self._analyzer.find(text, score_threshold=self._rules.score_threshold) for text in texts]
-        except UnscreenableError as error:
-            return Screened("", [], f"could not be analyzed: {error}")
-        counts = Counter(finding.entity for findings in found for finding in findings)
-        dropping = sorted(entity for entity in counts if self._rules.policy[entity] == "drop")
-        if dropping:
-            return Screened("", [], dropping[0], counts)
-        surrogates = Surrogates(seed=self._rules.seed, prompt_id=conversation.prompt_id)
-        system, *turns = [self._rewrite(text, found[i], surrogates) for i, text in enumerate(texts)]
-        return Screened(system, turns, None, counts)
-
-    def _rewrite(self, text: str, findings: Sequence[Finding], surrogates: Surrogates) -> str:
-        replaced = [finding for finding in findings if self._rules.policy[finding.entity] != "keep"]
-        pieces, position = [], 0
-        for start, end, entity, whole in _merged(replaced):
-            value = text[start:end]
-            # A surrogate stands for one value; where findings overlap only in part, the union is redacted.
-            use_surrogate = whole and self._rules.policy[entity] == "surrogate"
-            pieces += [text[position:start], surrogates.replace(entity, value) if use_surrogate else f"<{entity}>"]
-            position = end
-        return "".join([*pieces, text[position:]])
+def _replacements(findings: Sequence[Finding], policy: Policy) -> Iterator[_Replacement]:
+    for start, end, entity, whole in _merged([item for item in findings if policy[item.entity] != "keep"]):
+        # A surrogate stands for one value; where findings overlap only in part, the union is redacted.
+        yield _Replacement(start, end, entity, whole and policy[entity] == "surrogate")
 
 
 def _merged(findings: Sequence[Finding]) -> Iterator[tuple[int, int, str, bool]]:
@@ -112,14 +112,18 @@ def _merged(findings: Sequence[Finding]) -> Iterator[tuple[int, int, str, bool]]
             group, end = [finding], finding.end
 
 
-def check_policy(policy: Mapping[str, Action], entities: Sequence[str]) -> None:
-    """Raise PolicyError unless the policy lists exactly what the analyzer finds and every action can be carried out."""
+def check_policy(policy: Policy, entities: Sequence[str], *, known: Sequence[str] | None = None) -> list[str]:
+    """The types that the policy names and the backend cannot find.
+
+    Raises PolicyError unless the policy lists every type that can be found and every action can be carried out; and,
+    when `known` (all types there are) is given, when the policy names another.
+    """
     if unlisted := sorted(set(entities) - set(policy)):
         raise PolicyError(
             f"filter_prompts.policy: the analyzer finds {', '.join(unlisted)}; "
             "say drop, surrogate, redact or keep for each"
         )
-    if unknown := sorted(set(policy) - set(entities)):
+    if known is not None and (unknown := sorted(set(policy) - set(known))):
         raise PolicyError(
             f"filter_prompts.policy: no recogniser finds {', '.join(unknown)}; enable one in the analyzer's YAML "
             "or take the entry out"
@@ -130,42 +134,9 @@ def check_policy(policy: Mapping[str, Action], entities: Sequence[str]) -> None:
                 f"filter_prompts.policy.{entity}: surrogates exist for {', '.join(sorted(SURROGATE_ENTITIES))}; "
                 "use drop, redact or keep"
             )
+    return sorted(set(policy) - set(entities))
 
 
-def screen_all(conversations: Sequence[Conversation], rules: Rules) -> Iterator[Screened]:
-    """Screen in order, over several processes when there is enough to do. Raises PolicyError, AnalyzerError."""
-    screener = Screener(rules)  # also when workers will do the work: rules that cannot work fail here, in one sentence
-    workers = min(_num_cpus(), len(conversations) // _MIN_CONVERSATIONS_PER_WORKER)
-    if workers < 2:
-        yield from map(screener.screen, conversations)
-        return
-    # spawn: the parent has threads (Arrow's, the progress bar's), and a fork would copy their locks.
-    with ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(rules,)
-    ) as pool:
-        yield from pool.map(_screen_in_worker, conversations, chunksize=_CHUNK)
-
-
-def _num_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_worker_screener: Screener | None = None
-
-
-def _start_worker(rules: Rules) -> None:
-    global _worker_screener
-    _worker_screener = Screener(rules)
-
-
-def _screen_in_worker(conversation: Conversation) -> Screened:
-    assert _worker_screener is not None, "the pool runs _start_worker first"
-    return _worker_screener.screen(conversation)
-
-
-def count_actions(outcomes: Iterable[Screened], policy: Mapping[str, Action]) -> dict[str, dict[str, int]]:
+def count_actions(totals: Mapping[str, int], policy: Policy) -> dict[str, dict[str, int]]:
     """Entity type -> action -> findings, for every type of the policy, zeros included."""
-    totals: Counter[str] = Counter()
-    for outcome in outcomes:
-        totals.update(outcome.findings)
-    return {entity: {policy[entity]: totals[entity]} for entity in sorted(policy)}
+    return {entity: {policy[entity]: totals.get(entity, 0)} for entity in sorted(policy)}

@@ -7,11 +7,14 @@ general fake-data library gives addresses and numbers that may be somebody's, an
 """
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 _FIRST = ("alex", "blake", "casey", "dana", "ellis", "frankie", "gray", "harper", "indigo", "jamie", "kelly", "logan")
 _LAST = ("archer", "barlow", "carver", "dalton", "ellery", "fenwick", "garland", "hollis", "ingram", "jarvis", "keller")
 _TLDS = ("com", "net", "org")
+_MAX_ATTEMPTS = 50
+_EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x)\s*\d+$", re.IGNORECASE)
 _KEPT_PREFIX = 3  # country or trunk code and the first area digit of other countries' numbers
 
 
@@ -40,6 +43,10 @@ def _phone_key(value: str) -> str:
     return "".join(char for char in value if char.isdecimal())[-9:]
 
 
+def _without_extension(value: str) -> str:
+    return _EXTENSION.sub("", value)
+
+
 _MAKERS: dict[str, tuple[Callable[[str, random.Random], str], Callable[[str], str]]] = {
     "EMAIL_ADDRESS": (_email, _email_key),
     "PHONE_NUMBER": (_phone, _phone_key),
@@ -48,22 +55,28 @@ SURROGATE_ENTITIES = frozenset(_MAKERS)
 
 
 class Surrogates:
-    """The surrogates of one conversation."""
+    """The surrogates of one conversation. `originals` are the (type, value) pairs that will be replaced in it."""
 
-    def __init__(self, *, seed: int, prompt_id: str) -> None:
+    def __init__(self, *, seed: int, prompt_id: str, originals: Iterable[tuple[str, str]]) -> None:
         self._origin = f"{seed}/{prompt_id}"
         self._order: dict[tuple[str, str], int] = {}
         self._used: dict[str, tuple[str, str]] = {}  # surrogate -> whose it is
+        self._originals = {(entity, _MAKERS[entity][1](value)) for entity, value in originals if entity in _MAKERS}
 
-    def replace(self, entity: str, value: str) -> str:
-        """A plausible value of type `entity`, not equal to `value` nor to another value's surrogate."""
+    def replace(self, entity: str, value: str) -> str | None:
+        """A plausible value of type `entity`: no value of this conversation, and nobody else's surrogate.
+
+        None when the value has no digits to exchange, has letters beside them (a vanity number), or when this many
+        attempts met values that are taken: better redacted.
+        """
         make, key_of = _MAKERS[entity]
         key = (entity, key_of(value))
+        if entity == "PHONE_NUMBER" and (not key[1] or any(char.isalpha() for char in _without_extension(value))):
+            return None
         index = self._order.setdefault(key, len(self._order))
-        attempt = 0
-        while True:
+        for attempt in range(_MAX_ATTEMPTS):
             rng = random.Random(f"{self._origin}/{entity}/{index}/{attempt}")  # noqa: S311  reproducible, not a cipher
             surrogate = make(value, rng)
-            if key_of(surrogate) != key[1] and self._used.setdefault(surrogate, key) == key:
+            if (entity, key_of(surrogate)) not in self._originals and self._used.setdefault(surrogate, key) == key:
                 return surrogate
-            attempt += 1
+        return None

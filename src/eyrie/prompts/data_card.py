@@ -1,8 +1,10 @@
 """The data card: what the training prompts are, where they come from and what was taken out. Counts, never a value."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 
-from eyrie.params import Workload
+from eyrie.io import digest_of
+from eyrie.params import FilterPrompts, Workload
 from eyrie.schemas import FunnelStep, PromptMetrics
 
 _LIMITS = (
@@ -12,8 +14,42 @@ _LIMITS = (
 )
 
 
-def data_card(selection: PromptMetrics, screening: PromptMetrics, *, mix: Mapping[Workload, float]) -> str:
-    """Markdown. `mix` is the wanted share per workload."""
+def describe_screening(config: FilterPrompts, *, entities: Sequence[str]) -> dict[str, str]:
+    """What screened, as the card shows it. `entities` are the types that the backend can find."""
+    facts: dict[str, str] = {"backend": config.backend}
+    if config.backend != "cloud_dlp":
+        thresholds = ", ".join(f"{name} {value:g}" for name, value in sorted(config.entity_thresholds.items()))
+        facts |= {
+            "Presidio's configuration": config.analyzer_config,
+            "Presidio version": version("presidio-analyzer"),
+            "score threshold": f"{config.score_threshold:g}" + (f"; {thresholds}" if thresholds else ""),
+            "fail closed": "yes" if config.fail_closed else "no",
+        }
+    if config.backend != "presidio":
+        dlp = config.cloud_dlp
+        facts |= {
+            "Cloud DLP location": dlp.location,
+            "least likelihood": dlp.min_likelihood,
+            "infoTypes": ", ".join(sorted(dlp.info_types)),
+        }
+    return facts | {
+        "longest conversation": f"{config.max_chars} characters",
+        "entity types looked for": str(len(entities)),
+        "in the policy, but not looked for by this backend": ", ".join(sorted(set(config.policy) - set(entities)))
+        or "none",
+        "policy digest": digest_of(config.policy)[:16],
+        "dropped prompts kept aside": "yes, in a file outside the repository's versions" if config.quarantine else "no",
+    }
+
+
+def data_card(
+    selection: PromptMetrics,
+    screening: PromptMetrics,
+    *,
+    mix: Mapping[Workload, float],
+    screening_facts: Mapping[str, str],
+) -> str:
+    """Markdown. `mix` is the wanted share per workload; `screening_facts` are those of `describe_screening`."""
     parts = [
         "# Data card",
         "Prompts only: user turns and system prompts. No answer of any source is kept; the target writes its own.",
@@ -29,6 +65,8 @@ def data_card(selection: PromptMetrics, screening: PromptMetrics, *, mix: Mappin
         _overrides(selection),
         "## From raw to kept",
         _table(["step", "kept", "dropped"], _funnel_rows([*selection.funnel, *screening.funnel])),
+        "## Screening",
+        _table(["setting", "value"], screening_facts.items()),
         "## Entities found",
         _table(
             ["entity type", "action", "findings"],
@@ -38,6 +76,7 @@ def data_card(selection: PromptMetrics, screening: PromptMetrics, *, mix: Mappin
                 for action, count in actions.items()
             ),
         ),
+        _kept_types(screening),
         _LIMITS,
         "## Workloads",
         _table(
@@ -63,6 +102,15 @@ def _overrides(selection: PromptMetrics) -> str:
         if facts["override"]
     ]
     return "\n".join(lines) or "None."
+
+
+def _kept_types(screening: PromptMetrics) -> str:
+    kept = {entity: actions["keep"] for entity, actions in screening.entities.items() if "keep" in actions}
+    return (
+        "Left in place by the policy: " + ", ".join(f"{entity} ({count})" for entity, count in kept.items()) + "."
+        if kept
+        else "The policy leaves nothing that was found in place."
+    )
 
 
 def _funnel_rows(steps: Sequence[FunnelStep]) -> Iterable[list[object]]:

@@ -1,20 +1,26 @@
 """`eyrie filter_prompts`: data/prompts/selected.parquet -> data/prompts/clean.parquet, data_card.md, metrics.
 
 Looks for personal data and secrets in every turn and system prompt, and drops or rewrites the conversations that hold
-any, as filter_prompts.policy says per entity type. Nothing that was found is written anywhere: metrics, the data card,
-logs and errors hold types and counts.
+any, as filter_prompts.policy says per entity type. Prompts pass through in batches, in order, so that memory does not
+grow with their number, and the bytes are the same whatever the number of processes. Nothing that was found is written
+anywhere (but for filter_prompts.quarantine): metrics, the data card, logs and errors hold types and counts.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eyrie.io import progress, read_json, read_table, write_json, write_table, write_text
-from eyrie.params import Params
-from eyrie.privacy.screening import Conversation, Rules, Screened, count_actions, screen_all
+from eyrie.io import TableWriter, count_rows, progress, read_batches, read_json, write_json, write_text
+from eyrie.params import FilterPrompts, Params, Workload
+from eyrie.privacy.backends import MIN_CONVERSATIONS_PER_WORKER, make_detector
+from eyrie.privacy.detection import Detected, Detector, detect_with
+from eyrie.privacy.quarantine import quarantine
+from eyrie.privacy.screening import Conversation, Screened, count_actions, screen
+from eyrie.privacy.workers import num_cpus
 from eyrie.prompts.data_card import data_card as card_text
+from eyrie.prompts.data_card import describe_screening
 from eyrie.prompts.mix import mix_distance
 from eyrie.prompts.turns import prompt_id
 from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, check_prompt_row
@@ -27,59 +33,105 @@ Prompt = dict[str, Any]  # a row of schemas.PROMPTS
 def run(
     params: Params, *, selected: Path, selection_metrics: Path, clean: Path, data_card: Path, metrics: Path
 ) -> None:
-    """Write the screened prompts, the card and the counts. Raises SchemaError, AnalyzerError or PolicyError."""
+    """Write the screened prompts, the card and the counts.
+
+    Raises SchemaError, AnalyzerError, CloudDlpError, PolicyError, QuarantineError or WorkerError.
+    """
     config, mix = params.filter_prompts, params.select_prompts.workload_mix
-    prompts = read_table(selected, PROMPTS)
+    num_prompts = count_rows(selected, PROMPTS)
     selection = read_json(selection_metrics, PromptMetrics)
-    rules = Rules(
-        analyzer_config=Path(config.analyzer_config),
-        policy=config.policy,
-        score_threshold=config.score_threshold,
-        seed=config.seed,
-    )
-    outcomes = _screen(prompts, rules)
-    kept, dropped = _rewritten(prompts, outcomes)
-    train = [prompt["workload"] for prompt in kept if prompt["split"] == "train"]
-    if not train:
-        raise ValueError(f"filter_prompts: no training prompt is left of {len(prompts)} prompts: {dict(dropped)}")
-    write_table(clean, kept, PROMPTS, check_prompt_row)
+    workers = min(num_cpus(), num_prompts // MIN_CONVERSATIONS_PER_WORKER)
+    detector = make_detector(config, workers=workers)
+    tally = _Tally()
+    with (
+        quarantine(Path(config.quarantine) if config.quarantine else None) as put_aside,
+        TableWriter(clean, PROMPTS, check_prompt_row) as table,
+        progress(num_prompts, desc="filter_prompts", unit="prompts") as bar,
+    ):
+        for prompts, outcomes in _screened(selected, detector, config):
+            kept = []
+            for prompt, outcome in zip(prompts, outcomes, strict=True):
+                reason, row = tally.add(prompt, outcome)
+                if reason is None:
+                    kept.append(row)
+                elif outcome.drop_reason is not None:
+                    put_aside(prompt, reason)
+            table.write(kept)
+            bar.update(len(prompts))
+        if not tally.train:
+            raise ValueError(
+                f"filter_prompts: no training prompt is left of {num_prompts} prompts: {dict(tally.dropped)}"
+            )
     document = PromptMetrics(
-        funnel=[FunnelStep(name="screening", kept=len(kept), dropped=dict(sorted(dropped.items())))],
-        by_workload=dict(sorted(Counter(prompt["workload"] for prompt in kept).items())),
-        by_split=dict(sorted(Counter(prompt["split"] for prompt in kept).items())),
+        funnel=[FunnelStep(name="screening", kept=tally.num_kept, dropped=dict(sorted(tally.dropped.items())))],
+        by_workload=dict(sorted(tally.by_workload.items())),
+        by_split=dict(sorted(tally.by_split.items())),
         mix_distance_before=selection.mix_distance_after,
-        mix_distance_after=mix_distance(train, mix),
-        entities=count_actions(outcomes, config.policy),
+        mix_distance_after=mix_distance(tally.train, mix),
+        entities=count_actions(tally.findings, config.policy),
         sources={},
     )
     write_json(metrics, document)
-    write_text(data_card, card_text(selection, document, mix=mix))
-    logger.info("screening: %d of %d prompts kept, dropped %s", len(kept), len(prompts), dict(dropped))
+    facts = describe_screening(config, entities=detector.entities)
+    write_text(data_card, card_text(selection, document, mix=mix, screening_facts=facts))
+    logger.info("screening: %d of %d prompts kept, dropped %s", tally.num_kept, num_prompts, dict(tally.dropped))
 
 
-def _screen(prompts: Sequence[Prompt], rules: Rules) -> list[Screened]:
-    conversations = [Conversation(row["prompt_id"], row["system"], row["turns"]) for row in prompts]
-    outcomes = []
-    with progress(len(conversations), desc="filter_prompts", unit="prompts") as bar:
-        for outcome in screen_all(conversations, rules):
-            outcomes.append(outcome)
-            bar.update()
-    return outcomes
+def _screened(
+    selected: Path, detector: Detector, config: FilterPrompts
+) -> Iterator[tuple[list[Prompt], list[Screened]]]:
+    """The prompts in batches beside their outcomes, in order."""
+
+    def texts_of(prompts: Sequence[Prompt]) -> list[list[str]]:
+        # What is too long to be read is not sent to the backend either.
+        return [[] if _too_long(prompt, config) else [prompt["system"], *prompt["turns"]] for prompt in prompts]
+
+    batches = read_batches(selected, PROMPTS, batch_rows=detector.batch_rows)
+    for prompts, found in detect_with(detector, batches, texts_of):
+        yield (
+            prompts,
+            [_outcome(prompt, detected, config) for prompt, detected in zip(prompts, found, strict=True)],
+        )
 
 
-def _rewritten(prompts: Sequence[Prompt], outcomes: Sequence[Screened]) -> tuple[list[Prompt], Counter[str]]:
-    """The prompts that stay, with new ids where the text changed, in the old order; and why the others went."""
-    kept: list[Prompt] = []
-    dropped: Counter[str] = Counter()
-    seen: set[str] = set()
-    for prompt, outcome in zip(prompts, outcomes, strict=True):
-        if outcome.drop_reason is not None:
-            dropped[outcome.drop_reason] += 1
-            continue
+def _too_long(prompt: Prompt, config: FilterPrompts) -> bool:
+    return len(prompt["system"]) + sum(map(len, prompt["turns"])) > config.max_chars
+
+
+def _outcome(prompt: Prompt, detected: Detected, config: FilterPrompts) -> Screened:
+    if _too_long(prompt, config):
+        detected = Detected([], "longer than max_chars")
+    conversation = Conversation(prompt["prompt_id"], prompt["system"], prompt["turns"])
+    return screen(conversation, detected, config.policy, seed=config.seed)
+
+
+class _Tally:
+    """Counts of what stays and what goes; and which prompts are in already."""
+
+    def __init__(self) -> None:
+        self.num_kept = 0
+        self.dropped: Counter[str] = Counter()
+        self.findings: Counter[str] = Counter()
+        self.by_workload: Counter[str] = Counter()
+        self.by_split: Counter[str] = Counter()
+        self.train: list[Workload] = []
+        self._seen: set[bytes] = set()
+
+    def add(self, prompt: Prompt, outcome: Screened) -> tuple[str | None, Prompt]:
+        """Why the prompt goes (None: it stays), and its row with the new text and the id of that text."""
+        self.findings.update(outcome.findings)
         new_id = prompt_id(outcome.system, outcome.turns)
-        if new_id in seen:  # two prompts that differed in a redacted value only
-            dropped["equal after redaction"] += 1
-            continue
-        seen.add(new_id)
-        kept.append({**prompt, "prompt_id": new_id, "system": outcome.system, "turns": outcome.turns})
-    return kept, dropped
+        reason = outcome.drop_reason
+        if reason is None and bytes.fromhex(new_id) in self._seen:  # two prompts that differed in redacted values only
+            reason = "equal after redaction"
+        row = {**prompt, "prompt_id": new_id, "system": outcome.system, "turns": outcome.turns}
+        if reason is not None:
+            self.dropped[reason] += 1
+            return reason, row
+        self._seen.add(bytes.fromhex(new_id))
+        self.num_kept += 1
+        self.by_workload[prompt["workload"]] += 1
+        self.by_split[prompt["split"]] += 1
+        if prompt["split"] == "train":
+            self.train.append(prompt["workload"])
+        return None, row

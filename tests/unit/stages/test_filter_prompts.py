@@ -1,20 +1,28 @@
 import json
 import logging
+import stat
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import yaml
 
-from eyrie.io import read_json, read_table, write_json, write_table
+from eyrie.io import TableWriter, read_json, read_table, write_json, write_table
 from eyrie.params import Params, parse_params
-from eyrie.privacy import screening
-from eyrie.privacy.engine import Analyzer, load_analyzer
-from eyrie.privacy.screening import Conversation, PolicyError, Rules, Screener
+from eyrie.privacy import backends, cloud_dlp, detection
+from eyrie.privacy.detection import PresidioDetector, PresidioSettings
+from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
+from eyrie.privacy.screening import Conversation, PolicyError, Screened, screen
+from eyrie.privacy.workers import WorkerError
 from eyrie.prompts.turns import prompt_id
 from eyrie.schemas import PROMPTS, PromptMetrics, SchemaError, check_prompt_row
 from eyrie.stages import filter_prompts
 from tests.conftest import REPOSITORY
+from tests.unit.privacy import dying_worker
+from tests.unit.privacy.fake_dlp import FakeDlp, serving
 
 PROMPT_FILES = REPOSITORY / "resources/prompts"
 CONFIG = REPOSITORY / "resources/privacy/analyzer.yaml"
@@ -95,7 +103,7 @@ PROMPTS_WITH_VALUES = [
 
 @pytest.fixture
 def shared_analyzer(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screening, "load_analyzer", lambda _: analyzer)
+    monkeypatch.setattr(detection, "load_analyzer", lambda _: analyzer)
 
 
 @pytest.mark.usefixtures("shared_analyzer")
@@ -173,18 +181,197 @@ def test_a_damaged_input_is_refused(tmp_path: Path) -> None:
         filter_prompts.run(shipped_params(), **paths)
 
 
+@pytest.mark.usefixtures("shared_analyzer")
+def test_the_card_says_which_screening_made_it(tmp_path: Path) -> None:
+    params = shipped_params(
+        entity_thresholds={"PERSON": 0.9}, policy=dict(shipped_params().filter_prompts.policy, LOCATION="keep")
+    )
+    card = Run(tmp_path, PROMPTS_WITH_VALUES, params).card
+    assert "| backend | presidio |" in card
+    assert "| score threshold | 0.4; PERSON 0.9 |" in card
+    assert "Left in place by the policy: LOCATION (0)." in card
+    digests = {line for line in card.splitlines() if line.startswith("| policy digest |")}
+    (tmp_path / "other").mkdir()
+    other = Run(tmp_path / "other", PROMPTS_WITH_VALUES, shipped_params()).card
+    assert digests.isdisjoint(other.splitlines())
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+def test_a_conversation_over_max_chars_is_dropped_unread(
+    tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = analyzer.find
+
+    def find(text: str, *, score_threshold: float) -> list[Finding]:
+        read.append(text)
+        return real(text, score_threshold=score_threshold)
+
+    monkeypatch.setattr(analyzer, "find", find)
+    prompts = [prompt("short"), prompt("long " * 100, "and more")]
+    run = Run(tmp_path, prompts, shipped_params(max_chars=500))
+    assert run.metrics.funnel[0].dropped == {"could not be analyzed: longer than max_chars": 1}
+    assert not any("long" in text for text in read)
+
+
+PAY = ["Pay 4111 1111 1111 1111"]
+MANY = [
+    prompt(
+        f"Question {number}: write to user{number}@corp-example.com",
+        *(["Pay 4111 1111 1111 1111"] if number % 7 == 0 else []),
+    )
+    for number in range(900)
+]
+
+
+def test_two_processes_write_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = []
+    for name, minimum in (("one", 10_000), ("two", 300)):
+        monkeypatch.setattr(backends, "MIN_CONVERSATIONS_PER_WORKER", minimum)
+        monkeypatch.setattr(filter_prompts, "MIN_CONVERSATIONS_PER_WORKER", minimum)
+        monkeypatch.setattr(filter_prompts, "num_cpus", lambda: 2)
+        (tmp_path / name).mkdir()
+        run = Run(tmp_path / name, MANY, shipped_params())
+        outputs.append([path.read_bytes() for path in (run.clean_path, run.card_path, run.metrics_path)])
+    assert outputs[0] == outputs[1]
+    assert len(run.rows) == 900 - 129
+
+
+def test_a_worker_that_dies_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filter_prompts, "MIN_CONVERSATIONS_PER_WORKER", 300)
+    monkeypatch.setattr(filter_prompts, "num_cpus", lambda: 2)
+    monkeypatch.setattr(detection, "_batch_worker", dying_worker.start)
+    with pytest.raises(WorkerError, match="nothing was written"):
+        Run(tmp_path, MANY, shipped_params(quarantine=str(tmp_path / "aside.jsonl")))
+    assert {path.name for path in tmp_path.iterdir()} == {"selected", "selection.json"}
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+def test_dropped_prompts_are_put_aside_only_when_asked(tmp_path: Path) -> None:
+    Run(tmp_path, PROMPTS_WITH_VALUES, shipped_params())
+    assert not [path for path in tmp_path.iterdir() if "aside" in path.name]
+    path = tmp_path / "private/aside.jsonl"
+    Run(tmp_path, PROMPTS_WITH_VALUES, shipped_params(quarantine=str(path)))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(row["reason"], row["turns"]) for row in rows] == [
+        ("CREDIT_CARD", ["Charge 4111 1111 1111 1111 now."]),
+        ("PERSON", ["My name is Nadia Meyer."]),
+    ]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def dlp_params(backend: str) -> Params:
+    section = shipped_params().filter_prompts.cloud_dlp.model_dump()
+    section |= {"project": "a-project", "requests_per_minute": 600_000, "retry_timeout_s": 5.0}
+    section["info_types"] = {
+        "EMAIL_ADDRESS": "EMAIL_ADDRESS",
+        "PERSON_NAME": "PERSON",
+        "CREDIT_CARD_NUMBER": "CREDIT_CARD",
+    }
+    return shipped_params(backend=backend, cloud_dlp=section)
+
+
+@pytest.fixture
+def dlp(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDlp]:
+    with serving() as (fake, client):
+        monkeypatch.setattr(cloud_dlp, "make_client", lambda: client)
+        yield fake
+
+
+@pytest.mark.usefixtures("dlp")
+def test_cloud_dlp_screens_with_the_same_policy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run(tmp_path, PROMPTS_WITH_VALUES, dlp_params("cloud_dlp"))
+    assert run.metrics.funnel[0].dropped == {"CREDIT_CARD": 1, "PERSON": 1}
+    assert run.metrics.entities["EMAIL_ADDRESS"] == {"surrogate": 2}
+    assert [row["turns"] for row in run.rows][2] == ["Ping 203.0.113.77 please"]  # not among the infoTypes, and said:
+    assert "not looked for" in caplog.text
+    assert "IP_ADDRESS" in next(line for line in run.card.splitlines() if "not looked for by this backend" in line)
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+def test_both_backends_send_only_what_presidio_passes_and_nothing_it_found(tmp_path: Path, dlp: FakeDlp) -> None:
+    dlp.patterns["PERSON_NAME"] = "Question about"
+    prompts = [*PROMPTS_WITH_VALUES, prompt("Question about Nadia")]
+    run = Run(tmp_path, prompts, dlp_params("both"))
+    sent = " ".join(text for request in dlp.texts() for text in request)
+    assert not [value for value in VALUES if value in sent]
+    assert "Reply to ____________________" in sent
+    assert run.metrics.funnel[0].dropped == {"CREDIT_CARD": 1, "PERSON": 2}
+    assert run.metrics.entities["IP_ADDRESS"] == {"redact": 2}
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+@pytest.mark.parametrize("backend", ["presidio", "cloud_dlp", "both"])
+@pytest.mark.parametrize("failure", ["none", "recogniser", "service", "disk", "policy", "empty"])
+def test_no_value_is_written_anywhere_whatever_fails(
+    tmp_path: Path,
+    dlp: FakeDlp,
+    analyzer: Analyzer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    backend: str,
+    failure: str,
+) -> None:
+    params, prompts = dlp_params(backend), PROMPTS_WITH_VALUES
+    if failure == "recogniser":
+
+        def fail(text: str, **_: object) -> list[object]:
+            raise RuntimeError(f"cannot read {text!r}")
+
+        monkeypatch.setattr(analyzer._engine, "analyze", fail)
+    elif failure == "service":
+        dlp.script.extend([(grpc.StatusCode.PERMISSION_DENIED, " ".join(VALUES))] * 9)
+    elif failure == "disk":
+        monkeypatch.setattr(filter_prompts, "TableWriter", FullDisk)
+    elif failure == "policy":
+        params = params.model_copy(
+            update={"filter_prompts": params.filter_prompts.model_copy(update={"policy": {"PERSON": "drop"}})}
+        )
+    elif failure == "empty":
+        prompts = [item for item in prompts if any(value in item["turns"][0] for value in (VALUES[0], VALUES[4]))]
+    message = ""
+    with caplog.at_level(logging.DEBUG):
+        try:
+            Run(tmp_path, prompts, params)
+        except (ValueError, OSError) as error:
+            message = "".join(traceback.format_exception(error))
+    (tmp_path / "selected").unlink()  # the one file that may hold them: the stage's input
+    kept = [read_table(tmp_path / "clean", PROMPTS)] if (tmp_path / "clean").exists() else []
+    written = [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
+    everything = "".join([message, caplog.text, *capfd.readouterr(), *written, json.dumps(kept)])
+    looked_for = {"cloud_dlp": [VALUES[0], VALUES[1], VALUES[4]]}.get(backend, VALUES)
+    assert not [value for value in looked_for if value in everything]
+    fails = {
+        "none": False,
+        "recogniser": backend != "cloud_dlp",  # every prompt is dropped
+        "service": backend != "presidio",
+    }
+    assert bool(message) == fails.get(failure, True)
+
+
+class FullDisk(TableWriter):
+    def _flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
 @pytest.fixture(scope="module")
-def sample_outcomes(analyzer: Analyzer) -> dict[str, screening.Screened]:
+def sample_outcomes(analyzer: Analyzer) -> dict[str, Screened]:
     """Row id -> outcome, for every prompt that ships with the repository."""
     config = shipped_params().filter_prompts
-    rules = Rules(
-        analyzer_config=CONFIG, policy=config.policy, score_threshold=config.score_threshold, seed=config.seed
+    detector = PresidioDetector(
+        PresidioSettings(CONFIG, config.fail_closed, config.score_threshold, config.entity_thresholds),
+        analyzer=analyzer,
     )
-    screener = Screener(rules, analyzer)
-    return {
-        item["id"]: screener.screen(Conversation(item["id"], "", [message["content"] for message in item["messages"]]))
+    conversations = [
+        Conversation(item["id"], "", [message["content"] for message in item["messages"]])
         for path in sorted(PROMPT_FILES.glob("*.jsonl"))
         for item in map(json.loads, path.read_text().splitlines())
+    ]
+    (found,) = detector.detect([[conversation.texts for conversation in conversations]])
+    return {
+        conversation.prompt_id: screen(conversation, detected, config.policy, seed=config.seed)
+        for conversation, detected in zip(conversations, found, strict=True)
     }
 
 
@@ -193,14 +380,14 @@ def planted() -> dict[str, list[str]]:
     return {item["id"]: ["SECRET" if name == "API_KEY" else name for name in item["types"]] for item in disclosures}
 
 
-def test_every_planted_disclosure_is_found_with_its_type(sample_outcomes: dict[str, screening.Screened]) -> None:
+def test_every_planted_disclosure_is_found_with_its_type(sample_outcomes: dict[str, Screened]) -> None:
     missed = {
         row: [name for name in types if name not in sample_outcomes[row].findings] for row, types in planted().items()
     }
     assert {row: types for row, types in missed.items() if types} == {}
 
 
-def test_other_sample_prompts_are_left_as_they_are(sample_outcomes: dict[str, screening.Screened]) -> None:
+def test_other_sample_prompts_are_left_as_they_are(sample_outcomes: dict[str, Screened]) -> None:
     flagged = {
         row: dict(outcome.findings)
         for row, outcome in sample_outcomes.items()
