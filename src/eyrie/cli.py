@@ -116,6 +116,35 @@ def screen(
 
 
 @app.command()
+def inspect(
+    responses: Annotated[
+        Path | None, typer.Argument(help="A shard of responses, data/responses/shard-*.parquet.")
+    ] = None,
+    row: Annotated[int, typer.Option(help="Which row of the shard, from 0.")] = 0,
+    messages: Annotated[
+        Path | None, typer.Option(help="Instead of a shard: a conversation with answers, JSON.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="A target folder, instead of the one in params.yaml.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print ids, loss mask and spans, a line per row.")] = False,
+) -> None:
+    """Show which tokens of a training row are supervised."""
+    from rich.console import Console
+
+    from eyrie import inspect as rows
+    from eyrie.engines.target import load_chat
+
+    if (responses is None) == (messages is None):
+        raise typer.BadParameter("give a shard of responses or --messages FILE, one of them")
+    named = load_params(PARAMS).target
+    chat = load_chat(named if target is None else named.model_copy(update={"model": target, "revision": None}))
+    for found in rows.rows_of_shard(responses, row) if responses else rows.rows_of_messages(chat, messages or Path()):
+        if as_json:
+            typer.echo(rows.as_json(found))
+        else:
+            rows.print_row(chat, found, Console())
+
+
+@app.command()
 def sync() -> None:
     """Write dvc.yaml and the stamps of the stages from the stage table and params.yaml."""
     params = load_params(PARAMS)

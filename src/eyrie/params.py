@@ -4,11 +4,12 @@ In: a YAML file. Out: `Params`, one attribute per section. The schema has no def
 whole truth; an unknown, missing or out-of-range key raises `ParamsError` naming path, value and bound.
 """
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Workload = Literal["chat", "code", "math", "extraction", "multi_turn"]
 Split = Literal["train", "heldout", "benchmark"]
@@ -31,7 +32,18 @@ class Target(Section):
     dtype: Literal["float32", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"]
     chat_template: str | None
+    chat_template_settings: dict[str, Any]
+    template_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     trust_remote_code: bool
+
+    @field_validator("template_date")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a day of the calendar, YYYY-MM-DD") from None
+        return value
 
 
 class Source(Section):

@@ -4,9 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from eyrie.chat.template import render_prompt
+from eyrie.chat.template import ChatTemplate
 from eyrie.io import read_table
 from eyrie.params import Workload
 from eyrie.schemas import PROMPTS
@@ -45,8 +44,8 @@ def benchmark_prompts(
     return chosen
 
 
-def conversation_tokens(tokenizer: Any, system: str, turns: Sequence[str], *, output_tokens: int) -> int:
+def conversation_tokens(chat: ChatTemplate, system: str, turns: Sequence[str], *, output_tokens: int) -> int:
     """An upper bound of the tokens a conversation grows to when every answer has `output_tokens`."""
     texts = [text for text in (system, *turns) if text]
-    asked = sum(len(render_prompt(tokenizer, [{"role": "user", "content": text}])) for text in texts)
+    asked = sum(len(chat.prompt_ids([{"role": "user", "content": text}])) for text in texts)
     return asked + len(turns) * (output_tokens + _TURN_OVERHEAD_TOKENS)

@@ -7,9 +7,8 @@ a row is exactly what the target saw, and `spans` are exactly what it produced.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from eyrie.chat.template import render_prompt
+from eyrie.chat.template import ChatTemplate, Message
 
 
 @dataclass
@@ -24,8 +23,9 @@ class Row:
 class Conversation:
     """Turns still to ask, and the rows so far. Ask `next_prompt`, let the target answer, hand it to `add_answer`."""
 
-    def __init__(self, system: str, turns: list[str]) -> None:
-        self._messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
+    def __init__(self, chat: ChatTemplate, system: str, turns: list[str]) -> None:
+        self._chat = chat
+        self._messages: list[Message] = [{"role": "system", "content": system}] if system else []
         self._turns = list(turns)
         self.rows: list[Row] = []
 
@@ -33,13 +33,11 @@ class Conversation:
     def finished(self) -> bool:
         return not self._turns
 
-    def next_prompt(self, tokenizer: Any) -> list[int]:
+    def next_prompt(self) -> list[int]:
         """Ids of the history and the next user turn. Raises ChatTemplateError."""
-        return render_prompt(tokenizer, [*self._messages, {"role": "user", "content": self._turns[0]}])
+        return self._chat.prompt_ids([*self._messages, {"role": "user", "content": self._turns[0]}])
 
-    def add_answer(
-        self, tokenizer: Any, prompt_ids: list[int], answer_ids: list[int], stop_ids: frozenset[int]
-    ) -> None:
+    def add_answer(self, prompt_ids: list[int], answer_ids: list[int]) -> None:
         """Record the target's answer to `prompt_ids`. An answer that ran out of tokens ends the conversation there."""
         if self.rows and prompt_ids[: len(self.rows[-1].input_ids)] == self.rows[-1].input_ids:
             row = self.rows[-1]
@@ -48,10 +46,10 @@ class Conversation:
             self.rows.append(row)
         row.input_ids = [*prompt_ids, *answer_ids]
         row.spans.append((len(prompt_ids), len(row.input_ids)))
-        stopped = bool(answer_ids) and answer_ids[-1] in stop_ids
+        stopped = bool(answer_ids) and answer_ids[-1] in self._chat.stop_ids
         row.finish_reasons.append("stop" if stopped else "length")
-        text = tokenizer.decode(answer_ids[:-1] if stopped else answer_ids, skip_special_tokens=True)
-        self._messages += [{"role": "user", "content": self._turns.pop(0)}, {"role": "assistant", "content": text}]
+        answer = self._chat.answer_message(prompt_ids, answer_ids)
+        self._messages += [{"role": "user", "content": self._turns.pop(0)}, answer]
         if not stopped:
             self._turns.clear()
 

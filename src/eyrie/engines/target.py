@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from eyrie.chat.template import ChatTemplate
 from eyrie.params import Target
 
 
@@ -30,11 +32,18 @@ class TargetModel:
     """A loaded target. `model` is a transformers causal LM in eval mode on `device`; call it under `torch.no_grad`."""
 
     model: Any
-    tokenizer: Any
+    chat: ChatTemplate
     config: Any  # the text part of the model's configuration
     device: torch.device
     dtype: torch.dtype
-    stop_token_ids: frozenset[int]
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.chat.tokenizer
+
+    @property
+    def stop_token_ids(self) -> frozenset[int]:
+        return self.chat.stop_ids
 
     @property
     def embed_tokens(self) -> torch.nn.Embedding:
@@ -90,8 +99,9 @@ def load_config(target: Target) -> Any:
     return _from_pretrained(AutoConfig, target)
 
 
-def load_tokenizer(target: Target) -> Any:
-    """The target's tokenizer, with `target.chat_template` applied. Raises TargetError when there is no template."""
+def load_chat(target: Target) -> ChatTemplate:
+    """The target's tokenizer with its chat template, or the one that params name. Raises TargetError when there is
+    none."""
     from transformers import AutoTokenizer
 
     tokenizer = _from_pretrained(AutoTokenizer, target)
@@ -104,7 +114,12 @@ def load_tokenizer(target: Target) -> Any:
         raise TargetError(
             f"target {target.model}: its tokenizer has no chat template; name a .jinja file in target.chat_template"
         )
-    return tokenizer
+    return ChatTemplate(
+        tokenizer,
+        _load_stop_token_ids(target, tokenizer),
+        target.chat_template_settings,
+        date.fromisoformat(target.template_date),
+    )
 
 
 def load_target(target: Target) -> TargetModel:
@@ -114,16 +129,15 @@ def load_target(target: Target) -> TargetModel:
 
     transformers_logging.disable_progress_bar()
     device, dtype = resolve_device(target.device), getattr(torch, target.dtype)
-    tokenizer = load_tokenizer(target)
     model = _from_pretrained(
         AutoModelForCausalLM, target, dtype=dtype, use_safetensors=True, attn_implementation="sdpa"
     )
     model.eval().requires_grad_(False).to(device)
     config = model.config.get_text_config()
-    return TargetModel(model, tokenizer, config, device, dtype, load_stop_token_ids(target, model.config, tokenizer))
+    return TargetModel(model, load_chat(target), config, device, dtype)
 
 
-def load_stop_token_ids(target: Target, config: Any, tokenizer: Any) -> frozenset[int]:
+def _load_stop_token_ids(target: Target, tokenizer: Any) -> frozenset[int]:
     """Every id that ends a turn: generation_config.json's (when there is one), config's and the tokenizer's."""
     from transformers import GenerationConfig
 
@@ -132,7 +146,9 @@ def load_stop_token_ids(target: Target, config: Any, tokenizer: Any) -> frozense
     except TargetError:  # a target need not have the file
         generation = None
     found: set[int] = set()
-    for value in (generation, config.eos_token_id, tokenizer.eos_token_id):
+    config = load_config(target)
+    configured = (getattr(part, "eos_token_id", None) for part in (config, config.get_text_config()))
+    for value in (generation, *configured, tokenizer.eos_token_id):
         if value is not None:
             found.update(value if isinstance(value, list) else [value])
     return frozenset(found)

@@ -9,6 +9,7 @@ warms up does so for both.
 """
 
 import asyncio
+import json
 import logging
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from eyrie.bench.hardware import describe_device
 from eyrie.bench.metrics import Measurement, compare, to_cell
 from eyrie.bench.workloads import BenchPrompt, benchmark_prompts, conversation_tokens
 from eyrie.engines.launch import free_port, launch_server, stop_on_sigterm
-from eyrie.engines.target import load_config, load_tokenizer, resolve_device
+from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import progress, write_json, write_jsonl
 from eyrie.params import Params, Workload
 from eyrie.schemas import Arm, BenchmarkMetrics
@@ -112,6 +113,8 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
         command += ["--revision", target.revision]
     if target.chat_template is not None:
         command += ["--chat-template", target.chat_template]
+    command += ["--chat-template-settings", json.dumps(target.chat_template_settings)]
+    command += ["--template-date", target.template_date]
     if target.trust_remote_code:
         command += ["--trust-remote-code"]
     drafting = ["--head", str(head), "--num-steps", str(section.num_steps), "--topk", str(section.topk)]
@@ -131,9 +134,9 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
 
 def _context_length(params: Params, prompts: dict[Workload, list[BenchPrompt]]) -> int:
     """Tokens the longest conversation may grow to, at most what the target holds: the memory a slot needs."""
-    tokenizer, output_tokens = load_tokenizer(params.target), params.benchmark.output_tokens
+    chat, output_tokens = load_chat(params.target), params.benchmark.output_tokens
     longest = max(
-        conversation_tokens(tokenizer, prompt.system, prompt.turns, output_tokens=output_tokens)
+        conversation_tokens(chat, prompt.system, prompt.turns, output_tokens=output_tokens)
         for asked in prompts.values()
         for prompt in asked
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.vocab import build_vocab, write_vocab
-from eyrie.engines.target import load_config, load_stop_token_ids, load_tokenizer
+from eyrie.engines.target import load_chat, load_config
 from eyrie.io import read_table, write_json
 from eyrie.params import Params
 from eyrie.schemas import RESPONSES, SchemaError, VocabMetrics
@@ -29,9 +29,8 @@ def run(params: Params, *, responses: list[Path], vocab: Path, metrics: Path) ->
     counts = {split: torch.zeros(vocab_size, dtype=torch.int64) for split in ("train", "heldout", "benchmark")}
     for path in responses:
         _count(path, counts)
-    stops = load_stop_token_ids(params.target, config, load_tokenizer(params.target))
     size = params.build_vocab.draft_vocab_size
-    chosen = build_vocab(counts["train"], draft_vocab_size=size, always=stops)
+    chosen = build_vocab(counts["train"], draft_vocab_size=size, always=load_chat(params.target).stop_ids)
     write_vocab(vocab, chosen)
     document = VocabMetrics(
         vocab_size=vocab_size,

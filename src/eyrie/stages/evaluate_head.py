@@ -17,6 +17,7 @@ import torch
 
 from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
+from eyrie.chat.template import ChatTemplate
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.reference.engine import Engine, Request
 from eyrie.engines.reference.sampling import SamplingParams
@@ -52,7 +53,7 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     section = params.evaluate_head
     target = load_target(params.target)
     draft_head = load_head(head, target.config, device=target.device, dtype=target.dtype)
-    dialogues = _held_out(clean, section.max_prompts)
+    dialogues = _held_out(target.chat, clean, section.max_prompts)
     sampling = SamplingParams(section.max_new_tokens, section.temperature, seed=0)
     context_length = _context_length(target, clean, section)
     plain = Engine(target, head=None, drafting=None, max_running_requests=_SLOTS, context_length=context_length)
@@ -98,12 +99,12 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     )
 
 
-def _held_out(clean: Path, max_prompts: int) -> list[_Dialogue]:
+def _held_out(chat: ChatTemplate, clean: Path, max_prompts: int) -> list[_Dialogue]:
     """The held-out split, one prompt of each workload after the other until `max_prompts`. Raises ValueError."""
     by_workload: dict[Workload, list[_Dialogue]] = {}
     for row in read_table(clean, PROMPTS):
         if row["split"] == "heldout":
-            dialogue = _Dialogue(row["prompt_id"], row["workload"], Conversation(row["system"], row["turns"]))
+            dialogue = _Dialogue(row["prompt_id"], row["workload"], Conversation(chat, row["system"], row["turns"]))
             by_workload.setdefault(row["workload"], []).append(dialogue)
     if not by_workload:
         raise ValueError(f"{clean}: no prompt with split heldout; evaluate_head needs some")
@@ -114,7 +115,7 @@ def _held_out(clean: Path, max_prompts: int) -> list[_Dialogue]:
 def _context_length(target: TargetModel, clean: Path, section: EvaluateHead) -> int:
     """Tokens the longest held-out conversation may grow to, at most what the target holds."""
     bounds = (
-        conversation_tokens(target.tokenizer, row["system"], row["turns"], output_tokens=section.max_new_tokens)
+        conversation_tokens(target.chat, row["system"], row["turns"], output_tokens=section.max_new_tokens)
         for row in read_table(clean, PROMPTS)
         if row["split"] == "heldout"
     )
@@ -123,11 +124,10 @@ def _context_length(target: TargetModel, clean: Path, section: EvaluateHead) -> 
 
 def _answer_turn_by_turn(engine: Engine, dialogues: list[_Dialogue], sampling: SamplingParams) -> None:
     """The baseline: all first turns, then all second turns of those that have one, and so on."""
-    target = engine.target
     while waiting := [item for item in dialogues if not item.conversation.finished]:
         asked = []
         for item in waiting:
-            prompt_ids = item.conversation.next_prompt(target.tokenizer)
+            prompt_ids = item.conversation.next_prompt()
             if len(prompt_ids) < engine.context_length:
                 item.asked.append(prompt_ids)
                 asked.append(item)
@@ -137,7 +137,7 @@ def _answer_turn_by_turn(engine: Engine, dialogues: list[_Dialogue], sampling: S
         requests = _run(engine, [item.asked[-1] for item in asked], sampling, desc="baseline")
         for item, request in zip(asked, requests, strict=True):
             item.baseline.append(request)
-            item.conversation.add_answer(target.tokenizer, item.asked[-1], request.output_ids, target.stop_token_ids)
+            item.conversation.add_answer(item.asked[-1], request.output_ids)
 
 
 def _answer_again(engine: Engine, dialogues: list[_Dialogue], sampling: SamplingParams) -> None:

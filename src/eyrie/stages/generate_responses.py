@@ -126,12 +126,12 @@ async def _answer(
     max_prompt_tokens: int,
 ) -> dict[str, Any]:
     """All turns of one conversation: its rows, and why it was cut short (None when it was not)."""
-    conversation = Conversation(prompt["system"], prompt["turns"])
+    conversation = Conversation(target.chat, prompt["system"], prompt["turns"])
     chosen = section.sampling.get(prompt["workload"], section.sampling["default"])
     seed, skipped, turn = _conversation_seed(section.seed, prompt["prompt_id"]), None, 0
     while not conversation.finished:
         try:
-            prompt_ids = conversation.next_prompt(target.tokenizer)
+            prompt_ids = conversation.next_prompt()
         except ChatTemplateError as error:
             skipped = str(error)
             break
@@ -142,7 +142,7 @@ async def _answer(
             chosen.max_new_tokens, chosen.temperature, chosen.top_p, seed=(seed + turn) % (1 << _SEED_BITS)
         )
         answer_ids = await generator.generate(prompt_ids, sampling)
-        conversation.add_answer(target.tokenizer, prompt_ids, answer_ids, target.stop_token_ids)
+        conversation.add_answer(prompt_ids, answer_ids)
         turn += 1
     rows = [
         {"input_ids": row.input_ids, "spans": row.spans, "finish_reasons": row.finish_reasons}

@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM
 from eyrie.engines.target import (
     TargetError,
     capture_layers,
+    load_chat,
     load_ends,
     load_target,
-    load_tokenizer,
     resolve_device,
 )
 from tests.conftest import tiny_params
@@ -71,7 +71,7 @@ def test_a_named_chat_template_takes_the_place_of_the_target_s(tiny_target: Path
     template = tmp_path / "mine.jinja"
     template.write_text("mine")
     named = {"model": str(tiny_target), "chat_template": str(template)}
-    assert load_tokenizer(tiny_params(tiny_target, target=named).target).chat_template == "mine"
+    assert load_chat(tiny_params(tiny_target, target=named).target).tokenizer.chat_template == "mine"
 
 
 def test_cuda_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

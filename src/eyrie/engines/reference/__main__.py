@@ -6,9 +6,11 @@ Serve a target, with `--head DIR --num-steps S --topk K --num-draft-tokens N` th
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import sys
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -30,6 +32,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--dtype", required=True, choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--chat-template", help="a .jinja file instead of the target's own")
+    parser.add_argument("--chat-template-settings", type=json.loads, default={}, help="JSON: the template's variables")
+    parser.add_argument("--template-date", default=date.today().isoformat(), help="YYYY-MM-DD; default: today")
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--head", type=Path, help="folder of the draft head; without it decoding is plain")
     parser.add_argument("--num-steps", type=int)
@@ -79,6 +83,8 @@ def _build_engine(options: argparse.Namespace, drafting: Drafting | None) -> Eng
             dtype=options.dtype,
             device=options.device,
             chat_template=options.chat_template,
+            chat_template_settings=options.chat_template_settings,
+            template_date=options.template_date,
             trust_remote_code=options.trust_remote_code,
         )
     )

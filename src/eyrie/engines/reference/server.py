@@ -18,7 +18,6 @@ from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from eyrie.chat.template import render_prompt
 from eyrie.engines.reference.detokenizer import IncrementalDetokenizer
 from eyrie.engines.reference.engine import Request
 from eyrie.engines.reference.loop import EngineLoop
@@ -104,7 +103,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def chat(body: ChatBody, http: HttpRequest) -> Response:
-        prompt_ids = render_prompt(tokenizer, [message.plain() for message in body.messages])
+        prompt_ids = engine.target.chat.prompt_ids([message.plain() for message in body.messages])
         room = max(engine.context_length - len(prompt_ids), 1)
         request = loop.submit(prompt_ids, body.sampling(body.max_completion_tokens or body.max_tokens or room))
         return await _answer(_CHAT, body, request, http)

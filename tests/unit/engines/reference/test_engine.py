@@ -1,6 +1,7 @@
 """The engine: the same tokens with and without a head, exact head inputs, slots that join and leave."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -199,9 +200,7 @@ def test_stop_tokens_end_a_request_and_are_part_of_its_output(
     answer = transformers_greedy(target, prompts[0], 24)
     stop = answer[9]
     position = answer.index(stop)
-    stopping = TargetModel(
-        target.model, target.tokenizer, target.config, target.device, target.dtype, frozenset({stop})
-    )
+    stopping = replace(target, chat=replace(target.chat, stop_ids=frozenset({stop})))
     for shape in (None, CHAIN, TREE):
         engine = make_engine(stopping, head if shape else None, shape)
         (request,) = engine.generate([prompts[0]], SamplingParams(max_new_tokens=24))
