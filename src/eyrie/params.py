@@ -46,48 +46,74 @@ class Target(Section):
         return value
 
 
-class Source(Section):
+class Origin(Section):
+    """Where rows are, and where in a row the turns and the workload are."""
+
     name: Annotated[str, Field(min_length=1)]
     path: str | None
     hub: str | None
-    revision: str | None
+    hub_config: str | None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
     hub_split: str | None
-    turns: Literal["messages", "conversations", "alpaca", "text"]
+    turns: Literal["messages", "conversations", "alpaca", "text", "openai_log"]
     column: str | None
     workload: Workload | None
-    split: Split
-    license: str | None
-    license_override: str | None
+    workload_column: str | None
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _one_of_each(self) -> Self:
         if (self.path is None) == (self.hub is None):
             raise ValueError("exactly one of path and hub must be set")
         if self.hub is not None and (self.revision is None or self.hub_split is None):
             raise ValueError("a hub source needs a pinned revision and a hub_split")
+        if (self.workload is None) == (self.workload_column is None):
+            raise ValueError("exactly one of workload and workload_column must be set")
+        if (self.column is None) == (self.turns in ("messages", "conversations", "text")):
+            raise ValueError("column must be set for messages, conversations and text, and null for alpaca, openai_log")
         return self
+
+
+class Source(Origin):
+    split: Split | Literal["by_digest"]
+    license: str | None
+    license_override: str | None
 
 
 class SelectPrompts(Section):
     seed: Seed
     system_prompt: str | None
+    keep_system_prompts: bool
     max_prompts: PositiveInt
-    workload_mix: dict[Workload, Share]
+    workload_mix: dict[Workload, Share] | None
+    traffic_sample: Origin | None
     max_chars: PositiveInt
+    max_turns: PositiveInt
+    malformed_rows: Literal["skip", "refuse"]
     near_duplicate_threshold: Annotated[float, Field(gt=0.0, le=1.0)]
     decontamination_words: Annotated[int, Field(ge=4)]
+    decontaminate_against: list[Origin]
+    digest_split: dict[Split, Share]
     allowed_licenses: list[str]
     denied_provenance: list[str]
     sources: Annotated[list[Source], Field(min_length=1)]
 
+    @property
+    def origins(self) -> list[Origin]:
+        """Everything that the stage reads."""
+        sample = [self.traffic_sample] if self.traffic_sample is not None else []
+        return [*self.sources, *sample, *self.decontaminate_against]
+
     @model_validator(mode="after")
     def _sums(self) -> Self:
-        total = sum(self.workload_mix.values())
-        if abs(total - 1.0) > 1e-6:
-            raise ValueError(f"workload_mix shares must sum to 1, they sum to {total:g}")
-        if not any(source.split == "train" for source in self.sources):
-            raise ValueError("sources: at least one source must have split: train")
-        names = [source.name for source in self.sources]
+        if (self.workload_mix is None) == (self.traffic_sample is None):
+            raise ValueError("exactly one of workload_mix and traffic_sample must be set")
+        for name, shares in (("workload_mix", self.workload_mix), ("digest_split", self.digest_split)):
+            total = 1.0 if shares is None else sum(shares.values())
+            if abs(total - 1.0) > 1e-6:
+                raise ValueError(f"{name} shares must sum to 1, they sum to {total:g}")
+        if not any(source.split in ("train", "by_digest") for source in self.sources):
+            raise ValueError("sources: at least one source must have split: train or by_digest")
+        names = [origin.name for origin in self.origins]
         if len(set(names)) != len(names):
             raise ValueError("sources: names must be unique")
         return self

@@ -19,7 +19,7 @@ class PreflightError(ValueError):
 
 def preflight(params: Params) -> None:
     """Raise PreflightError with one sentence about the first thing that is wrong."""
-    for source in params.select_prompts.sources:
+    for source in params.select_prompts.origins:
         if source.path and "://" not in source.path and not any(path.is_file() for path in expand(source.path)):
             raise PreflightError(f"select_prompts.sources.{source.name}: no file matches {source.path}")
     if not Path(params.filter_prompts.analyzer_config).is_file():

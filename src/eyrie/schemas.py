@@ -96,7 +96,10 @@ class FunnelStep(Document):
 
 
 class PromptMetrics(Document):
-    """`reports/metrics/{select,filter}_prompts.json`. Counts and types only, never a value."""
+    """`reports/metrics/filter_prompts.json`, and what `select_prompts.json` shares with it.
+
+    Counts and types only, never a value.
+    """
 
     funnel: list[FunnelStep]
     by_workload: dict[str, int]
@@ -107,6 +110,41 @@ class PromptMetrics(Document):
     sources: dict[str, dict[str, str | int]] = Field(
         description="source -> license, provenance, override, raw, kept; select_prompts only"
     )
+
+
+class MixDistance(Document):
+    """Total variation distance in [0, 1] of the training prompts to the wanted mix on one axis."""
+
+    before: float = Field(description="what is usable; after: what was taken")
+    after: float
+
+
+class Shortfall(Document):
+    """A workload, or a part of it, of which the sources have less than its share."""
+
+    workload: str
+    part: str = Field(description='length and turns when traffic is matched, "" for the whole workload')
+    wanted: int
+    available: int
+
+
+class MalformedRow(Document):
+    """Where a row is that gave no prompt; `number` counts from 1 in the file."""
+
+    source: str
+    file: str
+    number: int
+    reason: str
+
+
+class SelectionMetrics(PromptMetrics):
+    """`reports/metrics/select_prompts.json`."""
+
+    wanted_mix: dict[str, float] = Field(description="workload -> share of the training prompts asked for")
+    mix_axes: dict[str, MixDistance] = Field(description="workload; also length and turns when traffic is matched")
+    shortfalls: list[Shortfall]
+    num_malformed: int
+    malformed_rows: list[MalformedRow] = Field(description="the first hundred")
 
 
 class ResponseMetrics(Document):

@@ -67,7 +67,7 @@ def local_files(params: Params, stage: Stage) -> list[str]:
     section = getattr(params, stage.name)
     paths = [str(getattr(section, name)) for name in stage.files]
     if stage.name == "select_prompts":
-        patterns = [source.path for source in section.sources if source.path and "://" not in source.path]
+        patterns = [source.path for source in section.origins if source.path and "://" not in source.path]
         paths += [str(path) for pattern in patterns for path in expand(pattern)]
     if stage.uses_target:
         paths += [params.target.model] if Path(params.target.model).is_dir() else []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 from eyrie.io import digest_of
-from eyrie.params import FilterPrompts, Workload
+from eyrie.params import FilterPrompts
 from eyrie.schemas import FunnelStep, PromptMetrics
 
 _LIMITS = (
@@ -46,7 +46,7 @@ def data_card(
     selection: PromptMetrics,
     screening: PromptMetrics,
     *,
-    mix: Mapping[Workload, float],
+    mix: Mapping[str, float],
     screening_facts: Mapping[str, str],
 ) -> str:
     """Markdown. `mix` is the wanted share per workload; `screening_facts` are those of `describe_screening`."""

@@ -1,72 +1,126 @@
 """Near-duplicate removal: of texts whose word 3-grams overlap too much, the first stays.
 
-Similarity is the exact Jaccard index of the sets of word 3-grams. Candidates come from the prefix filter (Xiao et al.,
-PPJoin, 2008): order every set by rarity; two sets with Jaccard >= t share a 3-gram among the first
-|s| - ceil(t |s|) + 1 of each. So no pair at or above the threshold is missed, which a MinHash sketch cannot promise.
+Candidates come from MinHash sketches (rensa, Broder 1997) cut into bands: texts that agree in all rows of a band are
+compared. Similarity itself is exact: the Jaccard index of the two sets of 3-grams. The bands are chosen from the
+threshold so that a pair at the threshold is missed less than once in a thousand times, and pairs above it more rarely.
 
-Shape legend: S the distinct 3-grams of one text.
+Shape legend: K texts, B bands, R rows of a band, S the distinct 3-grams of one text.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rensa import RMinHash
 
-from eyrie.prompts.words import words
+from eyrie.prompts.words import Hashes, Runs, distinct, hash_words, mix_columns, runs_of
 
 _SHINGLE_WORDS = 3
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication permutes 64-bit values
+_PERMUTATIONS = 128
+_MISSED = 1e-3
+_SEED = 1
+# Texts of one template can share a band by the thousand; the likeliest are compared.
+_MAX_COMPARED = 256
 
 
-def near_duplicates(texts: Sequence[str], *, threshold: float) -> list[int | None]:
-    """Per text the index of the earlier, kept text it duplicates, or None when it stays. `threshold` in (0, 1]."""
-    shingles = _shingles(texts)
-    rarity = _rarity(shingles)
-    kept_by_shingle: dict[int, list[int]] = defaultdict(list)
-    result: list[int | None] = []
-    for index, shingles_S in enumerate(shingles):
-        size = len(shingles_S)
-        prefix = rarity[index][: size - math.ceil(threshold * size) + 1] if size else []
-        candidates = sorted({other for shingle in prefix for other in kept_by_shingle.get(shingle, ())})
-        original = next(
-            (other for other in candidates if _jaccard_at_least(shingles_S, shingles[other], threshold)), None
-        )
-        result.append(original)
-        if original is None:
-            for shingle in prefix:
-                kept_by_shingle[shingle].append(index)
-    return result
+class Bands(NamedTuple):
+    num_bands: int
+    num_rows: int
 
 
-def _shingles(texts: Sequence[str]) -> list[NDArray[np.uint64]]:
-    """Per text its distinct 3-grams as sorted 64-bit values [S]; the same whatever the process's hash seed."""
-    numbers: dict[str, int] = {}
-    found = []
-    for text in texts:
-        ids = np.fromiter((numbers.setdefault(word, len(numbers) + 1) for word in words(text)), dtype=np.uint64)
-        if 0 < len(ids) < _SHINGLE_WORDS:
-            ids = np.concatenate([ids, np.zeros(_SHINGLE_WORDS - len(ids), dtype=np.uint64)])
-        mixed = ids[:-2] if len(ids) else ids
-        for offset in range(1, _SHINGLE_WORDS if len(ids) else 1):
-            mixed = (mixed ^ (mixed >> np.uint64(29))) * _MIX + ids[offset : len(ids) - 2 + offset]
-        found.append(np.unique(mixed * _MIX))
-    return found
-
-
-def _rarity(shingles: list[NDArray[np.uint64]]) -> list[list[int]]:
-    """Per text its 3-grams, rarest of the whole collection first, ties by value."""
-    values, counts = np.unique(np.concatenate([*shingles, np.empty(0, np.uint64)]), return_counts=True)
-    return [
-        shingles_S[np.argsort(counts[np.searchsorted(values, shingles_S)], kind="stable")].tolist()
-        for shingles_S in shingles
+def bands_for(threshold: float) -> Bands:
+    """The longest bands of at most 128 permutations that miss a pair at the threshold less than once in a thousand."""
+    fitting = [
+        Bands(_PERMUTATIONS // num_rows, num_rows)
+        for num_rows in range(1, _PERMUTATIONS + 1)
+        if (1 - threshold**num_rows) ** (_PERMUTATIONS // num_rows) <= _MISSED
     ]
+    return fitting[-1] if fitting else Bands(_PERMUTATIONS, 1)
 
 
-def _jaccard_at_least(left_S: NDArray[np.uint64], right_S: NDArray[np.uint64], threshold: float) -> bool:
-    shorter, longer = sorted((len(left_S), len(right_S)))
-    if shorter < threshold * longer:
-        return False
-    shared = len(np.intersect1d(left_S, right_S, assume_unique=True))
-    return shared >= threshold * (len(left_S) + len(right_S) - shared)
+def shingles_of(texts: Sequence[list[str]]) -> Runs:
+    """The distinct 3-grams of each text's words, ascending; a text of one or two words is one 3-gram."""
+    padded = [text + [""] * (_SHINGLE_WORDS - len(text)) if text else text for text in texts]
+    return distinct(runs_of(hash_words(padded), _SHINGLE_WORDS))
+
+
+def band_keys(shingles: Runs, bands: Bands) -> NDArray[np.uint64]:
+    """One value per text and band [K, B]: equal where the sketches agree in all rows of the band."""
+    num_permutations = bands.num_bands * bands.num_rows
+    sketch = RMinHash.digest_matrix_from_flat_token_hashes(
+        shingles.hashes, shingles.starts.tolist(), num_permutations, _SEED
+    )
+    rows = np.array(sketch.to_rows(), dtype=np.uint64).reshape(-1, bands.num_bands, bands.num_rows)
+    return mix_columns(rows)
+
+
+def near_duplicates(
+    keys: NDArray[np.uint64], sizes: NDArray[np.int64], shingles: Callable[[int], Hashes], *, threshold: float
+) -> Iterator[bool]:
+    """For each text in turn, whether it is a near duplicate of an earlier text that is none.
+
+    `keys` [K, B] are the texts' band keys, `sizes` [K] how many 3-grams each has, `shingles(k)` gives those of text k.
+    """
+    buckets = _Buckets(keys, sizes)
+    for text, size in enumerate(sizes.tolist()):
+        found = False
+        mine = buckets.of(text)
+        if len(mine):
+            own = shingles(text)
+            low, high = math.ceil(threshold * size), int(size / threshold)
+            found = any(
+                low <= sizes[other] <= high and _jaccard_at_least(own, shingles(other), threshold)
+                for other in buckets.candidates(mine)
+            )
+            if not found:
+                buckets.keep(text, mine)
+        yield found
+
+
+class _Buckets:
+    """Which kept texts share a band with a text. Buckets that one text alone would be in do not exist."""
+
+    def __init__(self, keys: NDArray[np.uint64], sizes: NDArray[np.int64]) -> None:
+        self._bucket_KB = np.full(keys.shape, -1, dtype=np.int32)
+        starts, num_buckets, num_members = [np.zeros(1, np.int64)], 0, 0
+        with_words = np.flatnonzero(sizes)  # texts without words are not alike
+        for band in range(keys.shape[1]):
+            _, bucket, counts = np.unique(keys[with_words, band], return_inverse=True, return_counts=True)
+            shared = counts > 1
+            number = np.where(shared, num_buckets + np.cumsum(shared) - 1, -1)
+            self._bucket_KB[with_words, band] = number[bucket]
+            starts.append(num_members + np.cumsum(counts[shared]))
+            num_buckets += int(shared.sum())
+            num_members += int(counts[shared].sum())
+        self._starts = np.concatenate(starts)
+        self._num_kept = np.zeros(num_buckets, dtype=np.int32)
+        self._members = np.empty(num_members, dtype=np.int32)
+
+    def of(self, text: int) -> NDArray[np.int32]:
+        row: NDArray[np.int32] = self._bucket_KB[text]
+        shared: NDArray[np.int32] = row[row >= 0]
+        return shared
+
+    def candidates(self, buckets: NDArray[np.int32]) -> list[int]:
+        """Kept texts in these buckets, those in most of them first, then the earliest."""
+        starts, counts = self._starts[buckets].tolist(), self._num_kept[buckets].tolist()
+        parts = [self._members[start : start + count] for start, count in zip(starts, counts, strict=True) if count]
+        if not parts:
+            return []
+        texts, shared = np.unique(np.concatenate(parts), return_counts=True)
+        order = np.lexsort((texts, -shared))[:_MAX_COMPARED]
+        candidates: list[int] = texts[order].tolist()
+        return candidates
+
+    def keep(self, text: int, buckets: NDArray[np.int32]) -> None:
+        self._members[self._starts[buckets] + self._num_kept[buckets]] = text
+        self._num_kept[buckets] += 1
+
+
+def _jaccard_at_least(left_S: Hashes, right_S: Hashes, threshold: float) -> bool:
+    both = np.concatenate([left_S, right_S])
+    both.sort()
+    shared = int(np.count_nonzero(both[1:] == both[:-1]))
+    return shared >= threshold * (len(both) - shared)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eyrie.params import Source
+from eyrie.params import Origin
 
 
 class HubError(ValueError):
@@ -12,23 +12,29 @@ class HubError(ValueError):
 
 
 class Card(NamedTuple):
-    """`license` is None when the card claims none; `source_datasets` are the datasets it says it derives from."""
+    """`license` is None when the card claims none; `source_datasets` are the datasets it says it derives from.
+
+    `extra_terms` tells of a gate: readers had to agree to something that the licence does not say.
+    """
 
     license: str | None
     source_datasets: list[str]
+    extra_terms: bool
 
 
-def stream_rows(source: Source) -> Iterator[Any]:
+def stream_rows(source: Origin) -> Iterator[Any]:
     """Rows in the dataset's order; nothing of the dataset is executed. Raises HubError naming the source."""
     import datasets  # 4 s, and only these sources need it
 
     try:
-        yield from datasets.load_dataset(source.hub, revision=source.revision, split=source.hub_split, streaming=True)
+        yield from datasets.load_dataset(
+            source.hub, source.hub_config, revision=source.revision, split=source.hub_split, streaming=True
+        )
     except Exception as error:  # the library raises many kinds: unknown name, revision or split, network, format
         raise _unreadable(source, f"split {source.hub_split}", error) from None
 
 
-def read_card(source: Source) -> Card:
+def read_card(source: Origin) -> Card:
     """The claims of README.md's metadata; none when there is no README.md. Raises HubError naming the source."""
     from huggingface_hub import DatasetCard, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
@@ -38,7 +44,7 @@ def read_card(source: Source) -> Card:
         path = hf_hub_download(source.hub, "README.md", repo_type="dataset", revision=source.revision)
         data = DatasetCard(Path(path).read_text(encoding="utf-8"), ignore_metadata_errors=True).data
     except EntryNotFoundError:
-        return Card(None, [])
+        return Card(None, [], False)
     except Exception as error:  # network, access, an unreadable card
         raise _unreadable(source, "its card", error) from None
     claimed = data.get("license")
@@ -47,10 +53,11 @@ def read_card(source: Source) -> Card:
     return Card(
         claimed if isinstance(claimed, str) else None,
         [origins] if isinstance(origins, str) else [str(origin) for origin in origins],
+        any(data.get(key) for key in ("extra_gated_prompt", "extra_gated_fields")),
     )
 
 
-def _unreadable(source: Source, part: str, error: Exception) -> HubError:
+def _unreadable(source: Origin, part: str, error: Exception) -> HubError:
     line = (str(error).splitlines() or [""])[0]
     return HubError(
         f"source {source.name}: {source.hub} at {source.revision}: cannot read {part}: {type(error).__name__}: {line}"

@@ -14,6 +14,9 @@ from typing import NamedTuple
 from eyrie.params import Source
 from eyrie.prompts.hub import read_card
 
+# What people write when they do not know; no allow-list makes terms of it.
+_UNKNOWN = {"", "none", "other", "unknown", "na", "unspecified"}
+
 
 class LicenseError(ValueError):
     """A source may not be used."""
@@ -39,13 +42,19 @@ def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[st
     remedy = "remove the source, or state in license_override why it may be used"
     if provenance is not None:
         raise LicenseError(f"source {source.name}: its provenance {provenance!r} is denied; {remedy}")
-    if stated is None:
-        raise LicenseError(f"source {source.name}: no licence is stated; {remedy}")
+    if stated is None or _canonical(stated) in _UNKNOWN:
+        raise LicenseError(f"source {source.name}: {_nothing_stated(stated)}; {remedy}")
+    if card is not None and card.extra_terms:
+        raise LicenseError(f"source {source.name}: its card asks readers to agree to extra terms; {remedy}")
     if card is not None and card.license is not None and _canonical(card.license) != _canonical(stated):
         raise LicenseError(f"source {source.name}: licence {stated!r}, but its card says {card.license!r}; {remedy}")
     if _canonical(stated) not in map(_canonical, allowed):
         raise LicenseError(f"source {source.name}: licence {stated!r} is not one of {', '.join(allowed)}; {remedy}")
     return Clearance(stated, "")
+
+
+def _nothing_stated(stated: str | None) -> str:
+    return "no licence is stated" if not stated else f"licence {stated!r} names no terms"
 
 
 def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None:

@@ -1,25 +1,30 @@
 """Rows of a source, streamed: local files, `gs://` and other fsspec addresses, or a Hugging Face dataset.
 
-Out: one item per row, in a fixed order (files by name, rows by position): the parsed row, or a `BadRow` with the reason
-why it cannot be parsed. A row is never quoted. A source that cannot be read at all raises SourceError, one sentence.
+Out: one `Row` per row, in a fixed order (files by name, rows by position), with the parsed value or a `BadRow` that
+says why there is none. A row is never quoted. A source that cannot be read at all raises SourceError, one sentence.
 """
 
 import csv
-import io
+import gzip
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import fsspec  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
-from eyrie.params import Source
+from eyrie.params import Origin
 from eyrie.prompts.hub import stream_rows
 
+MAX_ROW_BYTES = 4 << 20  # a longer line is malformed: memory must not depend on a missing line break
 _SUFFIXES = (".jsonl", ".parquet", ".csv")
-_BATCH_ROWS = 1024
+_COMPRESSIONS = (".gz", ".zst")
+_CHUNK_BYTES = 1 << 20
+_BATCH_ROWS = 256
+_ZSTD_RATIO = 16  # text shrinks to about an eighth
 
 
 class SourceError(ValueError):
@@ -30,99 +35,247 @@ class BadRow(NamedTuple):
     reason: str
 
 
-Row = dict[str, Any] | list[Any] | str | int | float | bool | None | BadRow
+class Row(NamedTuple):
+    """`number` counts from 1 in `file`: lines of JSONL, records of CSV without the header, rows of a table."""
+
+    file: str
+    number: int
+    value: Any  # what the format gives, or BadRow
 
 
-def read_rows(source: Source) -> Iterator[Row]:
-    """Raises SourceError or HubError naming source and path."""
+def read_rows(source: Origin, columns: list[str]) -> Iterator[Row]:
+    """Formats with columns may leave out all but `columns`. Raises SourceError or HubError naming source and path."""
     if source.hub is not None:
-        yield from stream_rows(source)
+        for number, value in enumerate(stream_rows(source), start=1):
+            yield Row("", number, value)
         return
     assert source.path is not None, "the schema asks for a path or a hub name"
     for filesystem, path in _files(source, source.path):
-        suffix = next((suffix for suffix in _SUFFIXES if path.endswith(suffix)), None)
+        name = PurePosixPath(path).name
+        read = _reader(name, columns)
         try:
             with filesystem.open(path, "rb") as handle:
-                if suffix == ".jsonl":
-                    yield from _jsonl_rows(handle)
-                elif suffix == ".csv":
-                    yield from _csv_rows(handle)
-                else:
-                    yield from _parquet_rows(handle)
+                for number, value in enumerate(_with_empty_lines(read(_unpacked(name, handle))), start=1):
+                    yield Row(name, number, value)
         except pa.ArrowException as error:
             raise SourceError(f"source {source.name}: {path}: not a Parquet file: {_first_line(error)}") from None
-        except OSError as error:
-            raise SourceError(f"source {source.name}: {path}: cannot be read: {_first_line(error)}") from None
+        except Exception as error:  # files, decompressors and storage clients each have their own kinds
+            raise SourceError(
+                f"source {source.name}: {path}: cannot be read: {type(error).__name__}: {_first_line(error)}"
+            ) from None
 
 
-def _files(source: Source, pattern: str) -> list[tuple[Any, str]]:
+def _files(source: Origin, pattern: str) -> list[tuple[Any, str]]:
     """The matching files, sorted by name."""
     try:
         filesystem, root = fsspec.core.url_to_fs(pattern)
         found = sorted(filesystem.glob(root)) if "*" in root or "?" in root or "[" in root else [root]
         existing = [path for path in found if filesystem.isfile(path)]
-    except (OSError, ImportError, ValueError) as error:
-        raise SourceError(f"source {source.name}: {pattern}: cannot be opened: {_first_line(error)}") from None
-    except Exception as error:  # a storage client's own errors: authentication, transport
+    except Exception as error:  # OSError, an unknown protocol, a storage client's own: authentication, transport
         raise SourceError(
             f"source {source.name}: {pattern}: cannot be opened: {type(error).__name__}: {_first_line(error)}"
         ) from None
     if not existing:
         raise SourceError(f"source {source.name}: no file matches {pattern}")
     for path in existing:
-        if not path.endswith(_SUFFIXES):
-            raise SourceError(f"source {source.name}: {path}: expected a name ending in {', '.join(_SUFFIXES)}")
+        if not _plain_name(path).endswith(_SUFFIXES) or (path.endswith(_COMPRESSIONS) and ".parquet" in path):
+            raise SourceError(
+                f"source {source.name}: {path}: expected a name ending in {', '.join(_SUFFIXES)}; "
+                f"JSONL and CSV may be compressed ({', '.join(_COMPRESSIONS)})"
+            )
     return [(filesystem, path) for path in existing]
 
 
-def _jsonl_rows(handle: Any) -> Iterator[Row]:
-    for line in handle:
-        if not line.strip():
+def _plain_name(path: str) -> str:
+    return next((path.removesuffix(end) for end in _COMPRESSIONS if path.endswith(end)), path)
+
+
+def _reader(name: str, columns: list[str]) -> Callable[[Any], Iterator[Any]]:
+    plain = _plain_name(name)
+    if plain.endswith(".jsonl"):
+        return _jsonl_rows
+    if plain.endswith(".csv"):
+        return _csv_rows
+    return lambda handle: _parquet_rows(handle, columns)
+
+
+def _unpacked(name: str, handle: Any) -> Any:
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=handle)
+    return _Unzstd(handle) if name.endswith(".zst") else handle
+
+
+class _Unzstd:
+    """Reads zstd frames. zstandard's own stream reader takes a file that was cut short for a whole one."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._inside = False
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, not `size`; none at the end. Raises EOFError when the last frame has no end."""
+        while packed := self._handle.read(size // _ZSTD_RATIO):
+            found = b""
+            while packed:
+                found += self._frame.decompress(packed)
+                self._inside, packed = not self._frame.eof, self._frame.unused_data
+                if not self._inside:
+                    self._frame = zstandard.ZstdDecompressor().decompressobj()
+            if found:
+                return found
+        if self._inside:
+            raise EOFError("compressed file ended before its end marker")
+        return b""
+
+
+class _TooLongError(Exception):
+    pass
+
+
+_TOO_LONG = BadRow(f"over {MAX_ROW_BYTES >> 20} MiB")
+_BLANK = object()
+
+
+def _with_empty_lines(values: Iterator[Any]) -> Iterator[Any]:
+    """A line without anything is malformed between rows, and nothing at all after the last."""
+    blanks = 0
+    for value in values:
+        if value is _BLANK:
+            blanks += 1
             continue
-        try:
-            row: Row = json.loads(line.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            row = BadRow("invalid UTF-8")
-        except (ValueError, RecursionError):
-            row = BadRow("not JSON")
-        yield row
+        yield from [BadRow("empty line")] * blanks
+        blanks = 0
+        yield value
 
 
-def _csv_rows(handle: Any) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # the default refuses cells over 128 KiB
-    text = io.TextIOWrapper(handle, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, strict=True, restval=None)
+class _Lines:
+    """The lines of a stream, each with its line break. `next` raises _TooLongError for one of more than MAX_ROW_BYTES.
+
+    At no time are more than two rows' worth of bytes held.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._ready: list[bytes] = []  # in reverse
+        self._rest = b""
+        self._at_end = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> bytes:
+        too_long = False
+        while not self._ready:
+            if self._at_end:
+                if not self._rest and not too_long:
+                    raise StopIteration
+                self._ready, self._rest = [self._rest], b""
+                break
+            if len(self._rest) > MAX_ROW_BYTES:
+                too_long, self._rest = True, b""
+            self._fill()
+        line = self._ready.pop()
+        if too_long or len(line) > MAX_ROW_BYTES:
+            raise _TooLongError
+        return line
+
+    def _fill(self) -> None:
+        chunk = self._handle.read(_CHUNK_BYTES)
+        if not chunk:
+            self._at_end = True
+            return
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._ready = [line + b"\n" for line in reversed(lines)]
+
+
+def _jsonl_rows(handle: Any) -> Iterator[Any]:
+    lines = _Lines(handle)
     while True:
         try:
-            row = next(reader)
+            line = next(lines)
         except StopIteration:
             return
+        except _TooLongError:
+            yield _TOO_LONG
+        else:
+            yield _parsed(line)
+
+
+def _parsed(line: bytes) -> Any:
+    if not line.strip():
+        return _BLANK
+    try:
+        return json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return BadRow("invalid UTF-8")
+    except (ValueError, RecursionError):
+        return BadRow("not JSON")
+
+
+class _TextLines:
+    """Lines for the CSV parser: bytes that are no UTF-8 become lone surrogates, which `_csv_rows` refuses."""
+
+    def __init__(self, handle: Any) -> None:
+        self._lines = _Lines(handle)
+        self._first = True
+
+    def __iter__(self) -> "_TextLines":
+        return self
+
+    def __next__(self) -> str:
+        text = next(self._lines).decode("utf-8", "surrogateescape")
+        text = text.removeprefix("\ufeff") if self._first else text
+        self._first = False
+        return text
+
+
+def _csv_rows(handle: Any) -> Iterator[Any]:
+    csv.field_size_limit(MAX_ROW_BYTES)  # the default refuses cells over 128 KiB
+    reader = csv.reader(_TextLines(handle), strict=True)
+    header: list[str] | None = None
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except _TooLongError:
+            yield _TOO_LONG
         except csv.Error:
             yield BadRow("not CSV")
-            continue
-        if None in row:
-            yield BadRow("more cells than columns")
-        elif any(value and not value.isascii() and _escaped(value) for value in row.values()):
-            yield BadRow("invalid UTF-8")
         else:
-            yield dict(row)
+            if header is None:
+                header = cells or None
+            else:
+                yield _record(header, cells) if cells else _BLANK
 
 
-def _escaped(value: str) -> bool:
-    """Whether surrogateescape stands for a byte that is not UTF-8."""
-    return any("\udc80" <= char <= "\udcff" for char in value)
+def _record(header: list[str], cells: list[str]) -> Any:
+    if len(cells) != len(header):
+        return BadRow("more cells than columns" if len(cells) > len(header) else "fewer cells than columns")
+    if any(not cell.isascii() and any("\udc80" <= char <= "\udcff" for char in cell) for cell in cells):
+        return BadRow("invalid UTF-8")
+    return dict(zip(header, cells, strict=True))
 
 
-def _parquet_rows(handle: Any) -> Iterator[Row]:
-    for batch in pq.ParquetFile(handle).iter_batches(batch_size=_BATCH_ROWS):
+def _parquet_rows(handle: Any, columns: list[str]) -> Iterator[Any]:
+    table = pq.ParquetFile(handle)
+    wanted = [name for name in columns if name in table.schema_arrow.names] or None
+    for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
         try:
-            yield from batch.to_pylist()
-        except UnicodeDecodeError:  # strings are not checked when written; find which rows
-            for position in range(batch.num_rows):
-                try:
-                    yield from batch.slice(position, 1).to_pylist()
-                except UnicodeDecodeError:
-                    yield BadRow("invalid UTF-8")
+            rows = batch.to_pylist()
+        except (ValueError, OverflowError):  # text is not checked when written, nor are dates; find which rows
+            rows = [_parquet_row(batch.slice(position, 1)) for position in range(batch.num_rows)]
+        yield from rows
+
+
+def _parquet_row(row: pa.RecordBatch) -> Any:
+    try:
+        return row.to_pylist()[0]
+    except UnicodeDecodeError:
+        return BadRow("invalid UTF-8")
+    except (ValueError, OverflowError):
+        return BadRow("a value Python cannot hold")
 
 
 def _first_line(error: BaseException) -> str:

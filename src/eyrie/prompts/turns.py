@@ -1,7 +1,9 @@
 """One row of a source -> the user's turns and an optional system prompt. Assistant text never leaves this module.
 
 Formats: `messages` (role, content), `conversations` (ShareGPT: from, value), `alpaca` (instruction, input), `text` (one
-column). What a row cannot give raises RowError, whose text is a reason to count, never a value.
+column), `openai_log` (the body of a logged request: chat completions, completions or responses; the row itself, or
+under `body` or `request` as batch files and proxies write it). What a row cannot give raises RowError, whose text is a
+reason to count, never a value.
 """
 
 import json
@@ -10,11 +12,12 @@ from typing import Any, Literal, NamedTuple
 
 from eyrie.io import digest_of
 
-TurnFormat = Literal["messages", "conversations", "alpaca", "text"]
+TurnFormat = Literal["messages", "conversations", "alpaca", "text", "openai_log"]
 
 _USER = {"user", "human"}
 _SYSTEM = {"system", "developer"}
 _OTHERS = {"assistant", "gpt", "model", "chatgpt", "bard", "bing", "tool", "function", "observation", "function_call"}
+_TEXT_PARTS = {"text", "input_text"}
 _ID_LENGTH = 32
 
 
@@ -57,6 +60,15 @@ def _check_text(text: str) -> None:
         raise RowError("lone surrogate") from None
 
 
+def columns_of(turns: TurnFormat, column: str | None) -> list[str]:
+    """The columns that `read_dialogue` looks at; all others can be left unread."""
+    if turns == "alpaca":
+        return ["instruction", "input"]
+    if turns == "openai_log":
+        return ["body", "request", "messages", "prompt", "input", "instructions"]
+    return [column] if column is not None else []
+
+
 def _cell(row: dict[str, Any], column: str | None) -> Any:
     if column not in row:
         raise RowError("missing column")
@@ -66,22 +78,26 @@ def _cell(row: dict[str, Any], column: str | None) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(part, dict) and part.get("type") == "text" for part in value)
-    ):
-        return "\n".join(_text(part.get("text")) for part in value)  # a chat completion's content parts
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        # A message's content parts. Without its picture or sound a question would be another question.
+        if not all(part.get("type") in _TEXT_PARTS for part in value):
+            raise RowError("a part that is not text")
+        return "\n".join(_text(part.get("text")) for part in value)
     raise RowError("text of another type")
 
 
-def _from_list(row: dict[str, Any], column: str | None, role_key: str, text_key: str) -> Dialogue:
-    entries = _cell(row, column)
-    if isinstance(entries, str):  # CSV files and some Parquet files hold the list as JSON
-        try:
-            entries = json.loads(entries)
-        except (ValueError, RecursionError):
-            raise RowError("turns are not JSON") from None
+def _parsed(value: Any, what: str) -> Any:
+    """CSV files, some Parquet files and some logs hold a list or an object as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise RowError(f"{what} not JSON") from None
+
+
+def _from_list(entries: Any, role_key: str, text_key: str) -> Dialogue:
+    entries = _parsed(entries, "turns are")
     if not isinstance(entries, list):
         raise RowError("turns are not a list")
     system, turns = "", []
@@ -101,11 +117,11 @@ def _from_list(row: dict[str, Any], column: str | None, role_key: str, text_key:
 
 
 def _messages(row: dict[str, Any], column: str | None) -> Dialogue:
-    return _from_list(row, column, "role", "content")
+    return _from_list(_cell(row, column), "role", "content")
 
 
 def _conversations(row: dict[str, Any], column: str | None) -> Dialogue:
-    return _from_list(row, column, "from", "value")
+    return _from_list(_cell(row, column), "from", "value")
 
 
 def _alpaca(row: dict[str, Any], _column: str | None) -> Dialogue:
@@ -117,9 +133,34 @@ def _plain(row: dict[str, Any], column: str | None) -> Dialogue:
     return Dialogue("", [_text(_cell(row, column))])
 
 
+def _openai_log(row: dict[str, Any], _column: str | None) -> Dialogue:
+    body: Any = row
+    for _ in range(2):  # {"request": {"body": {...}}} is the deepest that is written
+        wrapped = next((body[key] for key in ("body", "request") if body.get(key) is not None), None)
+        if wrapped is None:
+            break
+        body = _parsed(wrapped, "request body is")
+        if not isinstance(body, dict):
+            raise RowError("request body is not an object")
+    if body.get("messages") is not None:
+        return _from_list(body["messages"], "role", "content")
+    if body.get("prompt") is not None:
+        return Dialogue("", [_text(body["prompt"])])
+    if body.get("input") is None:
+        raise RowError("request without messages, prompt or input")
+    system = _text(body.get("instructions") or "")
+    if isinstance(body["input"], str):
+        return Dialogue(system, [body["input"]])
+    items = body["input"] if isinstance(body["input"], list) else []
+    # Tool calls and reasoning are items without a role.
+    dialogue = _from_list([item for item in items if not isinstance(item, dict) or "role" in item], "role", "content")
+    return Dialogue("\n\n".join(part for part in (system, dialogue.system) if part), dialogue.turns)
+
+
 _READERS: dict[TurnFormat, Callable[[dict[str, Any], str | None], Dialogue]] = {
     "messages": _messages,
     "conversations": _conversations,
     "alpaca": _alpaca,
     "text": _plain,
+    "openai_log": _openai_log,
 }

@@ -8,7 +8,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ConfigDict
 
@@ -22,9 +22,12 @@ from eyrie.schemas import (
     PromptMetrics,
     ResponseMetrics,
     SchemaError,
+    SelectionMetrics,
     TrainMetrics,
     VocabMetrics,
 )
+
+PromptsT = TypeVar("PromptsT", bound=PromptMetrics)
 
 
 class HeadConfig(Document):
@@ -54,7 +57,7 @@ class HeldoutPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    selection: PromptMetrics
+    selection: SelectionMetrics
     screening: PromptMetrics
     responses: ResponseMetrics
     vocab: VocabMetrics
@@ -77,8 +80,8 @@ def read_inputs(*, metrics_dir: Path, cells: Path, curves: Path, head: Path, dat
     _check_cells(benchmark, measured, benchmark_path=benchmark_path, cells_path=cells)
     training = read_json(metrics_dir / "train_head.json", TrainMetrics)
     return Inputs(
-        selection=_read_prompts(metrics_dir / "select_prompts.json"),
-        screening=_read_prompts(metrics_dir / "filter_prompts.json"),
+        selection=_read_prompts(metrics_dir / "select_prompts.json", SelectionMetrics),
+        screening=_read_prompts(metrics_dir / "filter_prompts.json", PromptMetrics),
         responses=read_json(metrics_dir / "generate_responses.json", ResponseMetrics),
         vocab=read_json(metrics_dir / "build_vocab.json", VocabMetrics),
         features=read_json(metrics_dir / "extract_features.json", FeatureMetrics),
@@ -93,8 +96,8 @@ def read_inputs(*, metrics_dir: Path, cells: Path, curves: Path, head: Path, dat
     )
 
 
-def _read_prompts(path: Path) -> PromptMetrics:
-    metrics = read_json(path, PromptMetrics)
+def _read_prompts(path: Path, model: type[PromptsT]) -> PromptsT:
+    metrics = read_json(path, model)
     if not metrics.funnel:
         raise SchemaError(f"{path}: funnel is empty; it needs at least one step")
     return metrics

@@ -23,7 +23,7 @@ from eyrie.prompts.data_card import data_card as card_text
 from eyrie.prompts.data_card import describe_screening
 from eyrie.prompts.mix import mix_distance
 from eyrie.prompts.turns import prompt_id
-from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, check_prompt_row
+from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, SelectionMetrics, check_prompt_row
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ def run(
 
     Raises SchemaError, AnalyzerError, CloudDlpError, PolicyError, QuarantineError or WorkerError.
     """
-    config, mix = params.filter_prompts, params.select_prompts.workload_mix
+    config = params.filter_prompts
     num_prompts = count_rows(selected, PROMPTS)
-    selection = read_json(selection_metrics, PromptMetrics)
+    selection = read_json(selection_metrics, SelectionMetrics)
     workers = min(num_cpus(), num_prompts // MIN_CONVERSATIONS_PER_WORKER)
     detector = make_detector(config, workers=workers)
     tally = _Tally()
@@ -67,13 +67,13 @@ def run(
         by_workload=dict(sorted(tally.by_workload.items())),
         by_split=dict(sorted(tally.by_split.items())),
         mix_distance_before=selection.mix_distance_after,
-        mix_distance_after=mix_distance(tally.train, mix),
+        mix_distance_after=mix_distance(tally.train, selection.wanted_mix),
         entities=count_actions(tally.findings, config.policy),
         sources={},
     )
     write_json(metrics, document)
     facts = describe_screening(config, entities=detector.entities)
-    write_text(data_card, card_text(selection, document, mix=mix, screening_facts=facts))
+    write_text(data_card, card_text(selection, document, mix=selection.wanted_mix, screening_facts=facts))
     logger.info("screening: %d of %d prompts kept, dropped %s", tally.num_kept, num_prompts, dict(tally.dropped))
 
 

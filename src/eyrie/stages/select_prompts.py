@@ -1,69 +1,77 @@
 """`eyrie select_prompts`: sources -> data/prompts/selected.parquet, reports/metrics/select_prompts.json.
 
 Reads the user turns of every source that passes the licence gate, drops what is malformed, too long, repeated or close
-to a held-out or benchmark prompt, and takes training prompts up to the wanted workload shares. Held-out and benchmark
-prompts all stay, once each. The same seed and inputs give the same bytes.
+to a prompt that measures, and takes training prompts up to the wanted mix. Held-out and benchmark prompts all stay,
+once each. The same seed and inputs give the same bytes, however many processes share the work.
+
+Texts are on disk while this runs; in memory are some 300 bytes a prompt. Shape legend: K training prompts, B bands.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from eyrie.io import progress, write_json, write_table
-from eyrie.params import Params, SelectPrompts, Source, Workload
-from eyrie.prompts.contamination import contaminated
-from eyrie.prompts.duplicates import near_duplicates
+import numpy as np
+from numpy.typing import NDArray
+
+from eyrie.io import TableWriter, progress, write_json
+from eyrie.params import Params, SelectPrompts
+from eyrie.prompts.comparing import Comparer, traits_of
+from eyrie.prompts.contamination import Match, Measuring, contaminated
+from eyrie.prompts.duplicates import bands_for, near_duplicates
 from eyrie.prompts.licenses import Clearance, check_license
-from eyrie.prompts.mix import choose, mix_distance, quotas
-from eyrie.prompts.sources import BadRow, SourceError, read_rows
-from eyrie.prompts.turns import RowError, prompt_id, read_dialogue
-from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, check_prompt_row
+from eyrie.prompts.mix import Cell, axis_distances, choose, fill, length_bin, quotas, shares_of, turns_bin
+from eyrie.prompts.reading import SPLITS, WORKLOADS, Malformed, Prompts, Reading, read_prompts
+from eyrie.prompts.spill import Spill
+from eyrie.schemas import (
+    PROMPTS,
+    FunnelStep,
+    MalformedRow,
+    MixDistance,
+    SelectionMetrics,
+    Shortfall,
+    check_prompt_row,
+)
 
 logger = logging.getLogger(__name__)
 
-Prompt = dict[str, Any]  # a row of schemas.PROMPTS
+_TRAIN = SPLITS.index("train")
 
-_WORKLOADS = get_args(Workload)
-# Which split keeps a prompt that several have: what measures goes first.
-_SPLIT_ORDER = ("benchmark", "heldout", "train")
+Numbers = NDArray[np.int64]  # of prompts
 
 
 def run(params: Params, *, selected: Path, metrics: Path) -> None:
-    """Write the chosen prompts and the funnel. Raises LicenseError, SourceError, HubError or ValueError."""
+    """Write the chosen prompts and the funnel. Raises LicenseError, SourceError, HubError, OSError or ValueError."""
     config = params.select_prompts
     clearances = {
         source.name: check_license(source, allowed=config.allowed_licenses, denied=config.denied_provenance)
         for source in config.sources
     }
-    funnel = _Funnel()
-    prompts, num_rows = _read_all(config, funnel)
-    prompts = funnel.step("length", prompts, _too_long(config.max_chars))
-    prompts = funnel.step("exact duplicates", prompts, _repeated(prompts))
-    prompts = funnel.step("near duplicates", prompts, _similar(prompts, config.near_duplicate_threshold))
-    prompts = funnel.step("decontamination", prompts, _contaminated(prompts, config.decontamination_words))
-    available = _train_workloads(prompts)
-    prompts = funnel.step("workload mix", prompts, _over_share(prompts, config))
-    if not _train_workloads(prompts):
-        raise ValueError(
-            f"select_prompts: no training prompt is left; the last step with any was {funnel.last_alive()}"
-        )
-    prompts.sort(key=lambda prompt: (_SPLIT_ORDER.index(prompt["split"]), prompt["prompt_id"]))
-    write_table(selected, prompts, PROMPTS, check_prompt_row)
-    write_json(
-        metrics,
-        PromptMetrics(
-            funnel=funnel.steps,
-            by_workload=_counts(prompts, "workload"),
-            by_split=_counts(prompts, "split"),
-            mix_distance_before=mix_distance(available, config.workload_mix),
-            mix_distance_after=mix_distance(_train_workloads(prompts), config.workload_mix),
-            entities={},
-            sources=_describe_sources(config.sources, clearances, num_rows, prompts),
-        ),
-    )
-    logger.info("selected %d prompts: %s", len(prompts), _counts(prompts, "split"))
+    selected.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as files:
+        scratch = Path(files.enter_context(TemporaryDirectory(dir=selected.parent, prefix=".select-")))
+        prompts = Prompts(files.enter_context(Spill(scratch / "prompts")))
+        reading, wanted, elsewhere = _read_all(config, prompts)
+        funnel = _Funnel()
+        funnel.add("read", len(prompts) + reading.too_long.total(), reading.malformed.reasons)
+        funnel.add("length", len(prompts), reading.too_long)
+        kept = funnel.drop("exact duplicates", np.arange(len(prompts)), _repeated(prompts))
+        kept = _drop_similar(prompts, kept, elsewhere, config, scratch, funnel)
+        cells = _cells(prompts, kept, wanted)
+        taken = _Taken(config, wanted, Counter(cells.values()))
+        kept = funnel.drop("workload mix", kept, taken.over_share(prompts, cells))
+        if not taken.counts.total():
+            raise ValueError(f"select_prompts: no training prompt is left; the last step with any: {funnel.told()}")
+        rows = _rows(prompts, kept, config)
+        with TableWriter(selected, PROMPTS, check_prompt_row) as table:
+            table.write(rows)
+        write_json(metrics, _metrics(config, clearances, reading, prompts, kept, funnel, taken))
+    logger.info("selected %d prompts: %s", len(kept), _counts(prompts, kept, "split", SPLITS))
 
 
 class _Funnel:
@@ -76,147 +84,218 @@ class _Funnel:
         self.steps.append(FunnelStep(name=name, kept=kept, dropped=dict(sorted(dropped.items()))))
         logger.info("%s: %d kept, %d dropped", name, kept, dropped.total())
 
-    def step(self, name: str, prompts: Sequence[Prompt], reason_of: Callable[[Prompt], str | None]) -> list[Prompt]:
-        """Keep the prompts for which there is no reason to drop them."""
-        reasons = [reason_of(prompt) for prompt in prompts]
-        kept = [prompt for prompt, reason in zip(prompts, reasons, strict=True) if reason is None]
-        self.add(name, len(kept), Counter(reason for reason in reasons if reason is not None))
+    def drop(self, name: str, prompts: Numbers, reasons: dict[int, str]) -> Numbers:
+        """The prompts that have no reason to go."""
+        gone = np.fromiter(reasons, dtype=np.int64, count=len(reasons))
+        kept = prompts[~np.isin(prompts, gone)]
+        self.add(name, len(kept), Counter(reasons.values()))
         return kept
 
-    def last_alive(self) -> str:
-        alive = [step for step in self.steps if step.kept]
-        return f"{alive[-1].name!r} with {alive[-1].kept} prompts of all splits"
+    def told(self) -> str:
+        return ", ".join(f"{step.name} {step.kept}" for step in self.steps)
 
 
-def _read_all(config: SelectPrompts, funnel: _Funnel) -> tuple[list[Prompt], dict[str, int]]:
-    """The readable prompts of all sources in order, and the rows found per source."""
-    prompts: list[Prompt] = []
-    reasons: Counter[str] = Counter()
-    num_rows: dict[str, int] = {}
-    with progress(None, desc="select_prompts", unit="rows") as bar:
-        for source in config.sources:
-            found, bad = _read_source(source, config.system_prompt, bar.update)
-            prompts += found
-            reasons += bad
-            num_rows[source.name] = len(found) + bad.total()
-    funnel.add("read", len(prompts), reasons)
-    return prompts, num_rows
+def _read_all(config: SelectPrompts, prompts: Prompts) -> tuple[Reading, dict[Cell, float], list[str]]:
+    """The sources; the share of the training prompts wanted per cell; and the texts that measure elsewhere."""
+    reading = Reading(prompts)
+    with progress(None, desc="select_prompts: reading", unit="rows") as bar:
+        if config.traffic_sample is not None:
+            sample = read_prompts(config.traffic_sample, config, Malformed())
+            cells = ((p.workload, length_bin(p.num_chars), turns_bin(len(p.turns))) for p in sample)
+            wanted: dict[Cell, float] = shares_of(Counter(cells))
+        else:
+            assert config.workload_mix is not None, "the schema asks for one of both"
+            wanted = {(workload,): share for workload, share in config.workload_mix.items()}
+        elsewhere = [
+            prompt.text
+            for origin in config.decontaminate_against
+            for prompt in read_prompts(origin, config, Malformed())
+        ]
+        reading.read(config, bar.update)
+    return reading, wanted, elsewhere
 
 
-def _read_source(
-    source: Source, system_prompt: str | None, tick: Callable[[], object]
-) -> tuple[list[Prompt], Counter[str]]:
-    """Raises SourceError when no row gives a prompt."""
-    found: list[Prompt] = []
-    bad: Counter[str] = Counter()
-    for row in read_rows(source):
-        tick()
-        try:
-            if isinstance(row, BadRow):
-                raise RowError(row.reason)
-            found.append(_prompt(row, source, system_prompt))
-        except RowError as error:
-            bad[str(error)] += 1
-    if not found:
-        why = ", ".join(f"{reason}: {count}" for reason, count in bad.most_common()) or "it has no rows"
-        raise SourceError(f"source {source.name}: no readable row in {source.path or source.hub} ({why})")
-    if bad:
-        logger.warning("source %s: %d rows skipped: %s", source.name, bad.total(), dict(bad.most_common()))
-    return found, bad
-
-
-def _prompt(row: Any, source: Source, system_prompt: str | None) -> Prompt:
-    dialogue = read_dialogue(row, turns=source.turns, column=source.column)
-    workload = source.workload or row.get("workload")
-    if workload not in _WORKLOADS:
-        raise RowError("unknown workload")
-    system = "\n\n".join(part for part in (system_prompt, dialogue.system) if part)
-    return {
-        "prompt_id": prompt_id(system, dialogue.turns),
-        "source": source.name,
-        "workload": workload,
-        "split": source.split,
-        "system": system,
-        "turns": dialogue.turns,
-    }
-
-
-def _text(prompt: Prompt) -> str:
-    return "\n".join(prompt["turns"])
-
-
-def _too_long(max_chars: int) -> Callable[[Prompt], str | None]:
-    def reason(prompt: Prompt) -> str | None:
-        num_chars = len(prompt["system"]) + sum(map(len, prompt["turns"]))
-        return "longer than max_chars" if num_chars > max_chars else None
-
-    return reason
-
-
-def _repeated(prompts: Sequence[Prompt]) -> Callable[[Prompt], str | None]:
+def _repeated(prompts: Prompts) -> dict[int, str]:
     """Of equal prompts the first of the split that goes first stays."""
-    ordered = sorted(prompts, key=lambda prompt: _SPLIT_ORDER.index(prompt["split"]))
-    first = {prompt["prompt_id"]: prompt for prompt in reversed(ordered)}
-    return lambda prompt: None if first[prompt["prompt_id"]] is prompt else "repeats another prompt"
+    ids = prompts.ids
+    order = np.lexsort((np.arange(len(ids)), prompts.column("split"), ids[:, 1], ids[:, 0]))
+    same = np.flatnonzero((ids[order][1:] == ids[order][:-1]).all(axis=1)) + 1
+    return dict.fromkeys(order[same].tolist(), "repeats another prompt")
 
 
-def _contaminated(prompts: Sequence[Prompt], run_words: int) -> Callable[[Prompt], str | None]:
-    train = [prompt for prompt in prompts if prompt["split"] == "train"]
-    measured = [_text(prompt) for prompt in prompts if prompt["split"] != "train"]
-    reasons = contaminated([_text(prompt) for prompt in train], measured, run_words=run_words)
-    by_id = {prompt["prompt_id"]: reason for prompt, reason in zip(train, reasons, strict=True)}
-    return lambda prompt: by_id.get(prompt["prompt_id"])
+def _drop_similar(
+    prompts: Prompts, kept: Numbers, elsewhere: list[str], config: SelectPrompts, scratch: Path, funnel: _Funnel
+) -> Numbers:
+    """Without near duplicates among the training prompts, then without those close to a prompt that measures."""
+    is_train = prompts.column("split")[kept] == _TRAIN
+    train = kept[is_train]
+    measuring = Measuring.of(
+        [*(prompts[number].text for number in kept[~is_train].tolist()), *elsewhere],
+        run_words=config.decontamination_words,
+    )
+    bands = bands_for(config.near_duplicate_threshold)
+    keys_KB = np.empty((len(train), bands.num_bands), dtype=np.uint64)
+    sizes_K = np.empty(len(train), dtype=np.int64)
+    done = 0
+    with Spill(scratch / "shingles") as shingles, Spill(scratch / "matches") as matches:
+        texts = (prompts[number].text for number in train.tolist())
+        with progress(len(train), desc="select_prompts: comparing", unit="prompts") as bar:
+            for traits in traits_of(texts, Comparer(measuring, bands)):
+                for text_shingles, match in zip(traits.shingles, traits.matches, strict=True):
+                    shingles.append(text_shingles.tobytes())
+                    matches.append(match)
+                size = len(traits.matches)
+                keys_KB[done : done + size] = traits.keys
+                sizes_K[done : done + size] = np.diff(traits.shingles.starts)
+                done += size
+                bar.update(size)
+        similar = _similar(keys_KB, sizes_K, shingles, config.near_duplicate_threshold)
+        del keys_KB
+        kept = funnel.drop("near duplicates", kept, dict.fromkeys(train[similar].tolist(), "near duplicate of another"))
+        found = contaminated(
+            measuring, np.flatnonzero(~similar).tolist(), lambda number: Match.from_bytes(matches[number])
+        )
+    return funnel.drop("decontamination", kept, {int(train[number]): reason for number, reason in found.items()})
 
 
-def _similar(prompts: Sequence[Prompt], threshold: float) -> Callable[[Prompt], str | None]:
-    train = [prompt for prompt in prompts if prompt["split"] == "train"]
-    originals = near_duplicates([_text(prompt) for prompt in train], threshold=threshold)
-    similar = {prompt["prompt_id"] for prompt, original in zip(train, originals, strict=True) if original is not None}
-    return lambda prompt: "near duplicate of another" if prompt["prompt_id"] in similar else None
+def _similar(keys_KB: NDArray[np.uint64], sizes_K: Numbers, shingles: Spill, threshold: float) -> NDArray[np.bool_]:
+    found = near_duplicates(
+        keys_KB, sizes_K, lambda number: np.frombuffer(shingles[number], dtype=np.uint64), threshold=threshold
+    )
+    similar = np.zeros(len(sizes_K), dtype=bool)
+    with progress(len(sizes_K), desc="select_prompts: near duplicates", unit="prompts") as bar:
+        for number, is_similar in enumerate(found):
+            similar[number] = is_similar
+            bar.update()
+    return similar
 
 
-def _over_share(prompts: Sequence[Prompt], config: SelectPrompts) -> Callable[[Prompt], str | None]:
-    pairs = [(prompt["prompt_id"], prompt["workload"]) for prompt in prompts if prompt["split"] == "train"]
-    available = Counter(workload for _, workload in pairs)
-    limits = quotas(config.workload_mix, config.max_prompts)
-    for workload, limit in limits.items():
-        if available[workload] < limit:
-            logger.warning(
-                "workload %s: %d training prompts wanted, the sources have %d", workload, limit, available[workload]
-            )
-    chosen = choose(pairs, limits, seed=config.seed)
-
-    def reason(prompt: Prompt) -> str | None:
-        taken = prompt["split"] != "train" or prompt["prompt_id"] in chosen
-        return None if taken else f"over the share of {prompt['workload']}"
-
-    return reason
-
-
-def _train_workloads(prompts: Sequence[Prompt]) -> list[Workload]:
-    return [prompt["workload"] for prompt in prompts if prompt["split"] == "train"]
-
-
-def _counts(prompts: Sequence[Prompt], key: str) -> dict[str, int]:
-    return dict(sorted(Counter(prompt[key] for prompt in prompts).items()))
-
-
-def _describe_sources(
-    sources: Sequence[Source],
-    clearances: dict[str, Clearance],
-    num_rows: dict[str, int],
-    prompts: Sequence[Prompt],
-) -> dict[str, dict[str, str | int]]:
-    kept = Counter(prompt["source"] for prompt in prompts)
+def _cells(prompts: Prompts, kept: Numbers, wanted: dict[Cell, float]) -> dict[int, Cell]:
+    """The cell of each training prompt, on the axes of the wanted shares."""
+    train = kept[prompts.column("split")[kept] == _TRAIN].tolist()
+    workloads, chars, turns = (prompts.column(name).tolist() for name in ("workload", "chars", "turns"))
+    if len(next(iter(wanted))) == 1:
+        return {number: (WORKLOADS[workloads[number]],) for number in train}
     return {
-        source.name: {
-            "license": clearances[source.name].license or "not stated",
-            "provenance": f"{source.hub}@{source.revision}" if source.hub else str(source.path),
-            "denied_provenance": clearances[source.name].provenance,
-            "override": source.license_override or "",
-            "split": source.split,
-            "raw": num_rows[source.name],
-            "kept": kept[source.name],
-        }
-        for source in sources
+        number: (WORKLOADS[workloads[number]], length_bin(chars[number]), turns_bin(turns[number])) for number in train
     }
+
+
+@dataclass
+class _Taken:
+    """How many training prompts are taken of each cell."""
+
+    config: SelectPrompts
+    wanted: dict[Cell, float]
+    available: Counter[Cell]
+    counts: Counter[Cell] = field(init=False)
+    shortfalls: list[Shortfall] = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = quotas(self.wanted, self.config.max_prompts)
+        self.counts = Counter(fill(limits, self.available))
+        self.shortfalls = [*self._short_workloads(limits), *self._short_parts(limits)]
+        for short in self.shortfalls:
+            if not short.part:
+                logger.warning(
+                    "workload %s: %d training prompts wanted, the sources have %d",
+                    short.workload,
+                    short.wanted,
+                    short.available,
+                )
+
+    def _short_workloads(self, limits: dict[Cell, int]) -> Iterator[Shortfall]:
+        for workload in sorted({cell[0] for cell in limits}):
+            wanted = sum(count for cell, count in limits.items() if cell[0] == workload)
+            taken = sum(count for cell, count in self.counts.items() if cell[0] == workload)
+            if taken < wanted:
+                yield Shortfall(workload=workload, part="", wanted=wanted, available=taken)
+
+    def _short_parts(self, limits: dict[Cell, int]) -> Iterator[Shortfall]:
+        for cell, wanted in sorted(limits.items()):
+            if len(cell) > 1 and self.available[cell] < wanted:
+                yield Shortfall(
+                    workload=cell[0], part=", ".join(cell[1:]), wanted=wanted, available=self.available[cell]
+                )
+
+    def over_share(self, prompts: Prompts, cells: dict[int, Cell]) -> dict[int, str]:
+        pairs = ((prompts.id_of(number), cell) for number, cell in cells.items())
+        chosen = choose(pairs, self.counts, seed=self.config.seed)
+        return {
+            number: f"over the share of {cell[0]}"
+            for number, cell in cells.items()
+            if prompts.id_of(number) not in chosen
+        }
+
+    def distances(self) -> dict[str, MixDistance]:
+        before, after = (axis_distances(counts, self.wanted) for counts in (self.available, self.counts))
+        return {axis: MixDistance(before=before[axis], after=after[axis]) for axis in before}
+
+    def wanted_mix(self) -> dict[str, float]:
+        mix: dict[str, float] = {}
+        for cell, share in sorted(self.wanted.items()):
+            mix[cell[0]] = mix.get(cell[0], 0.0) + share
+        return mix
+
+
+def _rows(prompts: Prompts, kept: Numbers, config: SelectPrompts) -> Iterator[dict[str, Any]]:
+    """Rows of schemas.PROMPTS by split, then by prompt_id."""
+    ids, splits, sources = prompts.ids[kept], prompts.column("split"), prompts.column("source")
+    order = np.lexsort((ids[:, 1], ids[:, 0], splits[kept]))
+    for number in kept[order].tolist():
+        prompt = prompts[number]
+        yield {
+            "prompt_id": prompts.id_of(number),
+            "source": config.sources[sources[number]].name,
+            "workload": prompt.workload,
+            "split": SPLITS[splits[number]],
+            "system": prompt.system,
+            "turns": prompt.turns,
+        }
+
+
+def _counts(prompts: Prompts, kept: Numbers, code: str, names: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(prompts.column(code)[kept], minlength=len(names)).tolist()
+    return {name: count for name, count in sorted(zip(names, counts, strict=True)) if count}
+
+
+def _metrics(
+    config: SelectPrompts,
+    clearances: dict[str, Clearance],
+    reading: Reading,
+    prompts: Prompts,
+    kept: Numbers,
+    funnel: _Funnel,
+    taken: _Taken,
+) -> SelectionMetrics:
+    axes = taken.distances()
+    num_kept = _counts(prompts, kept, "source", [source.name for source in config.sources])
+    return SelectionMetrics(
+        funnel=funnel.steps,
+        by_workload=_counts(prompts, kept, "workload", WORKLOADS),
+        by_split=_counts(prompts, kept, "split", SPLITS),
+        mix_distance_before=axes["workload"].before,
+        mix_distance_after=axes["workload"].after,
+        entities={},
+        sources={
+            source.name: {
+                "license": clearances[source.name].license or "not stated",
+                "provenance": f"{source.hub}@{source.revision}" if source.hub else str(source.path),
+                "denied_provenance": clearances[source.name].provenance,
+                "override": source.license_override or "",
+                "split": source.split,
+                "raw": reading.num_rows[source.name],
+                "malformed": reading.num_malformed[source.name],
+                "kept": num_kept.get(source.name, 0),
+            }
+            for source in config.sources
+        },
+        wanted_mix=taken.wanted_mix(),
+        mix_axes=axes,
+        shortfalls=taken.shortfalls,
+        num_malformed=reading.malformed.reasons.total(),
+        malformed_rows=[
+            MalformedRow(source=source, file=file, number=number, reason=reason)
+            for source, file, number, reason in reading.malformed.rows
+        ],
+    )

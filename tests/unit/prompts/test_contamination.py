@@ -1,6 +1,7 @@
 import pytest
 
-from eyrie.prompts.contamination import contaminated
+from eyrie.prompts.contamination import Match, Measuring, contaminated
+from eyrie.prompts.words import words
 
 ITEM = (
     "A bakery sells 24 loaves in the morning and 18 loaves in the afternoon. "
@@ -9,8 +10,15 @@ ITEM = (
 OTHER = "Write a haiku about a lighthouse keeper who collects old radios and repairs them at night."
 
 
-def reason(training: str, *more: str) -> str | None:
-    return contaminated([training, *more], [ITEM, OTHER], run_words=13)[0]
+def reasons(training: list[str], measured: list[str]) -> list[str | None]:
+    measuring = Measuring.of(measured, run_words=13)
+    records = [match.to_bytes() for match in measuring.match([words(text) for text in training])]
+    found = contaminated(measuring, range(len(training)), lambda number: Match.from_bytes(records[number]))
+    return [found.get(number) for number in range(len(training))]
+
+
+def reason(training: str) -> str | None:
+    return reasons([training], [ITEM, OTHER])[0]
 
 
 @pytest.mark.parametrize(
@@ -45,14 +53,14 @@ def test_the_wording_of_a_task_is_not_an_items_own() -> None:
     frame = "Read the following report carefully and then list every fact about the company as JSON with these keys:"
     training = [f"{frame} name {number} and plan{'abcdefghijklmnop'[number]} zzz" for number in range(12)]
     items = [f"{frame} room and guests and budget of the third quarter in the old town"]
-    assert contaminated(training, items, run_words=13) == [None] * 12
-    assert contaminated(training[:5], items, run_words=13) != [None] * 5
+    assert reasons(training, items) == [None] * 12
+    assert reasons(training[:5], items) != [None] * 5
 
 
 def test_an_item_held_whole_is_found_even_when_its_runs_look_like_wording() -> None:
     training = [f"{'abcdefghijklmnop'[number]} {ITEM} {'abcdefghijklmnop'[number]}" for number in range(12)]
-    assert contaminated(training, [ITEM], run_words=13) == ["holds a measuring prompt"] * 12
+    assert reasons(training, [ITEM]) == ["holds a measuring prompt"] * 12
 
 
 def test_nothing_to_keep_apart_from_keeps_everything() -> None:
-    assert contaminated(["a b c", "d"], [], run_words=13) == [None, None]
+    assert reasons(["a b c", "d"], []) == [None, None]

@@ -15,7 +15,7 @@ DENIED = ["sharegpt", "lmsys-chat"]
 def check(**changes: Any) -> Clearance:
     values = {**BASE, "path": "prompts.jsonl", **changes}
     if "hub" in changes:
-        values |= {"path": None, "revision": "abc", "hub_split": "train"}
+        values |= {"path": None, "revision": "a" * 40, "hub_split": "train"}
     return check_license(Source.model_validate(values), allowed=ALLOWED, denied=DENIED)
 
 
@@ -27,7 +27,9 @@ def test_an_allowed_licence_passes() -> None:
     ("changes", "message"),
     [
         ({"license": None}, "source logs: no licence is stated"),
-        ({"license": "other"}, "source logs: licence 'other' is not one of apache-2.0, mit"),
+        ({"license": "other"}, "source logs: licence 'other' names no terms; remove the source, or state in"),
+        ({"license": "Unknown"}, "source logs: licence 'Unknown' names no terms"),
+        ({"license": "cc-by-nc-4.0"}, "source logs: licence 'cc-by-nc-4.0' is not one of apache-2.0, mit"),
         ({"name": "my-ShareGPT_v3"}, "its provenance 'sharegpt' is denied"),
         ({"path": "data/lmsys_chat_1m/*.jsonl"}, "its provenance 'lmsys-chat' is denied"),
         ({"license_override": "  "}, "license_override needs a written reason"),
@@ -52,6 +54,20 @@ def test_a_hub_dataset_has_the_licence_of_its_card(monkeypatch: pytest.MonkeyPat
     assert check(hub="org/set", license=None) == Clearance("mit", "")
     with pytest.raises(LicenseError, match=r"licence 'apache-2.0', but its card says 'mit'"):
         check(hub="org/set", license="apache-2.0")
+
+
+@pytest.mark.parametrize("gate", ["extra_gated_prompt: You agree to the terms", "extra_gated_fields:\n  Name: text"])
+def test_terms_beside_the_licence_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gate: str) -> None:
+    with_card(monkeypatch, tmp_path, f"license: mit\n{gate}")
+    with pytest.raises(LicenseError, match="its card asks readers to agree to extra terms"):
+        check(hub="org/set", license="mit")
+    assert check(hub="org/set", license="mit", license_override="legal has read them") == Clearance("mit", "")
+
+
+def test_an_allow_list_makes_no_licence_of_other() -> None:
+    values = Source.model_validate({**BASE, "path": "prompts.jsonl", "license": "other"})
+    with pytest.raises(LicenseError, match="names no terms"):
+        check_license(values, allowed=["other"], denied=[])
 
 
 def test_a_card_that_names_a_denied_origin_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ def test_equal_shares_of_a_multiple_are_equal() -> None:
 
 
 def test_the_choice_is_seeded_and_independent_of_order() -> None:
-    prompts: list[tuple[str, Workload]] = [(f"p{number}", "chat") for number in range(50)]
-    first = choose(prompts, {"chat": 10}, seed=1)
+    chat, code = ("chat",), ("code",)
+    prompts = [(f"p{number}", chat) for number in range(50)]
+    first = choose(prompts, {chat: 10}, seed=1)
     assert len(first) == 10
-    assert choose(prompts[::-1], {"chat": 10}, seed=1) == first
-    assert choose(prompts, {"chat": 10}, seed=2) != first
-    assert choose([*prompts, ("x", "code")], {"chat": 10, "code": 5}, seed=1) == first | {"x"}
+    assert choose(prompts[::-1], {chat: 10}, seed=1) == first
+    assert choose(prompts, {chat: 10}, seed=2) != first
+    assert choose([*prompts, ("x", code)], {chat: 10, code: 5}, seed=1) == first | {"x"}
 
 
 def test_distance_is_zero_for_the_wanted_shares_and_one_for_disjoint_ones() -> None:

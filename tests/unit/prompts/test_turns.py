@@ -50,7 +50,7 @@ USER = {"role": "user", "content": "hi"}
         ({"messages": "[oops"}, "turns are not JSON"),
         ({"messages": ["hi"]}, "a turn is not an object"),
         ({"messages": [{"role": "user", "content": 7}]}, "text of another type"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "text of another type"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "a part that is not text"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "unknown role"),
         ({"messages": [{"role": ["user"], "content": "hi"}]}, "unknown role"),
         ({"messages": [USER, {"role": "system", "content": "late"}]}, "system prompt after the start"),

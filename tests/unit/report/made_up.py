@@ -15,9 +15,11 @@ from eyrie.schemas import (
     FeatureMetrics,
     FunnelStep,
     Mismatch,
+    MixDistance,
     PromptMetrics,
     Quantiles,
     ResponseMetrics,
+    SelectionMetrics,
     TrainMetrics,
     VocabMetrics,
 )
@@ -86,12 +88,17 @@ def write_prompts(metrics: Path) -> None:
     steps += [("workload_mix", 1520, {"over_the_share": 291})]
     write_json(
         metrics / "select_prompts.json",
-        PromptMetrics(
+        SelectionMetrics(
             funnel=[FunnelStep(name=name, kept=kept, dropped=dropped) for name, kept, dropped in steps],
             by_workload=dict.fromkeys(WORKLOADS, 304),
             by_split={"train": 1380, "heldout": 100, "benchmark": 40},
             mix_distance_before=0.137,
             mix_distance_after=0.004,
+            wanted_mix=dict.fromkeys(WORKLOADS, 0.2),
+            mix_axes={"workload": MixDistance(before=0.137, after=0.004)},
+            shortfalls=[],
+            num_malformed=0,
+            malformed_rows=[],
             entities={},
             sources={
                 "eyrie-samples": {

@@ -18,7 +18,7 @@ from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
 from eyrie.privacy.screening import Conversation, PolicyError, Screened, screen
 from eyrie.privacy.workers import WorkerError
 from eyrie.prompts.turns import prompt_id
-from eyrie.schemas import PROMPTS, PromptMetrics, SchemaError, check_prompt_row
+from eyrie.schemas import PROMPTS, MixDistance, PromptMetrics, SchemaError, SelectionMetrics, check_prompt_row
 from eyrie.stages import filter_prompts
 from tests.conftest import REPOSITORY
 from tests.unit.privacy import dying_worker
@@ -55,12 +55,17 @@ class Run:
     """One run of the stage over given prompts, and what it wrote."""
 
     def __init__(self, folder: Path, prompts: list[dict[str, Any]], params: Params) -> None:
-        selection = PromptMetrics(
+        selection = SelectionMetrics(
             funnel=[],
             by_workload={"chat": len(prompts)},
             by_split={},
             mix_distance_before=0.9,
             mix_distance_after=0.5,
+            wanted_mix=params.select_prompts.workload_mix,
+            mix_axes={"workload": MixDistance(before=0.9, after=0.5)},
+            shortfalls=[],
+            num_malformed=0,
+            malformed_rows=[],
             entities={},
             sources={
                 "s": {

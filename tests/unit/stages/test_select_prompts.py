@@ -13,8 +13,8 @@ from eyrie.params import Params, parse_params
 from eyrie.prompts.licenses import LicenseError
 from eyrie.prompts.sources import SourceError
 from eyrie.prompts.turns import prompt_id
-from eyrie.prompts.words import ngrams, words
-from eyrie.schemas import PROMPTS, PromptMetrics
+from eyrie.prompts.words import words
+from eyrie.schemas import PROMPTS, SelectionMetrics
 from eyrie.stages import select_prompts
 from tests.conftest import REPOSITORY
 
@@ -53,15 +53,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-Select = Callable[[Params], tuple[list[dict[str, Any]], PromptMetrics]]
+Select = Callable[[Params], tuple[list[dict[str, Any]], SelectionMetrics]]
 
 
 @pytest.fixture
 def select(tmp_path: Path) -> Select:
-    def run(params: Params) -> tuple[list[dict[str, Any]], PromptMetrics]:
+    def run(params: Params) -> tuple[list[dict[str, Any]], SelectionMetrics]:
         selected, metrics = tmp_path / "out/selected.parquet", tmp_path / "out/metrics.json"
         select_prompts.run(params, selected=selected, metrics=metrics)
-        return read_table(selected, PROMPTS), read_json(metrics, PromptMetrics)
+        return read_table(selected, PROMPTS), read_json(metrics, SelectionMetrics)
 
     return run
 
@@ -180,7 +180,7 @@ def test_an_override_is_recorded_with_its_reason(folder: Path, select: Select) -
 
 
 def jaccard(left: str, right: str) -> float:
-    one, other = (ngrams(words(text), 3) for text in (left, right))
+    one, other = (set(zip(found, found[1:], found[2:], strict=False)) for found in map(words, (left, right)))
     return len(one & other) / len(one | other)
 
 
@@ -199,5 +199,10 @@ def test_of_the_repositorys_planted_pairs_at_the_threshold_at_most_one_stays(sel
     close = [pair for pair in pairs if jaccard(*map("\n".join, pair)) >= 0.8]
     assert len(close) >= 60
     assert not [pair for pair in close if pair[0] != pair[1] and {prompt_id("", text) for text in pair} <= kept]
-    assert metrics.by_split == {"benchmark": 60, "heldout": 100, "train": 520}
-    assert metrics.mix_distance_after == 0.0
+    config = params_with(PROMPT_FILES).select_prompts
+    assert config.workload_mix is not None
+    assert metrics.by_split["train"] == config.max_prompts
+    assert metrics.mix_distance_after is not None
+    assert metrics.mix_distance_after <= len(config.workload_mix) / config.max_prompts
+    for split in ("heldout", "benchmark"):
+        assert metrics.by_split[split] == len((PROMPT_FILES / f"{split}.jsonl").read_text().splitlines())
