@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import eyrie
 from eyrie.io import canonical_json, digest_of, write_text
 from eyrie.lineage.digests import Digests
@@ -69,10 +71,31 @@ def local_files(params: Params, stage: Stage) -> list[str]:
     if stage.name == "select_prompts":
         patterns = [source.path for source in section.origins if source.path and "://" not in source.path]
         paths += [str(path) for pattern in patterns for path in expand(pattern)]
+    if stage.name == "filter_prompts":
+        paths += [str(path) for path in named_beside(Path(section.analyzer_config))]
     if stage.uses_target:
         paths += [params.target.model] if Path(params.target.model).is_dir() else []
         paths += [params.target.chat_template] if params.target.chat_template else []
     return sorted(set(paths))
+
+
+def named_beside(config: Path) -> list[Path]:
+    """Files and folders that a YAML file names and that lie beside it (models, word lists), sorted.
+
+    None for a file that is no YAML: whoever reads it says so.
+    """
+    found: set[Path] = set()
+    try:
+        todo: list[Any] = [yaml.safe_load(config.read_text(encoding="utf-8"))]
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return []
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict | list):
+            todo.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, str) and 0 < len(value) < 256 and (config.parent / value).exists():
+            found.add(config.parent / value)
+    return sorted(found - {config, config.parent})
 
 
 def expand(pattern: str) -> list[Path]:

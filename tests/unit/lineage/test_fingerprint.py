@@ -1,12 +1,13 @@
 """A stage's fingerprint changes with what decides its output, and with nothing else."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eyrie.lineage.digests import Digests
-from eyrie.lineage.fingerprint import PACKAGE, code_of, expand, fingerprint, write_stamps
+from eyrie.lineage.fingerprint import PACKAGE, code_of, expand, fingerprint, named_beside, write_stamps
 from eyrie.lineage.layout import STAGES
 from eyrie.params import Params
 from tests.conftest import REPOSITORY, tiny_params
@@ -38,6 +39,22 @@ def test_the_target_s_weights_change_the_stages_that_use_it(copy_target: Path) -
     assert _changed(before, _all(tiny_params(copy_target))) == [
         name for name, stage in STAGES.items() if stage.uses_target
     ]
+
+
+def test_what_the_analyzer_is_made_of_changes_the_screening(tiny_target: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "privacy"
+    shutil.copytree(REPOSITORY / "resources/privacy", folder)
+    params = tiny_params(tiny_target, filter_prompts={"analyzer_config": str(folder / "analyzer.yaml")})
+    before = _all(params)
+    table = next((folder / "lemmas-en").rglob("lookups.bin"))
+    table.write_bytes(table.read_bytes() + b"x")
+    assert _changed(before, _all(params)) == ["filter_prompts"]
+
+
+@pytest.mark.parametrize("text", ["a: [", "\x00", "just text", "- ''\n- .\n- c.yaml\n", "- none\n- 7\n"])
+def test_a_yaml_file_that_names_nothing_beside_it_adds_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    assert named_beside(tmp_path / "c.yaml") == []
 
 
 def test_the_device_is_no_part_of_what_an_output_is(tiny_target: Path) -> None:
