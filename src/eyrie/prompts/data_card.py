@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from eyrie.io import digest_of
 from eyrie.params import FilterPrompts
-from eyrie.schemas import FunnelStep, PromptMetrics
+from eyrie.schemas import FunnelStep, PromptMetrics, SelectionMetrics
 
 _LIMITS = (
     "PERSON and LOCATION cover what a user discloses: a name given in the first person or signed, an address, a stated "
@@ -42,22 +42,21 @@ def describe_screening(config: FilterPrompts, *, entities: Sequence[str]) -> dic
     }
 
 
-def data_card(
-    selection: PromptMetrics,
-    screening: PromptMetrics,
-    *,
-    mix: Mapping[str, float],
-    screening_facts: Mapping[str, str],
-) -> str:
-    """Markdown. `mix` is the wanted share per workload; `screening_facts` are those of `describe_screening`."""
+def data_card(selection: SelectionMetrics, screening: PromptMetrics, *, screening_facts: Mapping[str, str]) -> str:
+    """Markdown. `screening_facts` are those of `describe_screening`."""
     parts = [
         "# Data card",
         "Prompts only: user turns and system prompts. No answer of any source is kept; the target writes its own.",
         "## Sources",
         _table(
-            ["source", "split", "licence", "origin", "rows", "selected"],
+            ["source", "split", "licence", "origin", "rows", "malformed", "selected"],
             (
-                [name, facts["split"], facts["license"], facts["provenance"], facts["raw"], facts["kept"]]
+                [
+                    name,
+                    *(facts[key] for key in ("split", "license", "provenance", "raw")),
+                    facts.get("malformed", 0),
+                    facts["kept"],
+                ]
                 for name, facts in selection.sources.items()
             ),
         ),
@@ -68,49 +67,54 @@ def data_card(
         "## Screening",
         _table(["setting", "value"], screening_facts.items()),
         "## Entities found",
-        _table(
-            ["entity type", "action", "findings"],
-            (
-                [entity, action, count]
-                for entity, actions in screening.entities.items()
-                for action, count in actions.items()
-            ),
-        ),
-        _kept_types(screening),
+        *_entities(screening),
         _LIMITS,
         "## Workloads",
         _table(
             ["workload", "wanted share of training", "selected, all splits", "kept, all splits"],
             (
-                [name, f"{share:.1%}", selection.by_workload.get(name, 0), screening.by_workload.get(name, 0)]
-                for name, share in mix.items()
+                [
+                    name,
+                    f"{selection.wanted_mix.get(name, 0.0):.1%}",
+                    selection.by_workload.get(name, 0),
+                    screening.by_workload.get(name, 0),
+                ]
+                for name in sorted({*selection.wanted_mix, *selection.by_workload})
             ),
         ),
         _distances(selection, screening),
+        _shortfalls(selection),
         "## Splits",
         _table(["split", "prompts"], ([name, count] for name, count in screening.by_split.items())),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _overrides(selection: PromptMetrics) -> str:
+def _overrides(selection: SelectionMetrics) -> str:
     lines = [
         f"- {name} ({facts['license']}"
         + (f", provenance {facts['denied_provenance']}" if facts["denied_provenance"] else "")
-        + f"): {facts['override']}"
+        + f"): {_cell(facts['override'])}"
         for name, facts in selection.sources.items()
         if facts["override"]
     ]
     return "\n".join(lines) or "None."
 
 
-def _kept_types(screening: PromptMetrics) -> str:
-    kept = {entity: actions["keep"] for entity, actions in screening.entities.items() if "keep" in actions}
-    return (
-        "Left in place by the policy: " + ", ".join(f"{entity} ({count})" for entity, count in kept.items()) + "."
-        if kept
-        else "The policy leaves nothing that was found in place."
-    )
+def _entities(screening: PromptMetrics) -> list[str]:
+    rows = [
+        [entity, action, count]
+        for entity, actions in screening.entities.items()
+        for action, count in actions.items()
+        if count
+    ]
+    absent = [entity for entity, actions in screening.entities.items() if not sum(actions.values())]
+    kept = [entity for entity, actions in screening.entities.items() if "keep" in actions]
+    return [
+        _table(["entity type", "action", "findings"], rows) if rows else "None.",
+        f"In the policy and not found: {', '.join(absent) or 'none'}.",
+        f"Left in place by the policy: {', '.join(kept) or 'none'}.",
+    ]
 
 
 def _funnel_rows(steps: Sequence[FunnelStep]) -> Iterable[list[object]]:
@@ -119,15 +123,24 @@ def _funnel_rows(steps: Sequence[FunnelStep]) -> Iterable[list[object]]:
         yield [step.name, step.kept, dropped or "none"]
 
 
-def _distances(selection: PromptMetrics, screening: PromptMetrics) -> str:
-    rows = [
-        ["before selection", selection.mix_distance_before],
-        ["after selection", selection.mix_distance_after],
-        ["after screening", screening.mix_distance_after],
+def _distances(selection: SelectionMetrics, screening: PromptMetrics) -> str:
+    rows: list[list[object]] = [
+        [axis, f"{distance.before:.4f}", f"{distance.after:.4f}"] for axis, distance in selection.mix_axes.items()
     ]
-    return "Total variation distance of the training prompts to the wanted shares:\n\n" + _table(
-        ["", "distance"], ([name, "" if value is None else f"{value:.4f}"] for name, value in rows)
+    screened = screening.mix_distance_after
+    after = "" if screened is None else f" After screening, the workloads' distance is {screened:.4f}."
+    return (
+        "Total variation distance of the training prompts to the wanted mix, before selection (all that is usable) and "
+        f"after it:{after}\n\n" + _table(["axis", "before", "after"], rows)
     )
+
+
+def _shortfalls(selection: SelectionMetrics) -> str:
+    lines = [
+        f"- {short.workload}{f', {short.part}' if short.part else ''}: {short.wanted} wanted, {short.available} there"
+        for short in selection.shortfalls
+    ]
+    return "Shares that the sources could not fill:" + ("\n\n" + "\n".join(lines) if lines else " none.")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -73,7 +73,7 @@ def run(
     )
     write_json(metrics, document)
     facts = describe_screening(config, entities=detector.entities)
-    write_text(data_card, card_text(selection, document, mix=selection.wanted_mix, screening_facts=facts))
+    write_text(data_card, card_text(selection, document, screening_facts=facts))
     logger.info("screening: %d of %d prompts kept, dropped %s", tally.num_kept, num_prompts, dict(tally.dropped))
 
 

@@ -140,11 +140,11 @@ def test_no_value_reaches_the_card_the_metrics_or_the_log(
 @pytest.mark.usefixtures("shared_analyzer")
 def test_the_card_shows_licence_override_funnel_and_mix(tmp_path: Path) -> None:
     card = Run(tmp_path, PROMPTS_WITH_VALUES, shipped_params()).card
-    assert "| s | train | mit | a\\|b.jsonl | 9 | 5 |" in card
+    assert "| s | train | mit | a\\|b.jsonl | 9 | 0 | 5 |" in card
     assert "- s (mit, provenance sharegpt): own traffic" in card
     assert "| screening | 4 | CREDIT_CARD: 1, PERSON: 1 |" in card
     assert "| CREDIT_CARD | drop | 1 |" in card
-    assert "| after selection | 0.5000 |" in card
+    assert "| workload | 0.9000 | 0.5000 |" in card
 
 
 @pytest.mark.usefixtures("shared_analyzer")
@@ -194,7 +194,7 @@ def test_the_card_says_which_screening_made_it(tmp_path: Path) -> None:
     card = Run(tmp_path, PROMPTS_WITH_VALUES, params).card
     assert "| backend | presidio |" in card
     assert "| score threshold | 0.4; PERSON 0.9 |" in card
-    assert "Left in place by the policy: LOCATION (0)." in card
+    assert "Left in place by the policy: LOCATION." in card
     digests = {line for line in card.splitlines() if line.startswith("| policy digest |")}
     (tmp_path / "other").mkdir()
     other = Run(tmp_path / "other", PROMPTS_WITH_VALUES, shipped_params()).card

@@ -1,0 +1,94 @@
+from typing import Any
+
+from eyrie.params import parse_params
+from eyrie.prompts.data_card import data_card, describe_screening
+from eyrie.schemas import FunnelStep, MixDistance, PromptMetrics, SelectionMetrics, Shortfall
+from tests.conftest import raw_params
+
+SOURCE = {
+    "license": "other",
+    "provenance": "owner/name@abc",
+    "denied_provenance": "",
+    "override": "our own\ntraffic, see contract 7",
+    "split": "train",
+    "raw": 100,
+    "malformed": 3,
+    "kept": 40,
+}
+
+
+def card(**screening: Any) -> str:
+    selection = SelectionMetrics(
+        funnel=[
+            FunnelStep(name="read", kept=97, dropped={"not JSON": 3}),
+            FunnelStep(name="near duplicates", kept=40, dropped={"near duplicate of another": 57}),
+        ],
+        by_workload={"chat": 30, "code": 10},
+        by_split={"train": 40},
+        mix_distance_before=0.3,
+        mix_distance_after=0.1,
+        entities={},
+        sources={"logs": SOURCE},
+        wanted_mix={"chat": 0.5, "math": 0.5},
+        mix_axes={"workload": MixDistance(before=0.3, after=0.1), "turns": MixDistance(before=0.2, after=0.05)},
+        shortfalls=[Shortfall(workload="math", part="", wanted=20, available=0)],
+        num_malformed=3,
+        malformed_rows=[],
+    )
+    document: dict[str, Any] = {
+        "funnel": [FunnelStep(name="screening", kept=35, dropped={"SECRET": 5})],
+        "by_workload": {"chat": 27, "code": 8},
+        "by_split": {"train": 35},
+        "mix_distance_before": 0.1,
+        "mix_distance_after": 0.12,
+        "entities": {"SECRET": {"drop": 6}, "PERSON": {"drop": 0}, "IP_ADDRESS": {"keep": 2}},
+        "sources": {},
+    }
+    return data_card(selection, PromptMetrics(**(document | screening)), screening_facts={"backend": "presidio"})
+
+
+def test_the_funnel_runs_from_raw_to_screened() -> None:
+    lines = card().splitlines()
+    steps = [line for line in lines if line.split(" | ")[0] in ("| read", "| near duplicates", "| screening")]
+    assert steps == [
+        "| read | 97 | not JSON: 3 |",
+        "| near duplicates | 40 | near duplicate of another: 57 |",
+        "| screening | 35 | SECRET: 5 |",
+    ]
+
+
+def test_an_override_stands_with_its_reason_on_one_line() -> None:
+    assert "- logs (other): our own traffic, see contract 7" in card().splitlines()
+
+
+def test_types_found_not_found_and_left_in_place_are_told_apart() -> None:
+    text = card()
+    assert "| SECRET | drop | 6 |" in text
+    assert "| PERSON |" not in text
+    assert "In the policy and not found: PERSON." in text
+    assert "Left in place by the policy: IP_ADDRESS." in text
+    assert "None.\n\nIn the policy and not found: PERSON." in card(entities={"PERSON": {"drop": 0}})
+
+
+def test_the_mix_is_told_before_and_after_per_axis_with_what_was_short() -> None:
+    text = card()
+    assert "| turns | 0.2000 | 0.0500 |" in text
+    assert "After screening, the workloads' distance is 0.1200." in text
+    assert "- math: 20 wanted, 0 there" in text
+    rows = [line for line in text.splitlines() if line.startswith(("| chat |", "| code |", "| math |"))]
+    assert rows == ["| chat | 50.0% | 30 | 27 |", "| code | 0.0% | 10 | 8 |", "| math | 50.0% | 0 | 0 |"]
+
+
+def test_the_screening_facts_follow_the_backend_and_name_what_it_cannot_find() -> None:
+    raw = raw_params()
+    raw["filter_prompts"]["backend"] = "cloud_dlp"
+    raw["filter_prompts"]["cloud_dlp"]["project"] = "secret-project"
+    config = parse_params(raw, origin="test").filter_prompts
+    entities = sorted(set(config.cloud_dlp.info_types.values()))
+    facts = describe_screening(config, entities=entities)
+    assert facts["least likelihood"] == "possible"
+    assert "score threshold" not in facts
+    assert "CRYPTO" in facts["in the policy, but not looked for by this backend"].split(", ")
+    assert "secret-project" not in " ".join(facts.values())
+    other = config.model_copy(update={"policy": config.policy | {"PERSON": "keep"}})
+    assert describe_screening(other, entities=entities)["policy digest"] != facts["policy digest"]
