@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS
+from eyrie.engines.servers import server_addresses
 from eyrie.lineage.fingerprint import expand
 from eyrie.params import Params
 
@@ -27,6 +28,8 @@ def preflight(params: Params) -> None:
     template = params.target.chat_template
     if template is not None and not Path(template).is_file():
         raise PreflightError(f"target.chat_template: no such file: {template}")
+    if params.generate_responses.engine == "sglang":
+        server_addresses()
     _check_target(params)
 
 

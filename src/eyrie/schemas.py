@@ -155,7 +155,9 @@ class ResponseMetrics(Document):
     num_prompt_tokens: int
     num_response_tokens: int
     finish_reasons: dict[str, int]
-    median_response_tokens: float
+    response_tokens: dict[str, dict[str, int]] = Field(
+        description="workload, or all -> p10, p50, p90, p99, max of the tokens of an answer"
+    )
     by_workload: dict[str, dict[str, int]] = Field(description="workload -> rows, response_tokens, truncated")
     skipped: dict[str, int] = Field(description="reason -> conversations left out")
 

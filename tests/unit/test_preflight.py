@@ -73,3 +73,12 @@ def test_a_source_that_matches_no_file_is_refused() -> None:
     raw["select_prompts"]["sources"][0]["path"] = "resources/nothing-*.jsonl"
     with pytest.raises(PreflightError, match=r"eyrie-samples: no file matches resources/nothing-\*\.jsonl"):
         preflight(parse_params(raw, origin="test"))
+
+
+def test_servers_that_are_not_named_are_asked_for_before_anything_runs(
+    tiny_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EYRIE_SERVERS", raising=False)
+    params = tiny_params(tiny_target, generate_responses={"engine": "sglang"}, build_vocab={"draft_vocab_size": 32})
+    with pytest.raises(ValueError, match="set EYRIE_SERVERS"):
+        preflight(params)

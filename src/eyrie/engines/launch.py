@@ -17,12 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eyrie.engines.servers import ServerError
+
 _PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 12
-
-
-class ServerError(ValueError):
-    """A server that did not start."""
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,25 @@ only those that were in flight.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-import statistics
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from eyrie.chat.conversation import Conversation
-from eyrie.chat.template import ChatTemplateError
+from eyrie.chat.template import ChatTemplate, ChatTemplateError
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
-from eyrie.engines.target import TargetModel, load_target
-from eyrie.io import TableWriter, progress, read_batches, read_table, write_json
+from eyrie.engines.servers import server_addresses
+from eyrie.engines.sglang import sglang_generator
+from eyrie.engines.target import load_chat, load_config, load_target
+from eyrie.io import TableWriter, progress, read_batches, write_json
 from eyrie.lineage.journal import Journal
 from eyrie.params import GenerateResponses, Params
 from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_response_row
@@ -36,7 +39,7 @@ _SEED_BITS = 31
 def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Path) -> None:
     """Answer the prompts of shard `shard` (0-based) of `num_shards`; `scratch` keeps the journal.
 
-    Raises TargetError, SchemaError.
+    Raises TargetError, SchemaError, ServerError.
     """
     section = params.generate_responses
     mine = list(_share(clean, shard, section.num_shards))
@@ -45,7 +48,7 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
             logger.info("shard %d: %d of %d conversations were answered before", shard, len(journal), len(mine))
         waiting = [prompt for prompt in mine if prompt["prompt_id"] not in journal]
         if waiting:
-            asyncio.run(_answer_all(load_target(params.target), waiting, section, journal, shard))
+            asyncio.run(_answer_all(params, waiting, journal, shard))
         with TableWriter(responses, RESPONSES, check_response_row) as table:
             for prompt in mine:
                 table.write(_table_rows(prompt, journal[prompt["prompt_id"]], section.seed))
@@ -56,30 +59,45 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
 
 def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path) -> None:
     """Sum the shards into ResponseMetrics. Raises SchemaError."""
-    rows = [row for path in responses for row in read_table(path, RESPONSES)]
-    asked = {row["prompt_id"] for row in read_table(clean, PROMPTS) if row["split"] != "benchmark"}
-    answered = {row["prompt_id"] for row in rows}
-    lengths = [end - start for row in rows for start, end in zip(row["span_starts"], row["span_ends"], strict=True)]
+    asked = {prompt["prompt_id"] for prompt in _share(clean, 0, 1)}
+    answered: set[str] = set()
+    num_rows = num_tokens = 0
+    finish_reasons: Counter[str] = Counter()
+    lengths: dict[str, list[int]] = {}
     by_workload: dict[str, Counter[str]] = {}
-    for row in rows:
+    for row in (row for path in responses for batch in read_batches(path, RESPONSES) for row in batch):
+        mine = [end - start for start, end in zip(row["span_starts"], row["span_ends"], strict=True)]
+        lengths.setdefault(row["workload"], []).extend(mine)
         counts = by_workload.setdefault(row["workload"], Counter())
         counts["rows"] += 1
-        counts["response_tokens"] += sum(row["span_ends"]) - sum(row["span_starts"])
+        counts["response_tokens"] += sum(mine)
         counts["truncated"] += row["finish_reasons"].count("length")
-    finish_reasons = Counter(reason for row in rows for reason in row["finish_reasons"])
+        finish_reasons.update(row["finish_reasons"])
+        answered.add(row["prompt_id"])
+        num_rows += 1
+        num_tokens += len(row["input_ids"])
+    if not answered:
+        raise ValueError(f"{clean}: the target answered none of the {len(asked)} prompts; see the shard logs")
+    everything = [length for of_workload in lengths.values() for length in of_workload]
     document = ResponseMetrics(
         num_conversations=len(answered),
-        num_rows=len(rows),
-        num_prompt_tokens=sum(len(row["input_ids"]) for row in rows) - sum(lengths),
-        num_response_tokens=sum(lengths),
+        num_rows=num_rows,
+        num_prompt_tokens=num_tokens - sum(everything),
+        num_response_tokens=sum(everything),
         finish_reasons=dict(sorted(finish_reasons.items())),
-        median_response_tokens=statistics.median(lengths) if lengths else 0.0,
+        response_tokens={"all": _quantiles(everything)}
+        | {name: _quantiles(of_workload) for name, of_workload in sorted(lengths.items())},
         by_workload={name: dict(sorted(counts.items())) for name, counts in sorted(by_workload.items())},
         skipped={"prompt too long or refused by the chat template": len(asked - answered)} if asked - answered else {},
     )
-    if not lengths:
-        raise ValueError(f"{clean}: the target answered none of the {len(asked)} prompts; see the shard logs")
     write_json(metrics, document)
+
+
+def _quantiles(lengths: list[int]) -> dict[str, int]:
+    """The lengths that so many percent of the answers do not exceed."""
+    ordered = sorted(lengths)
+    at = {f"p{percent}": ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)] for percent in (10, 50, 90, 99)}
+    return at | {"max": ordered[-1]}
 
 
 def _share(clean: Path, shard: int, num_shards: int) -> Iterator[dict[str, Any]]:
@@ -93,41 +111,55 @@ def _share(clean: Path, shard: int, num_shards: int) -> Iterator[dict[str, Any]]
                 index += 1
 
 
-async def _answer_all(
-    target: TargetModel, prompts: list[dict[str, Any]], section: GenerateResponses, journal: Journal, shard: int
-) -> None:
+@contextlib.asynccontextmanager
+async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, ChatTemplate, int]]:
+    """The engine, the target's chat template, and the tokens that a conversation may grow to."""
+    section = params.generate_responses
+    longest_answer = max(sampling.max_new_tokens for sampling in section.sampling.values())
+    wanted = section.max_prompt_tokens + longest_answer
+    if section.engine == "sglang":
+        longest: int = load_config(params.target).get_text_config().max_position_embeddings
+        async with sglang_generator(server_addresses(), concurrency=section.concurrency) as generator:
+            yield generator, load_chat(params.target), min(wanted, longest)
+        return
+    target = load_target(params.target)
+    context_length = min(wanted, longest_context(target))
+    async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
+        yield generator, target.chat, context_length
+
+
+async def _answer_all(params: Params, prompts: list[dict[str, Any]], journal: Journal, shard: int) -> None:
     """Answer every prompt, `concurrency` at a time. Longest first: short answers fill the end, and neighbours in the
     batch read caches of about the same length."""
+    section = params.generate_responses
     order = iter(sorted(prompts, key=lambda prompt: -sum(map(len, prompt["turns"]))))
-    longest_answer = max(sampling.max_new_tokens for sampling in section.sampling.values())
-    context_length = min(section.max_prompt_tokens + longest_answer, longest_context(target))
-    max_prompt_tokens = min(section.max_prompt_tokens, context_length - 1)
     started, num_tokens = time.perf_counter(), 0
     with progress(len(prompts), desc=f"answers, shard {shard}", unit="prompts", position=shard) as bar:
 
-        async def work(generator: Generator) -> None:
+        async def work(generator: Generator, chat: ChatTemplate, context_length: int) -> None:
             nonlocal num_tokens
             for prompt in order:
-                part = await _answer(generator, target, prompt, section, max_prompt_tokens)
+                part = await _answer(generator, chat, prompt, section, context_length)
                 journal.append(prompt["prompt_id"], part)
                 num_tokens += sum(end - start for row in part["rows"] for start, end in row["spans"])
                 bar.set_postfix_str(f"{num_tokens / (time.perf_counter() - started):,.0f} tokens/s", refresh=False)
                 bar.update()
 
-        async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
-            await asyncio.gather(*(work(generator) for _ in range(min(section.concurrency, len(prompts)))))
+        async with _open_generator(params) as opened:
+            await asyncio.gather(*(work(*opened) for _ in range(min(section.concurrency, len(prompts)))))
 
 
 async def _answer(
     generator: Generator,
-    target: TargetModel,
+    chat: ChatTemplate,
     prompt: dict[str, Any],
     section: GenerateResponses,
-    max_prompt_tokens: int,
+    context_length: int,
 ) -> dict[str, Any]:
     """All turns of one conversation: its rows, and why it was cut short (None when it was not)."""
-    conversation = Conversation(target.chat, prompt["system"], prompt["turns"])
+    conversation = Conversation(chat, prompt["system"], prompt["turns"])
     chosen = section.sampling.get(prompt["workload"], section.sampling["default"])
+    max_prompt_tokens = min(section.max_prompt_tokens, context_length - 1)
     seed, skipped, turn = _conversation_seed(section.seed, prompt["prompt_id"]), None, 0
     while not conversation.finished:
         try:

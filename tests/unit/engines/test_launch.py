@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eyrie.engines.launch import ServerError, free_port, launch_server
+from eyrie.engines.launch import free_port, launch_server
+from eyrie.engines.servers import ServerError
 
 STUB = """
 import subprocess, sys

@@ -41,7 +41,9 @@ def write_inputs(folder: Path, *, mismatches: list[Mismatch] = [], **bench: Any)
             num_prompt_tokens=118_240,
             num_response_tokens=171_904,
             finish_reasons={"stop": 1502, "length": 142},
-            median_response_tokens=88.0,
+            response_tokens={
+                name: {"p10": 21, "p50": 88, "p90": 120, "p99": 128, "max": 128} for name in ("all", *WORKLOADS)
+            },
             by_workload={
                 name: {"rows": 320 + 7 * index, "response_tokens": 30_000 + 2190 * index, "truncated": 11 * index}
                 for index, name in enumerate(WORKLOADS)

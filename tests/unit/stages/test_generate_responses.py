@@ -1,6 +1,7 @@
 """The target's own answers: ids in and ids out, the same alone as in a batch."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from eyrie.engines.generate import local_generator
+from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.io import read_json, read_table, write_table
@@ -94,6 +96,9 @@ def test_shards_cover_every_prompt_but_those_of_the_benchmark_once(tiny_target: 
     assert metrics.num_conversations == 4
     assert metrics.num_response_tokens == sum(sum(row["span_ends"]) - sum(row["span_starts"]) for row in rows)
     assert sum(metrics.finish_reasons.values()) == sum(len(row["span_starts"]) for row in rows)
+    lengths = [end - start for row in rows for start, end in zip(row["span_starts"], row["span_ends"], strict=True)]
+    assert metrics.response_tokens["all"]["max"] == max(lengths)
+    assert sorted(lengths)[(len(lengths) - 1) // 2] == metrics.response_tokens["all"]["p50"]
 
 
 def test_a_shard_is_byte_identical_when_made_again(tiny_target: Path, clean: Path) -> None:
@@ -124,11 +129,11 @@ def test_a_killed_shard_asks_only_for_what_was_in_flight(
     asked: list[str] = []
     answer = generate_responses._answer
 
-    async def counted(generator: Any, target: Any, prompt: Any, *rest: Any) -> Any:
+    async def counted(generator: Any, chat: Any, prompt: Any, *rest: Any) -> Any:
         asked.append(prompt["prompt_id"])
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return await answer(generator, target, prompt, *rest)
+        return await answer(generator, chat, prompt, *rest)
 
     monkeypatch.setattr(generate_responses, "_answer", counted)
     with pytest.raises(KeyboardInterrupt):
@@ -144,3 +149,16 @@ def test_prompts_over_the_limit_are_counted_and_left_out(tiny_target: Path, clea
     generate_responses.gather(params, clean=clean, responses=[path], metrics=clean.parent / "m.json")
     assert max(row["span_starts"][0] for row in read_table(path, RESPONSES)) <= 40
     assert sum(read_json(clean.parent / "m.json", ResponseMetrics).skipped.values()) == 1
+
+
+def test_servers_write_the_shard_that_this_process_writes(
+    tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", str(tiny_target), "--dtype", "float32"]
+    command += ["--device", "cpu", "--threads", "1", "--max-running-requests", "4", "--port", str(port)]
+    with launch_server(command, port=port, log=clean.parent / "log", env={}) as server:
+        server.wait_until_healthy(120)
+        monkeypatch.setenv("EYRIE_SERVERS", server.base_url)
+        served = _run(_tiny(tiny_target, temperature=0.8, engine="sglang"), clean, "served").read_bytes()
+    assert served == _run(_tiny(tiny_target, temperature=0.8), clean, "here").read_bytes()

@@ -1,0 +1,127 @@
+"""Running SGLang servers as a generator: ids in and ids out over `/generate`.
+
+Requests go to the server with the fewest in flight. One that fails or is busy is asked again elsewhere, or here after
+a pause; servers may come and go, as long as one of them answers within `patience_s`. What a server refuses (a wrong
+key, a malformed request) ends the run at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.servers import ServerError
+
+API_KEY_VARIABLE = "EYRIE_API_KEY"
+
+_PATIENCE_S = 300.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+_REQUEST_TIMEOUT_S = 3600.0
+
+
+@dataclass
+class _Server:
+    base_url: str
+    num_in_flight: int = 0
+    down_until: float = 0.0
+
+
+class _Unavailable(Exception):  # noqa: N818 - not an error yet: somebody else may answer
+    """The server cannot answer now; why, in a few words."""
+
+
+class SglangGenerator:
+    """See `sglang_generator`."""
+
+    def __init__(self, session: aiohttp.ClientSession, addresses: Sequence[str], patience_s: float) -> None:
+        self._session, self._patience_s = session, patience_s
+        self._servers = [_Server(address) for address in addresses]
+        self._last_answer = time.monotonic()
+
+    async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
+        """Raises ServerError when a server refuses, or none has answered anything for `patience_s`."""
+        body = {
+            "input_ids": list(prompt_ids),
+            "sampling_params": {
+                "max_new_tokens": sampling.max_new_tokens,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "sampling_seed": sampling.seed,
+            },
+        }
+        pause = _FIRST_PAUSE_S
+        while True:
+            server = min(
+                self._servers, key=lambda item: (max(item.down_until - time.monotonic(), 0.0), item.num_in_flight)
+            )
+            if (wait := server.down_until - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            server.num_in_flight += 1
+            try:
+                answer = await self._ask(server, body)
+            except _Unavailable as reason:
+                if time.monotonic() - self._last_answer > self._patience_s:
+                    addresses = ", ".join(item.base_url for item in self._servers)
+                    raise ServerError(
+                        f"no answer from {addresses} for {self._patience_s:g} s, lastly {reason}; what was answered is "
+                        "kept, run again when a server is up"
+                    ) from None
+                server.down_until = time.monotonic() + pause
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                continue
+            finally:
+                server.num_in_flight -= 1
+            self._last_answer = time.monotonic()
+            return answer
+
+    async def _ask(self, server: _Server, body: dict[str, Any]) -> list[int]:
+        """Raises _Unavailable, ServerError. Neither quotes the request: prompts do not belong in messages."""
+        try:
+            async with self._session.post(f"{server.base_url}/generate", json=body) as response:
+                if response.status in (408, 425, 429) or response.status >= 500:
+                    raise _Unavailable(f"status {response.status} from {server.base_url}")
+                if response.status != 200:
+                    hint = f"; {API_KEY_VARIABLE} holds the key" if response.status in (401, 403) else ""
+                    raise ServerError(
+                        f"{server.base_url}/generate refused a request with status {response.status}{hint}"
+                    )
+                document = await response.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            if isinstance(error, ServerError):
+                raise
+            raise _Unavailable(f"{type(error).__name__} from {server.base_url}") from None
+        return _answer_ids(document, server.base_url)
+
+
+@contextlib.asynccontextmanager
+async def sglang_generator(
+    addresses: Sequence[str], *, concurrency: int, patience_s: float = _PATIENCE_S
+) -> AsyncIterator[SglangGenerator]:
+    """A generator over running servers. The API key, when they want one, is read from the environment."""
+    key = os.environ.get(API_KEY_VARIABLE)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, connect=30)
+    async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
+        yield SglangGenerator(session, addresses, patience_s)
+
+
+def _answer_ids(document: Any, base_url: str) -> list[int]:
+    """`output_ids`, with the stop token that ended them when the server left it out."""
+    try:
+        ids = [int(token) for token in document["output_ids"]]
+        reason = document["meta_info"]["finish_reason"]
+        if reason["type"] == "abort":
+            raise _Unavailable(f"an aborted request from {base_url}")
+        matched = reason.get("matched")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ServerError(f"{base_url}/generate did not answer as SGLang does; is it an SGLang server?") from None
+    if reason["type"] == "stop" and isinstance(matched, int) and ids[-1:] != [matched]:
+        ids.append(matched)
+    return ids

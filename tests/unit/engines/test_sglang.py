@@ -1,0 +1,171 @@
+"""Answers from servers over HTTP: the same ids as in this process, and servers that die, are busy or refuse."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from eyrie.engines.generate import Generator, local_generator
+from eyrie.engines.launch import Server, free_port, launch_server
+from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.servers import ServerError, server_addresses
+from eyrie.engines.sglang import sglang_generator
+from eyrie.engines.target import load_target
+from tests.conftest import tiny_params
+
+PROMPTS = [[0, 10 + index, 11] for index in range(12)]
+SAMPLED = SamplingParams(10, temperature=0.9, seed=3)
+
+
+async def _all(generator: Generator, prompts: list[list[int]]) -> list[list[int]]:
+    return await asyncio.gather(*(generator.generate(prompt, SAMPLED) for prompt in prompts))
+
+
+def _ask(addresses: list[str], prompts: list[list[int]] = PROMPTS, patience_s: float = 20.0) -> list[list[int]]:
+    async def run() -> list[list[int]]:
+        async with sglang_generator(addresses, concurrency=4, patience_s=patience_s) as generator:
+            return await _all(generator, prompts)
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def _servers(target: Path, folder: Path, count: int) -> Iterator[list[Server]]:
+    with ExitStack() as stack:
+        servers = []
+        for number in range(count):
+            port = free_port()
+            command = [sys.executable, "-m", "eyrie.engines.reference", "--model", str(target), "--dtype", "float32"]
+            command += ["--device", "cpu", "--threads", "1", "--max-running-requests", "2", "--port", str(port)]
+            servers.append(stack.enter_context(launch_server(command, port=port, log=folder / str(number), env={})))
+        for server in servers:
+            server.wait_until_healthy(120)
+        yield servers
+
+
+def test_servers_give_the_ids_that_the_target_gives_here_and_one_that_dies_is_survived(
+    tiny_target: Path, tmp_path: Path
+) -> None:
+    target = load_target(tiny_params(tiny_target).target)
+
+    async def here() -> list[list[int]]:
+        async with local_generator(target, concurrency=4, context_length=100) as generator:
+            return await _all(generator, PROMPTS)
+
+    expected = asyncio.run(here())
+    with _servers(tiny_target, tmp_path, 2) as servers:
+        addresses = [server.base_url for server in servers]
+        assert _ask(addresses) == expected
+
+        async def with_a_kill() -> list[list[int]]:
+            async with sglang_generator(addresses, concurrency=4, patience_s=20) as generator:
+                asking = asyncio.create_task(_all(generator, PROMPTS * 3))
+                await asyncio.sleep(0.05)
+                os.killpg(servers[0].pid, signal.SIGKILL)
+                return await asking
+
+        assert asyncio.run(with_a_kill()) == expected * 3
+
+
+class _Stub(BaseHTTPRequestHandler):
+    """Answers `/generate` with what the test lined up: (status, document) pairs, the last one for ever."""
+
+    script: list[tuple[int, object]]
+    seen: list[dict[str, object]]
+    keys: list[str | None]
+
+    def do_POST(self) -> None:
+        self.seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.keys.append(self.headers["Authorization"])
+        status, document = self.script[0] if len(self.script) == 1 else self.script.pop(0)
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def _stub(*script: tuple[int, object]) -> Iterator[tuple[str, type[_Stub]]]:
+    handler = type("Handler", (_Stub,), {"script": list(script), "seen": [], "keys": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    server.server_close()
+
+
+def _answer(ids: list[int], **reason: object) -> tuple[int, object]:
+    return 200, {"output_ids": ids, "meta_info": {"finish_reason": reason}}
+
+
+def test_a_stop_token_that_the_server_left_out_is_put_back() -> None:
+    with _stub(_answer([7, 8], type="stop", matched=4)) as (address, _):
+        assert _ask([address], [[1]]) == [[7, 8, 4]]
+    with _stub(_answer([7, 4], type="stop", matched=4)) as (address, _):
+        assert _ask([address], [[1]]) == [[7, 4]]
+    with _stub(_answer([7, 8], type="length", length=2)) as (address, _):
+        assert _ask([address], [[1]]) == [[7, 8]]
+
+
+def test_a_busy_server_is_asked_again() -> None:
+    aborted = _answer([7], type="abort", message="x")
+    with _stub((503, {}), (429, {}), aborted, _answer([7, 4], type="stop", matched=4)) as (address, handler):
+        assert _ask([address], [[1]]) == [[7, 4]]
+        assert len(handler.seen) == 4
+
+
+def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_API_KEY", "k3y")
+    with _stub(_answer([4], type="stop", matched=4)) as (address, handler):
+        _ask([address], [[1]])
+        assert handler.keys == ["Bearer k3y"]
+
+
+def test_a_refusal_ends_at_once_and_quotes_neither_prompt_nor_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_API_KEY", "k3y")
+    with _stub((401, {"error": "no"})) as (address, handler):
+        with pytest.raises(ServerError, match=r"refused a request with status 401; EYRIE_API_KEY") as caught:
+            _ask([address], [[987654]])
+        assert len(handler.seen) == 1
+    assert "k3y" not in str(caught.value)
+    assert "987654" not in str(caught.value)
+
+
+def test_a_server_of_another_kind_is_refused() -> None:
+    with _stub((200, {"choices": []})) as (address, _), pytest.raises(ServerError, match="is it an SGLang server"):
+        _ask([address], [[1]])
+
+
+def test_servers_that_stay_away_end_the_run_after_the_patience() -> None:
+    address, started = f"http://127.0.0.1:{free_port()}", time.monotonic()
+    with pytest.raises(ServerError, match=rf"no answer from {address} for 1 s, lastly ClientConnectorError"):
+        _ask([address], [[1]], patience_s=1.0)
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [("", "set EYRIE_SERVERS"), (" , ", "set EYRIE_SERVERS"), ("localhost:30000", "must begin")]
+)
+def test_addresses_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, value: str, says: str) -> None:
+    monkeypatch.setenv("EYRIE_SERVERS", value)
+    with pytest.raises(ServerError, match=says):
+        server_addresses()
+
+
+def test_addresses_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_SERVERS", "http://a:1/, https://b")
+    assert server_addresses() == ["http://a:1", "https://b"]
