@@ -1,14 +1,13 @@
 """Names and addresses that a user discloses: PERSON and LOCATION where the sentence itself says so.
 
-Pattern-only on purpose. Characters of stories, word problems and reports are names too, and are not personal data; a
-model that finds every name would drop them all. What is found here is what the user says in the first person
-("my name is ...", "I live at ...", a signature), and street addresses, whoever they belong to. A name that merely
-occurs is NOT found: choose an engine with named entities in resources/privacy/analyzer.yaml where that matters.
+Patterns for what the user says in the first person ("my name is ...", "I live at ...", a signature), and for street
+addresses, whoever they belong to. A name that merely occurs is not found here but by `eyrie.privacy.names`; with these
+two alone, characters of stories, word problems and reports are left as they are.
 """
 
 import regex  # type: ignore[import-untyped]
-from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from eyrie.privacy.shapes import ShapeRecognizer
 
 # Every phrase has one group `v`, the value. (?i: ) keeps case-insensitivity to the phrase: a value is capitalised.
 _WORD = r"\p{Lu}[\p{L}\p{M}'’.-]*"
@@ -54,48 +53,19 @@ _LOCATION = [
     rf"(?i:\b(?:{_HOME})) (?P<v>(?:\d[\w-]* )?{_WORD}(?: {_WORD}){{0,3}}{_PLACE}{{0,2}})",
     rf"(?P<v>(?i:\bP\.?O\.? Box) \d{{1,6}}{_TAIL})",
 ]
-_SCORE = 0.7
 
 
-class _PhraseRecognizer(EntityRecognizer):  # type: ignore[misc]
-    """Phrases whose group `v` is the value of one entity type."""
-
-    ENTITY = ""
-    PHRASES: tuple["regex.Pattern[str]", ...] = ()
-
-    def __init__(
-        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
-    ) -> None:
-        super().__init__([self.ENTITY], name=name or type(self).__name__, supported_language=supported_language)
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
-        """Offsets are characters of `text`."""
-        return [
-            RecognizerResult(
-                self.ENTITY,
-                *match.span("v"),
-                _SCORE,
-                AnalysisExplanation(recognizer=self.name, original_score=_SCORE),
-            )
-            for phrase in self.PHRASES
-            for match in phrase.finditer(text)
-        ]
-
-
-class PersonDisclosureRecognizer(_PhraseRecognizer):
+class PersonDisclosureRecognizer(ShapeRecognizer):
     """PERSON: a name the user gives as his or her own, or of a relative, or signs with."""
 
     ENTITY = "PERSON"
-    PHRASES = tuple(map(regex.compile, _PERSON))
+    PATTERNS = tuple(map(regex.compile, _PERSON))
+    SCORE = 0.7
 
 
-class AddressRecognizer(_PhraseRecognizer):
+class AddressRecognizer(ShapeRecognizer):
     """LOCATION: street addresses, P.O. boxes, and where the user says to live."""
 
     ENTITY = "LOCATION"
-    PHRASES = tuple(map(regex.compile, _LOCATION))
+    PATTERNS = tuple(map(regex.compile, _LOCATION))
+    SCORE = 0.7

@@ -2,10 +2,11 @@
 
 In: resources/privacy/analyzer.yaml. Out: `Analyzer`, which answers with entity types, offsets and scores.
 
-Four things differ from `AnalyzerEngineProvider(...).create_engine()`:
+Five things differ from `AnalyzerEngineProvider(...).create_engine()`:
 - a damaged YAML file is an error; Presidio falls back to its default engine and downloads a model;
 - model folders are looked up beside the YAML file, and a missing one is an error, not a download;
 - tokens and lemmas are computed only for a text in which some pattern matched, for its context words;
+- recognisers of numbers are not asked about a text without any (`eyrie.privacy.gates`);
 - the analyzer's own messages may quote the text, so they stay inside.
 """
 
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from eyrie.privacy.gates import Gates
 
 # Presidio imports torch and transformers when they are installed, 15 of its 18 seconds, for engines not in use here.
 _OPTIONAL_IMPORTS = ("torch", "transformers")
@@ -51,6 +54,8 @@ class Analyzer:
         self._engine = engine
         self._nlp_engine = engine.nlp_engine
         self._entities = sorted(engine.get_supported_entities(_LANGUAGE))
+        self._gates = Gates(engine.registry)
+        engine.registry = self._gates
         self._alarm = _Alarm(level=logging.WARNING)
         _LOGGER.setLevel(logging.WARNING)  # its debug lines quote context words
         _LOGGER.propagate = False
@@ -64,6 +69,7 @@ class Analyzer:
     def find(self, text: str, *, score_threshold: float) -> list[Finding]:
         """Findings in `text`, by start. Raises UnscreenableError when the analyzer failed or gave a pattern up."""
         self._alarm.raised = False
+        self._gates.open_for(text)
         try:
             results = self._engine.analyze(
                 text,
@@ -100,26 +106,38 @@ class _LazyArtifacts:
         return getattr(self._artifacts, name)
 
 
-def load_analyzer(config: Path) -> Analyzer:
-    """Build the analyzer that `config` describes. Raises AnalyzerError naming the path and what is wrong."""
+def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
+    """Build the analyzer that `config` describes.
+
+    With `fail_closed`, every capitalised word that English and French rarely capitalise is a PERSON too. Raises
+    AnalyzerError naming the path and what is wrong.
+    """
     configuration = _read(config)
+    gitleaks = configuration.pop("gitleaks_config", None)
     _LOGGER.setLevel(logging.ERROR)  # it announces every recogniser; Analyzer listens to its warnings later
     with _hidden(() if _needs_optional_imports(configuration) else _OPTIONAL_IMPORTS):
         import tldextract
         from presidio_analyzer import AnalyzerEngineProvider
 
         # Imported for their classes: Presidio finds recognisers by name among EntityRecognizer's subclasses.
-        from eyrie.privacy import disclosures, identifiers, phones, secrets  # noqa: F401
+        from eyrie.privacy import disclosures, identifiers, names, phones, secrets  # noqa: F401
+        from eyrie.privacy.gitleaks import GitleaksRecognizer
 
     # Else the first e-mail address fetches the public suffix list from the network.
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     tldextract.extract = offline  # type: ignore[assignment]
+    names.NameRecognizer.artefacts = config.parent / "names"
     try:
-        provider = AnalyzerEngineProvider(analyzer_engine_conf_file=config)
+        provider = AnalyzerEngineProvider()  # of its defaults nothing is used
         provider.configuration = configuration
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it adds SpacyRecognizer, which the YAML then disables
-            return Analyzer(provider.create_engine())
+            engine = provider.create_engine()
+        if gitleaks is not None:
+            engine.registry.add_recognizer(GitleaksRecognizer(config.parent / str(gitleaks)))
+        if fail_closed:
+            engine.registry.add_recognizer(names.CapitalisedWordRecognizer(config.parent / "names" / "lexicon.tsv"))
+        return Analyzer(engine)
     except Exception as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise AnalyzerError(f"{config}: Presidio cannot build this analyzer: {reason}") from None

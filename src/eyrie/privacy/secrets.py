@@ -7,8 +7,7 @@ inside a longer word.
 
 import re
 
-from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
+from eyrie.privacy.shapes import ShapeRecognizer
 
 _B64 = r"[A-Za-z0-9_-]"
 # issuer -> pattern. `(?=...\d)` asks for a digit, so that words joined by hyphens are not keys.
@@ -57,29 +56,11 @@ _SYNTAX = {
     r"(?:password|passcode|passphrase|pin)\s+(?:is|was|:)\s*:?\s*)[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
 }
 _PREFIX = re.compile(r"(?<![A-Za-z0-9_])(?:" + "|".join(_PREFIXED.values()) + r")(?![A-Za-z0-9])")
-_SHAPES = [re.compile(pattern) for pattern in _SYNTAX.values()]
-_SCORE = 0.9
 
 
-class SecretRecognizer(EntityRecognizer):  # type: ignore[misc]
-    """SECRET: API keys, access tokens, private keys and passwords."""
+class SecretRecognizer(ShapeRecognizer):
+    """SECRET: API keys, access tokens, private keys and passwords; the syntax around a value belongs to the span."""
 
-    def __init__(
-        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
-    ) -> None:
-        super().__init__(["SECRET"], name=name or type(self).__name__, supported_language=supported_language)
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
-        """Offsets are characters of `text`; the syntax around a value belongs to the span."""
-        return [
-            RecognizerResult(
-                "SECRET", *match.span(), _SCORE, AnalysisExplanation(recognizer=self.name, original_score=_SCORE)
-            )
-            for shape in (_PREFIX, *_SHAPES)
-            for match in shape.finditer(text)
-        ]
+    ENTITY = "SECRET"
+    PATTERNS = (_PREFIX, *map(re.compile, _SYNTAX.values()))
+    SCORE = 0.9

@@ -1,0 +1,62 @@
+"""A gate may only close where nothing would have been found."""
+
+import random
+
+import pytest
+
+from eyrie.privacy.engine import Analyzer, load_analyzer
+from tests.conftest import REPOSITORY
+from tests.unit.privacy.test_recognizers import IDENTIFIERS, SECRETS
+
+SHAPES = [
+    "C01X00T47",
+    "AB 12 34 56 C",
+    "T220001293",
+    "RSSMRA85M01H501Q",
+    "+33 1 23 45 67 89",
+    "12-34-56",
+    "ab:cd:ef:01:23:45",
+]
+WORDS = [
+    "passport",
+    "number",
+    "my",
+    "phone",
+    "NHS",
+    "is",
+    "Ausweis",
+    "a.b@c.de",
+    "2001:db8::1",
+    "10.0.0.1",
+    "licence",
+    "DNI",
+]
+
+
+def test_closed_gates_lose_no_finding(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(3)
+    texts = [text for text, _ in IDENTIFIERS.values()] + list(SECRETS.values())
+    for _ in range(400):
+        made = ["".join(rng.choices("0123456789ABCXZ -./:", k=rng.randint(3, 22))) for _ in range(2)]
+        texts.append(" ".join(rng.sample([*WORDS, *SHAPES, *made], 8)))
+    gated = [analyzer.find(text, score_threshold=0) for text in texts]
+    gates = analyzer._gates
+    monkeypatch.setattr(gates, "get_recognizers", lambda **_: [recognizer for _, recognizer in gates._gated])
+    assert [analyzer.find(text, score_threshold=0) for text in texts] == gated
+    assert sum(map(len, gated)) > 400
+
+
+def test_a_text_without_numbers_asks_few_recognisers(analyzer: Analyzer) -> None:
+    analyzer.find("Explain recursion with a short example.", score_threshold=0.4)
+    few = {type(recognizer).__name__ for recognizer in analyzer._gates.get_recognizers()}
+    assert "SecretRecognizer" in few
+    assert not few & {"PhoneNumberRecognizer", "UsSsnRecognizer", "EmailRecognizer", "IbanRecognizer"}
+    analyzer.find("Call 020 7946 0958", score_threshold=0.4)
+    assert len(analyzer._gates.get_recognizers()) > len(few)
+
+
+def test_every_gate_names_a_recogniser_that_the_shipped_analyzer_has(analyzer: Analyzer) -> None:
+    from eyrie.privacy.gates import _GATES
+
+    assert set(_GATES) <= {type(recognizer).__name__ for _, recognizer in analyzer._gates._gated}
+    assert load_analyzer(REPOSITORY / "resources/privacy/analyzer.yaml").entities == analyzer.entities
