@@ -9,10 +9,14 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE # compiling the same modules in every process cost 2.5 s per stage, 6 s with PyTorch
 
-.PHONY: run test test-fast lint format lock demo-target prompts clean-env
+.PHONY: run remote test test-fast lint format lock demo-target prompts clean-env
 
 run: $(VENV)/.base
 	@eyrie run
+
+# make remote BUCKET=gs://bucket/path: where `dvc push` and `eyrie pull` keep data and models
+remote: $(VENV)/.base
+	@eyrie remote "$(BUCKET)"
 
 test: $(VENV)/.dev lint
 	@pytest

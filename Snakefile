@@ -5,8 +5,9 @@ import os
 import sys
 import time
 
-from eyrie.lineage import doors, timings
+from eyrie.lineage import doors, guard, timings
 from eyrie.lineage.fingerprint import STAMPS, write_stamps
+from eyrie.lineage.settle import settle
 from eyrie.params import ParamsError, load_params, parse_params
 from eyrie.preflight import preflight
 
@@ -20,7 +21,13 @@ try:
         # DVC would record params.yaml for outputs that other values made
         raise ParamsError("--config and --configfile are not allowed: edit params.yaml")
     preflight(PARAMS)
-    write_stamps(PARAMS)
+    if workflow.is_main_process:
+        # not in a job that an executor runs through Snakemake again
+        guard.watch_doors()
+        alone = guard.hold_workflow_lock()
+        write_stamps(PARAMS)
+        for sentence in settle(PARAMS, alone=alone):
+            print(f"eyrie: {sentence}", file=sys.stderr)
 except (ValueError, OSError) as error:
     sys.exit(f"eyrie: {error}")
 
@@ -59,7 +66,18 @@ onstart:
 
 
 onsuccess:
-    if "DVC_STAGE" not in os.environ:
+    guard.release_workflow_lock()
+    if "DVC_STAGE" in os.environ:
+        try:
+            doors.verify_stage(Path("params.yaml"), os.environ["DVC_STAGE"])
+        except (ValueError, OSError) as error:
+            sys.exit(f"eyrie: {error}")
+    else:
         timings.record_timing(timings.RUN, time.monotonic() - STARTED)
+        shell("eyrie record --quiet")
         if Path("reports/report.html").is_file():
             shell("eyrie summary")
+
+
+onerror:
+    guard.release_workflow_lock()

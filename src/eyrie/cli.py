@@ -2,7 +2,6 @@
 
 import logging
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from eyrie.lineage import doors, dvcfile, timings
+from eyrie.lineage import doors, dvcfile, guard, overview, recording, storage, timings
 from eyrie.lineage.fingerprint import write_stamps
 from eyrie.lineage.jobs import job_of, run_job_of_stage
 from eyrie.lineage.layout import STAGES
-from eyrie.params import load_params
+from eyrie.lineage.settle import settle
+from eyrie.params import Params, load_params
 from eyrie.preflight import preflight
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ PARAMS = Path("params.yaml")
 
 ShardOption = Annotated[int | None, typer.Option(help="Which shard, from 0; without it a sharded stage gathers.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: what PyTorch takes.")]
+StagesArgument = Annotated[list[str] | None, typer.Argument(help="Stages; default: all.", show_default=False)]
 LogOption = Annotated[Path | None, typer.Option(help="Also write log lines to this file.")]
 
 
@@ -43,6 +44,7 @@ def _stage_command(stage: str, *, shard: int | None, threads: int | None, log: P
     logging.basicConfig(level=logging.INFO, format=f"{stage}: %(message)s", handlers=handlers)
     for noisy in ("httpx", "httpcore", "presidio-analyzer", "uvicorn.access", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    guard.watch_doors()
     params = load_params(PARAMS)
     job = job_of(params, stage, shard)
     started = time.monotonic()
@@ -61,22 +63,101 @@ for _name in STAGES:
 
 
 @app.command()
-def run() -> None:
-    """Run the whole pipeline through `dvc repro`, then print the summary."""
+def run(stages: StagesArgument = None) -> None:
+    """Run the pipeline, or only STAGES and what they need, through `dvc repro`; then print the summary."""
     params = load_params(PARAMS)
     preflight(params)
+    guard.hold_run_lock()
     typer.echo(doors.plan(params))
     if dvcfile.sync_dvc_yaml(params):
         typer.echo("dvc.yaml brought up to date.")
     started, started_at = time.monotonic(), time.time()
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False)
-    if done.returncode:
-        raise typer.Exit(done.returncode)
+    _repro(params, _known_stages(stages))
     if any(timing["finished"] > started_at for timing in timings.read_timings().values()):
         timings.record_timing(timings.RUN, time.monotonic() - started)
     else:
         typer.echo("Nothing to do: every stage is current.")
-    summary()
+    if not stages:
+        summary()
+
+
+def _repro(params: Params, stages: list[str]) -> None:
+    if recording.set_damaged_lock_aside():
+        typer.echo(f"dvc.lock cannot be read: kept as {recording.DAMAGED_LOCK}, and written again from the manifests.")
+        recording.record(params, PARAMS)
+    targets = doors.dvc_targets(params, stages)
+    if stages and not targets:
+        return
+    from dvc.cli import main as dvc_main  # in this process: one start less, and no run that outlives this one
+
+    status_code = dvc_main(["repro", *(["--single-item", *targets] if targets else [])])
+    false = recording.drop_false_records(load_params(PARAMS))
+    if false:
+        raise ValueError(f"params.yaml was edited while {', '.join(false)} ran; run again")
+    if status_code:
+        raise typer.Exit(status_code)
+
+
+@app.command()
+def status(
+    verify: Annotated[bool, typer.Option(help="Read every file again instead of trusting size and time.")] = False,
+) -> None:
+    """Say of every stage whether it is current, stale (and why), damaged or missing, and what can be pulled."""
+    params = load_params(PARAMS)
+    preflight(params)
+    for stage in overview.status(params, verify=verify):
+        typer.echo("\n".join(stage.lines()))
+
+
+@app.command()
+def record(
+    quiet: Annotated[bool, typer.Option(help="Say only what was recorded; refusals are no failure.")] = False,
+) -> None:
+    """Bring dvc.lock up to date for outputs that are current; refuse the rest by name."""
+    params = load_params(PARAMS)
+    preflight(params)
+    if not recording.has_dvc():
+        if quiet:
+            return
+        raise ValueError("no DVC project here; `dvc init` makes one")
+    guard.hold_run_lock()
+    dvcfile.sync_dvc_yaml(params)
+    records = recording.record(params, PARAMS)
+    for item in records:
+        if not quiet or item.outcome == "recorded":
+            typer.echo(f"{item.stage:<20} {item.outcome}" + (f": {item.why}" if item.why else ""))
+    if not quiet and any(item.outcome == "refused" for item in records):
+        raise typer.Exit(1)
+
+
+@app.command()
+def pull(
+    stages: StagesArgument = None,
+    shard: Annotated[int | None, typer.Option(help="Only this shard of the one stage named.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Downloads at a time; default: what DVC takes.")] = None,
+) -> None:
+    """Pull the outputs of STAGES (all recorded ones without a name) from the remote, and check them by content."""
+    params = load_params(PARAMS)
+    preflight(params)
+    guard.hold_run_lock()
+    for sentence in storage.pull(params, _known_stages(stages), shard=shard, jobs=jobs):
+        typer.echo(sentence)
+    write_stamps(params)
+    settle(params, alone=False)
+
+
+@app.command()
+def remote(url: Annotated[str, typer.Argument(help="gs://bucket/path")]) -> None:
+    """Set the DVC remote that `eyrie pull` and `dvc push` use."""
+    storage.set_remote(url)
+    typer.echo(f"DVC remote: {url}. `dvc push` uploads, `eyrie pull` downloads.")
+
+
+def _known_stages(stages: list[str] | None) -> list[str]:
+    for name in stages or []:
+        if name not in STAGES:
+            raise ValueError(f"{name}: no such stage; stages are {', '.join(STAGES)}")
+    return [name for name in STAGES if name in (stages or [])]
 
 
 @app.command()

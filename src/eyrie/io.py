@@ -24,6 +24,7 @@ from eyrie.schemas import Document, SchemaError
 # Rows of one row group: what a writer holds in memory, and the most a reader has to.
 ROW_GROUP_ROWS = 4096
 
+SNAKEMAKE_TIMESTAMP = ".snakemake_timestamp"  # Snakemake puts it into folders; no part of their content
 DocumentT = TypeVar("DocumentT", bound=Document)
 
 
@@ -38,7 +39,7 @@ def path_digest(path: Path, of_file: Callable[[Path], str] = file_digest) -> str
     if not path.is_dir():
         return of_file(path)
     hasher = hashlib.sha256()
-    for entry in sorted(item for item in path.rglob("*") if item.is_file()):
+    for entry in sorted(item for item in path.rglob("*") if item.is_file() and item.name != SNAKEMAKE_TIMESTAMP):
         hasher.update(f"{entry.relative_to(path).as_posix()}\0{of_file(entry)}\n".encode())
     return hasher.hexdigest()
 

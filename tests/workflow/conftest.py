@@ -60,13 +60,25 @@ def change_params(project: Path, section: str, **changes: Any) -> None:
     write_params(project, raw)
 
 
+def environment_of(project: Path) -> dict[str, str]:
+    """Variables for the project's commands: its own copy of the code runs, and bytecode is kept (as in the Makefile)."""
+    path = f"{COMMAND_FOLDER}{os.pathsep}{os.environ['PATH']}"
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {
+        **inherited,
+        "PATH": path,
+        "PYTHONPATH": str(project / "src"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
 def run_in(project: Path, *command: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one of the environment's commands in `project`; output is captured as text."""
-    path = f"{COMMAND_FOLDER}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         command,
         cwd=project,
-        env={**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", **environment},
+        env=environment_of(project) | environment,
         capture_output=True,
         text=True,
         timeout=timeout,

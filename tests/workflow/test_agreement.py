@@ -13,7 +13,7 @@ from eyrie.cli import app
 from eyrie.lineage.dvcfile import dvc_yaml
 from eyrie.lineage.jobs import job_of
 from eyrie.lineage.layout import STAGES, expand_shards
-from eyrie.params import Params, load_params
+from eyrie.params import Params, Target, load_params
 from tests.conftest import REPOSITORY
 from tests.workflow.conftest import run_in
 
@@ -85,7 +85,10 @@ def test_a_dvc_stage_runs_its_own_rules_only_and_depends_on_its_section() -> Non
     for name, stage in STAGES.items():
         assert stages[name]["cmd"].startswith("snakemake --profile ")
         assert stages[name]["cmd"].endswith(f" --allowed-rules {' '.join(stage.rules)} -- {name}")
-        assert stages[name]["params"] == (["target", name] if stage.uses_target else [name])
+        target = (
+            [f"target.{key}" for key in sorted(Target.model_fields) if key != "device"] if stage.uses_target else []
+        )
+        assert stages[name]["params"] == [*target, name]
         for value in stage.inputs.values():
             for path in expand_shards(value, 1):
                 tracked = str(Path(path).parent) if "shard-" in path else path

@@ -8,8 +8,6 @@ rule build_vocab:
         metrics="reports/metrics/build_vocab.json",
     log:
         "logs/build_vocab.log",
-    benchmark:
-        "logs/build_vocab.tsv"
     shell:
         "eyrie build_vocab --log {log}"
 
@@ -23,8 +21,6 @@ rule extract_features_shard:
         manifest="data/features/shard-{shard}.arrow.manifest.json",
     log:
         "logs/extract_features-{shard}.log",
-    benchmark:
-        "logs/extract_features-{shard}.tsv"
     threads: SHARD_THREADS
     shell:
         "eyrie extract_features --shard {wildcards.shard} --threads {threads} --log {log}"
@@ -39,7 +35,5 @@ rule extract_features:
         manifest="reports/metrics/extract_features.json.manifest.json",
     log:
         "logs/extract_features.log",
-    benchmark:
-        "logs/extract_features.tsv"
     shell:
         "eyrie extract_features --log {log}"

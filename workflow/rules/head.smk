@@ -10,8 +10,6 @@ rule train_head:
         metrics="reports/metrics/train_head.json",
     log:
         "logs/train_head.log",
-    benchmark:
-        "logs/train_head.tsv"
     threads: workflow.cores
     shell:
         "eyrie train_head --threads {threads} --log {log}"
@@ -28,8 +26,6 @@ rule evaluate_head:
         metrics="reports/metrics/evaluate_head.json",
     log:
         "logs/evaluate_head.log",
-    benchmark:
-        "logs/evaluate_head.tsv"
     threads: workflow.cores
     shell:
         "eyrie evaluate_head --threads {threads} --log {log}"

@@ -7,8 +7,6 @@ rule select_prompts:
         metrics="reports/metrics/select_prompts.json",
     log:
         "logs/select_prompts.log",
-    benchmark:
-        "logs/select_prompts.tsv"
     shell:
         "eyrie select_prompts --log {log}"
 
@@ -25,8 +23,6 @@ rule filter_prompts:
         metrics="reports/metrics/filter_prompts.json",
     log:
         "logs/filter_prompts.log",
-    benchmark:
-        "logs/filter_prompts.tsv"
     threads: workflow.cores
     shell:
         "eyrie filter_prompts --threads {threads} --log {log}"

@@ -7,8 +7,6 @@ rule generate_responses_shard:
         manifest="data/responses/shard-{shard}.parquet.manifest.json",
     log:
         "logs/generate_responses-{shard}.log",
-    benchmark:
-        "logs/generate_responses-{shard}.tsv"
     threads: SHARD_THREADS
     shell:
         "eyrie generate_responses --shard {wildcards.shard} --threads {threads} --log {log}"
@@ -24,7 +22,5 @@ rule generate_responses:
         manifest="reports/metrics/generate_responses.json.manifest.json",
     log:
         "logs/generate_responses.log",
-    benchmark:
-        "logs/generate_responses.tsv"
     shell:
         "eyrie generate_responses --log {log}"

@@ -9,8 +9,6 @@ rule benchmark:
         metrics="reports/metrics/benchmark.json",
     log:
         "logs/benchmark.log",
-    benchmark:
-        "logs/benchmark.tsv"
     threads: workflow.cores  # nothing else runs beside a measurement
     shell:
         "eyrie benchmark --threads {threads} --log {log}"
@@ -39,7 +37,5 @@ rule report:
         chart="reports/chart.png",
     log:
         "logs/report.log",
-    benchmark:
-        "logs/report.tsv"
     shell:
         "eyrie report --log {log}"

@@ -5,7 +5,10 @@ The memory is only a shortcut: losing it costs time, and a file whose size, mtim
 
 import contextlib
 import json
+import os
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from eyrie.io import file_digest, path_digest, write_text
@@ -20,29 +23,38 @@ def target_revision(model: str, revision: str | None) -> str:
 
 
 class Digests:
-    """sha256 of files and folders. Call `save` at the end to keep what was learnt."""
+    """sha256 of files and folders. Call `save` at the end to keep what was learnt; `fresh` starts without a memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh: bool = False) -> None:
         self._known: dict[str, list[int | str]] = {}
         self._new: dict[str, list[int | str]] = {}
-        with contextlib.suppress(OSError, ValueError):
-            self._known = json.loads(MEMORY.read_text(encoding="utf-8"))
+        if not fresh:
+            with contextlib.suppress(OSError, ValueError):
+                self._known = json.loads(MEMORY.read_text(encoding="utf-8"))
 
     def of(self, path: Path) -> str:
         """Hex sha256 of a file's bytes, or of a folder's relative names and digests. Raises FileNotFoundError."""
         return path_digest(path, self._of_file)
 
-    def _of_file(self, path: Path) -> str:
-        stat = path.stat()
-        key, signature = str(path.resolve()), [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        for memory in (self._new, self._known):
-            found = memory.get(key)
-            if found is not None and found[:3] == signature:
-                return str(found[3])
-        digest = file_digest(path)
-        if time.time_ns() - stat.st_mtime_ns > SETTLED_NS:
-            self._new[key] = [*signature, digest]
-        return digest
+    def prefetch(self, paths: Iterable[Path]) -> None:
+        """Read the files that are not known yet, several at a time (hashing lets other threads run)."""
+        unknown = [path for path in paths if path.is_file() and self._remembered(path) is None]
+        if len(unknown) > 1:
+            with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+                for path, (signature, digest) in zip(unknown, pool.map(_read, unknown), strict=True):
+                    self._learn(path, signature, digest)
+
+    def touch(self, path: Path, mtime_ns: int) -> None:
+        """Set a file's or a folder's modification time without losing what is known about it."""
+        if path.is_dir():
+            for entry in path.iterdir():
+                self.touch(entry, mtime_ns)
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+            return
+        digest = self._remembered(path)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        if digest is not None:
+            self._new[_key(path)] = [*_signature(path), digest]
 
     def save(self) -> None:
         """Write what was learnt. A failure is ignored: this file is only a shortcut."""
@@ -50,3 +62,38 @@ class Digests:
             return
         with contextlib.suppress(OSError):
             write_text(MEMORY, json.dumps(self._known | self._new))
+
+    def _of_file(self, path: Path) -> str:
+        known = self._remembered(path)
+        if known is not None:
+            return known
+        signature, digest = _read(path)
+        self._learn(path, signature, digest)
+        return digest
+
+    def _learn(self, path: Path, signature: list[int], digest: str) -> None:
+        if time.time_ns() - signature[1] > SETTLED_NS:
+            self._new[_key(path)] = [*signature, digest]
+
+    def _remembered(self, path: Path) -> str | None:
+        key, signature = _key(path), _signature(path)
+        for memory in (self._new, self._known):
+            found = memory.get(key)
+            if found is not None and found[:3] == signature:
+                return str(found[3])
+        return None
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - not resolve(): it asks the file system about every component
+
+
+def _signature(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _read(path: Path) -> tuple[list[int], str]:
+    """The signature before reading, and the digest: a file that changes meanwhile is not remembered as it was."""
+    signature = _signature(path)
+    return signature, file_digest(path)

@@ -1,10 +1,18 @@
-"""What both doors say before they start: which stages, for which target, and how long the last run took."""
+"""The two doors: what both say before they start, which stages DVC is asked for, and what is checked when one ends."""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from eyrie.lineage.layout import STAGES
+from eyrie.lineage.digests import Digests
+from eyrie.lineage.layout import STAGES, upstream_of
 from eyrie.lineage.timings import RUN, human_seconds, read_timings
-from eyrie.params import Params
+from eyrie.lineage.verdicts import Verdict, judge
+from eyrie.params import Params, load_params
+
+
+class ChangedError(ValueError):
+    """Parameters, code or inputs are others than when the stage started."""
 
 
 def plan(params: Params) -> str:
@@ -20,3 +28,52 @@ def plan(params: Params) -> str:
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(last["finished"]))
         duration = f"the last run that built something took {human_seconds(last['seconds'])} ({day})"
     return f"Eyrie: a draft head for {params.target.model}, {len(names)} stages; {duration}.\n  " + " > ".join(names)
+
+
+def dvc_targets(params: Params, targets: Sequence[str]) -> list[str]:
+    """What to ask DVC for, given the stages a person asked for (none: all).
+
+    Empty means: the whole pipeline, DVC decides. In a clone that holds only some outputs DVC would make everything
+    upstream again; there the answer is the stages to run one by one, so that training starts from pulled features.
+    """
+    digests = Digests()
+    verdicts = judge(params, digests)
+    digests.save()
+    wanted = _closure(targets or [*STAGES])
+    absent = {name for name in wanted if any(verdict.state == "missing" for verdict in verdicts[name])}
+    needed = {name for name in wanted if not _is_current(verdicts[name]) and name not in absent}
+    needed |= {name for name in absent if name in (targets or ["report"])}
+    for name in reversed(STAGES):  # what a needed stage reads and is not here is needed too
+        if name in needed:
+            needed |= {other for other in upstream_of(name) if other in absent}
+    for name in STAGES:  # and what follows from it may change
+        if name in wanted and needed & set(upstream_of(name)) and name not in absent - needed:
+            needed.add(name)
+    if not targets and not absent - needed:
+        return []
+    return [name for name in STAGES if name in needed]
+
+
+def verify_stage(params_path: Path, stage: str) -> None:
+    """Raise ChangedError unless every output of the stage is what today's parameters and code make.
+
+    Called when a stage of DVC ends: DVC would record the parameters of now for outputs that those of then made.
+    """
+    digests = Digests()
+    verdicts = judge(load_params(params_path), digests, [stage])[stage]
+    digests.save()
+    for verdict in verdicts:
+        if verdict.state != "current":
+            raise ChangedError(f"{stage}: {verdict.reasons[0]} while it ran; run again")
+
+
+def _closure(targets: Sequence[str]) -> set[str]:
+    closed = set(targets)
+    for name in reversed(STAGES):
+        if name in closed:
+            closed.update(upstream_of(name))
+    return closed
+
+
+def _is_current(verdicts: list[Verdict]) -> bool:
+    return all(verdict.state == "current" for verdict in verdicts)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from eyrie.io import write_text
-from eyrie.lineage.fingerprint import PACKAGE, code_of, local_files
+from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
 from eyrie.lineage.jobs import manifest_path
 from eyrie.lineage.layout import STAGES, Stage
 from eyrie.params import Params
@@ -49,7 +49,7 @@ def _stage(params: Params, stage: Stage) -> dict[str, Any]:
     document: dict[str, Any] = {
         "cmd": f"snakemake --profile {PROFILE} --allowed-rules {' '.join(stage.rules)} -- {stage.name}",
         "deps": [*dict.fromkeys(inputs), *local_files(params, stage), *code],
-        "params": ["target", stage.name] if stage.uses_target else [stage.name],
+        "params": [*dvc_params(parameters_of(params, stage))],
         "outs": _outs(stage),
     }
     metrics = [path for path in (*stage.outputs.values(), *stage.gather_outputs.values()) if _is_metrics(path)]

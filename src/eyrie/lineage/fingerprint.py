@@ -106,17 +106,30 @@ def expand(pattern: str) -> list[Path]:
     return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
 
 
-def fingerprint(params: Params, stage: Stage, digests: Digests) -> dict[str, Any]:
-    """The stage's fingerprint as JSON. Raises FileNotFoundError when a file that params name is missing."""
+def parameters_of(params: Params, stage: Stage) -> dict[str, Any]:
+    """The part of a fingerprint that params.yaml gives. Where the target runs is no part of what it computes."""
     section = params.model_dump(mode="json")
     target = section["target"]
     return {
         "stage": stage.name,
         "params": section[stage.name],
         "target": {key: target[key] for key in sorted(target) if key != "device"} if stage.uses_target else None,
+    }
+
+
+def fingerprint(params: Params, stage: Stage, digests: Digests) -> dict[str, Any]:
+    """The stage's fingerprint as JSON. Raises FileNotFoundError when a file that params name is missing."""
+    return {
+        **parameters_of(params, stage),
         "files": {path: digests.of(Path(path)) for path in local_files(params, stage)},
         "code": {path.relative_to(PACKAGE).as_posix(): digests.of(path) for path in code_of(stage.name)},
     }
+
+
+def dvc_params(made_by: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a fingerprint under the keys that DVC gets: each of the target's, and the stage's section."""
+    target = {f"target.{key}": value for key, value in (made_by["target"] or {}).items()}
+    return {**target, made_by["stage"]: made_by["params"]}
 
 
 def write_stamps(params: Params, folder: Path = STAMPS) -> None:

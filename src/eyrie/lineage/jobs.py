@@ -16,17 +16,17 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from eyrie.io import write_text
+from eyrie.io import SNAKEMAKE_TIMESTAMP, write_text
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import fingerprint, key_of
-from eyrie.lineage.layout import STAGES, Stage, expand_shards
+from eyrie.lineage.layout import MADE_WITH, STAGES, Stage, expand_shards
 from eyrie.lineage.timings import record_timing
 from eyrie.params import Params
 
@@ -45,6 +45,7 @@ class Job:
     shard: int | None
     inputs: dict[str, list[Path]]
     outputs: dict[str, Path]
+    made_with: dict[Path, Path] = field(default_factory=dict)  # input -> the manifest of the job that made it
 
     def argument(self, key: str) -> Path | list[Path]:
         """The input `key` as the stage takes it: a path, a list of all shards, or the folder of a tuple of files."""
@@ -64,6 +65,16 @@ def manifest_path(output: Path) -> Path:
     return output.with_name(output.name + ".manifest.json")
 
 
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """A job's manifest; None when it is missing or damaged."""
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        parts = [manifest[name] for name in ("made_by", "inputs", "outputs")]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return manifest if "key" in manifest and all(isinstance(part, dict) for part in parts) else None
+
+
 def job_of(params: Params, stage_name: str, shard: int | None) -> Job:
     """The job of a whole stage or gather step (`shard` None) or of one shard. Raises ValueError on a wrong shard."""
     stage = STAGES[stage_name]
@@ -81,12 +92,19 @@ def job_of(params: Params, stage_name: str, shard: int | None) -> Job:
             return [Path(pattern.format(shard=shard))]
         return [Path(path) for path in expand_shards(pattern, num_shards)]
 
+    singles = [path for pattern in inputs.values() for path in (pattern if isinstance(pattern, tuple) else (pattern,))]
+    made_with = {
+        path: manifest_path(first)
+        for single in singles
+        for path, first in zip(paths(single), paths(MADE_WITH[single]), strict=True)
+    }
     return Job(
         stage=stage,
         name=stage_name if shard is None else f"{stage_name}-{shard:04d}",
         shard=shard,
         inputs={key: paths(pattern) for key, pattern in inputs.items()},
         outputs={key: paths(pattern)[0] for key, pattern in outputs.items()},
+        made_with=made_with,
     )
 
 
@@ -118,7 +136,9 @@ def run_job(params: Params, job: Job, body: Callable[[dict[str, Path], Path], No
     for path in (path for paths in job.inputs.values() for path in paths):
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file; run the stage that makes it first")
+    digests.prefetch(path for paths in job.inputs.values() for path in paths)
     inputs = {str(path): digests.of(path) for paths in job.inputs.values() for path in paths}
+    _check_inputs(job, inputs)
     made_by = fingerprint(params, job.stage, digests)
     key = key_of(made_by, inputs, job.name)
     build = SCRATCH / job.name / key[:24]
@@ -139,6 +159,40 @@ def run_job(params: Params, job: Job, body: Callable[[dict[str, Path], Path], No
     return outcome
 
 
+def _check_inputs(job: Job, inputs: dict[str, str]) -> None:
+    """Raise ValueError naming an input that is not what the manifest that came with it says. No manifest, no word."""
+    manifests: dict[Path, dict[str, Any] | None] = {}
+    for path, digest in inputs.items():
+        beside = job.made_with.get(Path(path))
+        if beside is None:
+            continue
+        if beside not in manifests:
+            manifests[beside] = read_manifest(beside)
+        manifest = manifests[beside]
+        if manifest is not None and manifest["outputs"].get(path, digest) != digest:
+            raise ValueError(f"{path}: damaged: it is not what {beside} says; run the workflow to have it made again")
+
+
+def keep_build(job: Job) -> None:
+    """Link current outputs that came from elsewhere (DVC's cache) into scratch, as if they had been built here."""
+    manifest = read_manifest(job.manifest)
+    if manifest is None:
+        return
+    build = SCRATCH / job.name / manifest["key"][:24]
+    if build.exists():
+        return
+    build.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(build.parent / "lock"):
+        partial = build.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        for path in job.outputs.values():
+            _link(path, partial / path.name, touch=False)
+        write_text(partial / "manifest.json", job.manifest.read_text(encoding="utf-8"))
+        partial.replace(build)
+        _prune(build)
+
+
 def _build(
     job: Job,
     build: Path,
@@ -153,7 +207,7 @@ def _build(
     started = time.monotonic()
     try:
         body({name: partial / path.name for name, path in job.outputs.items()}, resume)
-        fresh = Digests()
+        fresh = Digests(fresh=True)
         outputs = {str(path): fresh.of(partial / path.name) for path in job.outputs.values()}
         manifest = {"key": key, "made_by": made_by, "inputs": inputs, "outputs": outputs}
         write_text(partial / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
@@ -168,8 +222,8 @@ def _build(
 
 def _is_intact(build: Path, job: Job) -> bool:
     """Whether a finished build is there and its files still have the digests its manifest gives."""
-    manifest = _read_manifest(build / "manifest.json")
-    fresh = Digests()
+    manifest = read_manifest(build / "manifest.json")
+    fresh = Digests(fresh=True)  # kept files share their inode with what was published: read them
     return manifest is not None and all(
         (build / path.name).exists() and fresh.of(build / path.name) == manifest["outputs"].get(str(path))
         for path in job.outputs.values()
@@ -177,7 +231,7 @@ def _is_intact(build: Path, job: Job) -> bool:
 
 
 def _is_current(job: Job, key: str, digests: Digests) -> bool:
-    manifest = _read_manifest(job.manifest)
+    manifest = read_manifest(job.manifest)
     return (
         manifest is not None
         and manifest["key"] == key
@@ -185,14 +239,6 @@ def _is_current(job: Job, key: str, digests: Digests) -> bool:
             path.exists() and digests.of(path) == manifest["outputs"].get(str(path)) for path in job.outputs.values()
         )
     )
-
-
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return manifest if {"key", "outputs"} <= manifest.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _publish(job: Job, build: Path) -> None:
@@ -208,19 +254,21 @@ def _publish(job: Job, build: Path) -> None:
     write_text(job.manifest, (build / "manifest.json").read_text(encoding="utf-8"))
 
 
-def _link(source: Path, target: Path) -> None:
-    """Hard links where the file system has them, copies elsewhere. Modification times become now."""
+def _link(source: Path, target: Path, *, touch: bool = True) -> None:
+    """Hard links where the file system has them, copies elsewhere. With `touch`, modification times become now."""
     if source.is_dir():
         target.mkdir()
         for entry in source.iterdir():
-            _link(entry, target / entry.name)
+            if entry.name != SNAKEMAKE_TIMESTAMP:
+                _link(entry, target / entry.name, touch=touch)
         return
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-    with suppress(OSError):
-        os.utime(target)
+    if touch:
+        with suppress(OSError):
+            os.utime(target)
 
 
 def _remove(path: Path) -> None:
@@ -235,6 +283,8 @@ def _prune(build: Path) -> None:
     the newest."""
     with suppress(OSError):
         os.utime(build)
+    for partial in build.parent.glob("*.partial"):  # of a killed job: whoever works on one has the lock
+        shutil.rmtree(partial, ignore_errors=True)
     for suffix in ("", ".resume"):
         folders = [item for item in build.parent.iterdir() if item.is_dir() and item.suffix == suffix]
         for old in sorted(folders, key=lambda item: item.stat().st_mtime, reverse=True)[KEPT_BUILDS:]:

@@ -149,6 +149,28 @@ STAGES: dict[str, Stage] = {
 }
 
 
+# output -> the first output of the same job, which has the manifest beside it
+MADE_WITH: dict[str, str] = {
+    path: next(iter(group.values()))
+    for stage in STAGES.values()
+    for group in (stage.outputs, stage.gather_outputs)
+    for path in group.values()
+}
+
+
+def upstream_of(stage_name: str) -> list[str]:
+    """The stages whose outputs the stage reads, in pipeline order."""
+    stage = STAGES[stage_name]
+    read: set[str] = set()
+    for pattern in (*stage.inputs.values(), *stage.gather_inputs.values()):
+        read.update(pattern if isinstance(pattern, tuple) else (pattern,))
+    return [
+        other.name
+        for other in STAGES.values()
+        if other is not stage and read & {*other.outputs.values(), *other.gather_outputs.values()}
+    ]
+
+
 def expand_shards(path: str | tuple[str, ...], num_shards: int) -> list[str]:
     """Every path meant: a tuple's own, a sharded path's with each number filled in, or the path alone."""
     if isinstance(path, tuple):

@@ -1,0 +1,113 @@
+"""One run at a time in a folder, no lock that outlives its owner, and no process that outlives the run it belongs to.
+
+The lock is the kernel's (flock), so a killed run frees it. What Snakemake leaves behind when it is killed (its lock
+files, its marks of incomplete outputs) is removed by the next run: outputs are published whole here, so the marks say
+nothing. Jobs watch the processes above them and go when one of those is gone.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+DOORS = ("dvc", "snakemake", "eyrie")
+RUN_LOCK = Path(".eyrie/run.lock")
+WORKFLOW_LOCK = Path(".eyrie/workflow.lock")
+HOLDER = Path(".eyrie/workflow.json")  # who holds, or held, the workflow lock
+LEFT_BEHIND = (Path(".snakemake/locks"), Path(".snakemake/incomplete"))
+_POLL_S = 0.5
+
+_held: list[FileLock] = []  # a lock is freed when its object goes; these stay until the process ends
+
+
+def hold_run_lock() -> None:
+    """Be the only `eyrie run`, `record` or `pull` in this folder until this process ends. Raises ValueError."""
+    if not _hold(RUN_LOCK, wait_s=2):
+        raise ValueError("another eyrie run, record or pull is at work in this folder; wait for it or stop it")
+
+
+def hold_workflow_lock() -> bool:
+    """Take the lock of Snakemake's main process; remove what a killed one left. False when another one has it."""
+    if not _hold(WORKFLOW_LOCK, wait_s=2):
+        return False
+    holder = _holder()
+    if holder is not None and holder["host"] == socket.gethostname():  # it is dead, or it would have the lock
+        for folder in LEFT_BEHIND:
+            shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        HOLDER.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}), encoding="utf-8")
+    return True
+
+
+def release_workflow_lock() -> None:
+    """Say that this run ended by itself, so that nothing of it has to be removed."""
+    with contextlib.suppress(OSError):
+        HOLDER.unlink(missing_ok=True)
+
+
+def watch_doors() -> None:
+    """From now on, end this process and its children when a process above it that runs the workflow is gone."""
+    watched = _doors_above()
+    if watched:
+        threading.Thread(target=_watch, args=(watched,), name="watch-doors", daemon=True).start()
+
+
+def _hold(path: Path, *, wait_s: float) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        return False
+    _held.append(lock)
+    return True
+
+
+def _holder() -> dict[str, object] | None:
+    try:
+        holder = json.loads(HOLDER.read_text(encoding="utf-8"))
+        return holder if isinstance(holder, dict) and "host" in holder else None
+    except (OSError, ValueError):
+        return None
+
+
+def _doors_above() -> list[psutil.Process]:
+    """Every process from the parent up to the topmost one that is `dvc`, `snakemake` or `eyrie`."""
+    try:
+        above = psutil.Process().parents()
+        doors = [index for index, process in enumerate(above) if _is_door(process)]
+    except psutil.Error:
+        return []
+    return above[: doors[-1] + 1] if doors else []
+
+
+def _is_door(process: psutil.Process) -> bool:
+    """An interpreter running one of the commands, as a script or with -m."""
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()[:3]
+        return any(Path(word).name in DOORS for word in words) and "python" in Path(words[0]).name
+    return False
+
+
+def _watch(watched: list[psutil.Process]) -> None:
+    while all(_is_alive(process) for process in watched):
+        time.sleep(_POLL_S)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    os._exit(1)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """False for a zombie too: its parent has not looked yet, but it does nothing any more."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

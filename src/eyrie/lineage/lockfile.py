@@ -1,0 +1,105 @@
+"""Reading `dvc.lock`: what DVC says made an output, compared with today's parameters and code and with manifests.
+
+In: `dvc.lock`, damaged or not. Out: which stages would be others now, and which records are false.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eyrie.io import write_text
+from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
+from eyrie.lineage.jobs import read_manifest
+from eyrie.lineage.layout import STAGES
+from eyrie.lineage.verdicts import jobs_of
+from eyrie.params import Params
+
+DVC_LOCK = Path("dvc.lock")
+
+
+class LockFile:
+    """The stages that `dvc.lock` holds; none when it is missing or cannot be read (`damaged`)."""
+
+    def __init__(self) -> None:
+        self.damaged = False
+        self.stages: dict[str, dict[str, Any]] = {}
+        try:
+            text = DVC_LOCK.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        try:
+            document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both safe
+            stages = document["stages"]
+            if not all(isinstance(stage, dict) and "cmd" in stage for stage in stages.values()):
+                raise ValueError("a stage without a command")
+            self.stages = stages
+        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+            self.damaged = True
+
+    def params_of(self, stage: str) -> dict[str, Any]:
+        """key -> value as recorded; keys as in `fingerprint.dvc_params`."""
+        recorded = self.stages.get(stage, {}).get("params") or {}
+        sections: dict[str, Any] = recorded.get("params.yaml") or {}
+        return sections
+
+    def outs_of(self, stage: str) -> dict[str, str]:
+        """path -> md5 as recorded."""
+        return {out["path"]: out.get("md5", "") for out in self.stages.get(stage, {}).get("outs") or []}
+
+    def deps_of(self, stage: str) -> dict[str, str]:
+        return {dep["path"]: dep.get("md5", "") for dep in self.stages.get(stage, {}).get("deps") or []}
+
+    def differs(self, stage_name: str, params: Params) -> bool:
+        """Whether the stage's parameters, code or files that params name are others than recorded.
+
+        False when there is no record: then nothing can be said.
+        """
+        if stage_name not in self.stages:
+            return False
+        stage = STAGES[stage_name]
+        if self.params_of(stage_name) != dvc_params(parameters_of(params, stage)):
+            return True
+        deps = self.deps_of(stage_name)
+        code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage_name)]
+        now = {**{name: md5_of(PACKAGE.parent.parent / name) for name in code}}
+        now |= {name: md5_of(Path(name)) for name in local_files(params, stage)}
+        files = {name: md5 for name, md5 in deps.items() if name.startswith("src/eyrie/")}
+        return files != {name: now[name] for name in code} or any(deps.get(name) != now[name] for name in now)
+
+    def is_false(self, stage_name: str, params: Params) -> bool:
+        """Whether the record gives the outputs that are here other parameters than their manifests do."""
+        if stage_name not in self.stages:
+            return False
+        recorded = self.params_of(stage_name)
+        for job in jobs_of(params, stage_name):
+            manifest = read_manifest(job.manifest)
+            if manifest is None:
+                continue
+            if recorded != dvc_params(manifest["made_by"]):
+                return True
+        return False
+
+    def drop(self, stages: list[str]) -> None:
+        """Take the records of `stages` out of the file."""
+        document = yaml.safe_load(DVC_LOCK.read_text(encoding="utf-8"))
+        for stage in stages:
+            document["stages"].pop(stage, None)
+        write_text(DVC_LOCK, yaml.safe_dump(document, sort_keys=False, width=10_000))
+
+
+def md5_of(path: Path) -> str:
+    """DVC's hash of a file, or of a folder (md5 of the JSON list of its files, with the suffix `.dir`)."""
+    if not path.is_dir():
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    entries = [
+        {"md5": md5_of(item), "relpath": item.relative_to(path).as_posix()}
+        for item in path.rglob("*")
+        if item.is_file()
+    ]
+    entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"

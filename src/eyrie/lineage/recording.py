@@ -1,0 +1,115 @@
+"""`eyrie record`: bring `dvc.lock` up to date for outputs that are current, refuse the rest by name.
+
+In: params, manifests, outputs. Out: `dvc.lock` and DVC's cache. Stage by stage in pipeline order: content is judged
+first, then DVC commits; what DVC wrote is held against the manifests afterwards, so that parameters edited meanwhile
+cannot slip in. Nothing is recorded for a stage that is stale, damaged or not here, or whose inputs are not here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from eyrie.lineage.digests import Digests
+from eyrie.lineage.layout import STAGES
+from eyrie.lineage.lockfile import DVC_LOCK, LockFile
+from eyrie.lineage.settle import stray_files
+from eyrie.lineage.verdicts import Verdict, judge
+from eyrie.params import Params, load_params
+
+Outcome = Literal["recorded", "unchanged", "refused"]
+DAMAGED_LOCK = Path("dvc.lock.damaged")
+
+
+class RecordError(ValueError):
+    """DVC could not record."""
+
+
+@dataclass(frozen=True)
+class Record:
+    stage: str
+    outcome: Outcome
+    why: str = ""
+
+
+def has_dvc() -> bool:
+    """Whether this folder is a DVC project."""
+    return Path(".dvc/config").is_file()
+
+
+def record(params: Params, params_path: Path) -> list[Record]:
+    """Record every current stage. Raises RecordError when DVC fails, with its words."""
+    set_damaged_lock_aside()
+    digests = Digests()
+    verdicts = judge(params, digests)
+    strays = {path.parent for path in stray_files(params)}
+    refusals: dict[str, str] = {}
+    for name, jobs in verdicts.items():
+        why = _why_not(jobs, strays)
+        if why:
+            refusals[name] = why
+    digests.save()
+    written = _commit([name for name in verdicts if name not in refusals])
+    false = drop_false_records(load_params(params_path))
+    return [
+        Record(name, "refused", refusals[name])
+        if name in refusals
+        else Record(name, "refused", "params.yaml changed meanwhile")
+        if name in false
+        else Record(name, "recorded" if name in written else "unchanged")
+        for name in verdicts
+    ]
+
+
+def drop_false_records(params: Params) -> list[str]:
+    """Take records out of `dvc.lock` that give an output other parameters than its manifest. Returns their stages."""
+    lock = LockFile()
+    false = [name for name in STAGES if lock.is_false(name, params)]
+    if false:
+        lock.drop(false)
+    return false
+
+
+def set_damaged_lock_aside() -> bool:
+    """Rename a `dvc.lock` that cannot be read: DVC would stop at it, and manifests know more. Returns whether."""
+    if not LockFile().damaged:
+        return False
+    DVC_LOCK.replace(DAMAGED_LOCK)
+    return True
+
+
+def _why_not(jobs: list[Verdict], stray_folders: set[Path]) -> str:
+    """Why the stage cannot be recorded; empty when it can. What is upstream does not matter: its outputs are inputs
+    here, and they were compared."""
+    for verdict in jobs:
+        if verdict.state != "current":
+            return verdict.reasons[0]
+        if not verdict.inputs_here:
+            return "its inputs are not here; what dvc.lock says of it stays"
+    files = {path for verdict in jobs for path in verdict.job.outputs.values()}
+    files |= {path for verdict in jobs for paths in verdict.job.inputs.values() for path in paths}
+    strays = sorted({str(path.parent) for path in files} & {str(folder) for folder in stray_folders})
+    return f"{strays[0]} holds files of no shard; run the workflow to have them removed" if strays else ""
+
+
+def _commit(stages: list[str]) -> list[str]:
+    """Let DVC commit the stages whose record differs from what is here. Returns those."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    written = []
+    try:
+        with Repo(".") as repo:
+            for name in stages:
+                (stage,) = repo.stage.collect(name)
+                if _is_recorded(stage):
+                    continue
+                repo.commit(name, force=True)
+                written.append(name)
+    except DvcException as error:
+        raise RecordError(f"DVC could not record: {' '.join(str(error).split())}") from None
+    return written
+
+
+def _is_recorded(stage: Any) -> bool:
+    with stage.repo.lock:
+        return not any(stage.changed_entries()) and not stage.changed_stage()

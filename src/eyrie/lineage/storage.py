@@ -1,0 +1,130 @@
+"""`eyrie pull` and `make remote`: outputs from the DVC remote, checked by content before anything uses them.
+
+In: `dvc.lock`, the remote, optionally stages and a shard. Out: the outputs, in an order of times that leaves both doors
+nothing to do. DVC names objects by their md5, and every output's manifest holds its sha256: an object that was changed
+in the remote is named and taken away again, here and in DVC's cache.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from eyrie.lineage.digests import Digests
+from eyrie.lineage.jobs import job_of, keep_build, manifest_path
+from eyrie.lineage.layout import STAGES
+from eyrie.lineage.lockfile import LockFile, md5_of
+from eyrie.lineage.verdicts import jobs_of, judge
+from eyrie.params import Params
+
+REMOTE = "storage"
+BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\s]*)?")
+
+
+class PullError(ValueError):
+    """Something asked for cannot be had, or is not what it should be."""
+
+
+def set_remote(url: str) -> None:
+    """Make `gs://bucket/path` the default DVC remote, its objects verified on arrival. Raises PullError."""
+    if not BUCKET.fullmatch(url):
+        raise PullError(f"{url}: expected gs://bucket/path")
+    from dvc.repo import Repo
+
+    with Repo(".") as repo, repo.config.edit("repo") as config:
+        config["core"]["remote"] = REMOTE
+        config["remote"].setdefault(REMOTE, {})
+        config["remote"][REMOTE] |= {"url": url, "verify": True}
+
+
+def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: int | None = None) -> list[str]:
+    """Pull the outputs of `stages` (all recorded ones when empty), or one shard of a stage.
+
+    Returns a sentence per stage. Raises PullError naming what is not recorded, not in the remote, or not whole.
+    """
+    lock = LockFile()
+    wanted = stages or [name for name in STAGES if name in lock.stages]
+    targets = _targets(params, wanted, lock, shard)
+    _fetch(targets, jobs)
+    digests = Digests()
+    bad = _damaged(params, wanted, digests)
+    if bad:
+        _discard(bad)
+        names = "; ".join(str(path) for path in bad)
+        raise PullError(
+            f"{names}: not what the manifest says: the object in the remote is damaged. It was removed here"
+        )
+    sentences = []
+    for name, verdicts in judge(params, digests, wanted).items():
+        here = [verdict for verdict in verdicts if verdict.state != "missing"]
+        for verdict in here:
+            if verdict.state == "current":
+                keep_build(verdict.job)
+        stale = next((reason for verdict in here for reason in verdict.reasons), "")
+        count = f"{len(here)} of {len(verdicts)} jobs' outputs" if len(verdicts) > 1 else "outputs"
+        sentences.append(f"{name}: {count} here" + (f"; not current: {stale}" if stale else ""))
+    digests.save()
+    return sentences
+
+
+def _targets(params: Params, stages: list[str], lock: LockFile, shard: int | None) -> list[str]:
+    for name in stages:
+        if name not in STAGES:
+            raise PullError(f"{name}: no such stage; stages are {', '.join(STAGES)}")
+        if name not in lock.stages:
+            raise PullError(f"{name}: dvc.lock has no record of it, so there is nothing to pull")
+    if not stages:
+        raise PullError("dvc.lock holds no stage, so there is nothing to pull")
+    if shard is None:
+        return stages
+    if len(stages) != 1:
+        raise PullError("--shard needs exactly one stage")
+    outputs = list(job_of(params, stages[0], shard).outputs.values())
+    return [str(path) for path in (*outputs, manifest_path(outputs[0]))]
+
+
+def _fetch(targets: list[str], jobs: int | None) -> None:
+    from dvc.exceptions import CheckoutError, DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(".") as repo:
+            repo.pull(targets=targets, jobs=jobs, force=True)
+    except CheckoutError as error:
+        raise PullError(f"not in the remote, or damaged there: {', '.join(error.target_infos)}") from None
+    except DvcException as error:
+        raise PullError(f"DVC could not pull: {' '.join(str(error).split())}") from None
+
+
+def _damaged(params: Params, stages: list[str], digests: Digests) -> list[Path]:
+    """Outputs that are here and are not what their manifests say; manifests that cannot be read."""
+    bad: list[Path] = []
+    for name, verdicts in judge(params, digests, stages).items():
+        for job, verdict in zip(jobs_of(params, name), verdicts, strict=True):
+            if verdict.state != "damaged":
+                continue
+            if verdict.manifest is None:
+                bad.append(job.manifest)
+                continue
+            recorded = verdict.manifest["outputs"]
+            bad += [path for path in job.outputs.values() if digests.of(path) != recorded.get(str(path))]
+    return bad
+
+
+def _discard(paths: list[Path]) -> None:
+    """Remove damaged files here and from DVC's cache, so that neither is used and the next pull asks the remote."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        for path in paths:
+            files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path]
+            for file in files:
+                _forget(repo, file)
+                file.unlink(missing_ok=True)
+
+
+def _forget(repo: Any, file: Path) -> None:
+    """Remove the cached object that is this file under another name, when its content is not its name."""
+    inode = file.stat().st_ino
+    for item in Path(repo.cache.local.path).glob("??/*"):
+        if item.stat().st_ino == inode and item.parent.name + item.name != md5_of(item):
+            item.unlink()
