@@ -61,7 +61,7 @@ def change_params(project: Path, section: str, **changes: Any) -> None:
 
 
 def environment_of(project: Path) -> dict[str, str]:
-    """Variables for the project's commands: its own copy of the code runs, and bytecode is kept (as in the Makefile)."""
+    """Variables for the project's commands: its own copy of the code runs, and bytecode is kept (see the Makefile)."""
     path = f"{COMMAND_FOLDER}{os.pathsep}{os.environ['PATH']}"
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return {
