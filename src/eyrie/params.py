@@ -188,21 +188,43 @@ class ExtractFeatures(Section):
 
 class TrainHead(Section):
     seed: Seed
+    hidden_size: PositiveInt | None
     intermediate_size: PositiveInt
+    num_layers: Annotated[int, Field(ge=1, le=8)]
+    fc_norm: bool
+    norm_output: bool
     ttt_steps: Annotated[int, Field(ge=1, le=16)]
     ttt_decay: Annotated[float, Field(gt=0.0, le=1.0)]
+    objective: Literal["kl", "lk", "lk_hybrid"]
+    lk_eta: Annotated[float, Field(gt=0.0)]
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)]
     warmup_steps: Annotated[int, Field(ge=0)]
     max_steps: PositiveInt
     batch_tokens: PositiveInt
+    micro_batch_tokens: PositiveInt
     max_sequence_tokens: Annotated[int, Field(ge=16)]
+    shuffle_tokens: PositiveInt
     weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
     beta1: Annotated[float, Field(ge=0.0, lt=1.0)]
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)]
     max_grad_norm: Annotated[float, Field(gt=0.0)]
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None
     compute_dtype: Literal["float32", "bfloat16"]
+    activation_checkpointing: bool
     eval_every: PositiveInt
+    patience: PositiveInt | None
     log_every: PositiveInt
+    checkpoint_every: PositiveInt
+    keep_checkpoints: PositiveInt
+
+    @model_validator(mode="after")
+    def _whole_micro_batches(self) -> Self:
+        if self.batch_tokens % self.micro_batch_tokens:
+            raise ValueError(
+                f"batch_tokens must be a multiple of micro_batch_tokens ({self.micro_batch_tokens}), "
+                f"not {self.batch_tokens}"
+            )
+        return self
 
 
 class Drafting(Section):

@@ -10,8 +10,9 @@ row r of the batch at step k is supervised iff r + k is still inside its run, an
 Shapes: T tokens of the batch, R supervised rows of the batch (step 0), E = 3H, H hidden.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from eyrie.schemas import span_rows
 class Document:
     """One sequence: `input_ids` [T] int64, `aux` [T, 3H], `last` [T, H]; `spans` are assistant turns (start, end)."""
 
-    origin: str  # for messages: the shard and the prompt
+    prompt_id: str  # for messages
     input_ids: Tensor
     aux: Tensor
     last: Tensor
@@ -33,46 +34,46 @@ class Document:
         return len(self.input_ids)
 
 
+class DocumentBatches(Protocol):
+    """An endless iterator of batches. `position` is plain JSON; a new iterator started there goes on exactly so."""
+
+    @property
+    def position(self) -> Any: ...
+
+    def __next__(self) -> list[Document]: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
-class Segment:
-    """Where one document lies: tokens [token_begin, token_end) and supervised rows [row_begin, row_end).
+class Run:
+    """Rows [row_begin, row_end) of a batch are its tokens [token_begin, token_end); their document starts before."""
 
-    `future_RT` is True where the document's row must not see the document's token.
-    """
-
+    document_begin: int
     token_begin: int
     token_end: int
     row_begin: int
-    row_end: int
-    future_RT: Tensor
 
     @property
-    def tokens(self) -> slice:
-        return slice(self.token_begin, self.token_end)
+    def row_end(self) -> int:
+        return self.row_begin + self.token_end - self.token_begin
 
     @property
     def rows(self) -> slice:
         return slice(self.row_begin, self.row_end)
 
-    @property
-    def num_tokens(self) -> int:
-        return self.token_end - self.token_begin
-
-    @property
-    def num_rows(self) -> int:
-        return self.row_end - self.row_begin
-
 
 @dataclass(frozen=True)
 class PackedBatch:
-    origins: tuple[str, ...]
     input_ids_T: Tensor
     aux_TE: Tensor
     positions_T: Tensor  # 0-based in each document
     rows_R: Tensor  # index into the T tokens
-    run_ends_R: Tensor  # index into the R rows: one past the last row of the same span
+    places_R: Tensor  # how many rows of the same run come before
+    run_ends_R: Tensor  # index into the R rows: one past the last row of the same run
     teacher_last_RH: Tensor  # last hidden at rows_R + 1
-    segments: tuple[Segment, ...]
+    runs: tuple[Run, ...]
+    documents: tuple[Run, ...]  # each document whole: every token is a row
 
     def next_ids(self, index: Tensor, step: int) -> Tensor:
         """x_{t+1+step} of the tokens `index`; past the batch's end any token, for rows that do not count there."""
@@ -84,70 +85,47 @@ class PackedBatch:
         return index_R[index_R + step < self.run_ends_R]
 
 
-def shorten(document: Document, max_tokens: int) -> Document:
-    """The first `max_tokens` tokens, spans cut to fit."""
-    if len(document) <= max_tokens:
-        return document
-    spans = tuple((start, min(end, max_tokens)) for start, end in document.spans if start < max_tokens)
-    return Document(
-        document.origin, document.input_ids[:max_tokens], document.aux[:max_tokens], document.last[:max_tokens], spans
-    )
-
-
 def is_supervised(document: Document) -> bool:
     """Does any row of it count? A span of one token asks for no draft."""
     return any(len(span_rows(start, end)) for start, end in document.spans)
 
 
+def has_finite_features(document: Document) -> bool:
+    """Are all states that training reads numbers? Of `last`, it reads the rows' teachers only."""
+    teachers = [row + 1 for start, end in document.spans for row in span_rows(start, end)]
+    return bool(document.aux.isfinite().all()) and bool(document.last[teachers].isfinite().all())
+
+
+def num_supervised(documents: Iterable[Document], step: int) -> int:
+    """How many rows of all documents are supervised at TTT step `step`."""
+    lengths = (len(span_rows(start, end)) for document in documents for start, end in document.spans)
+    return sum(max(length - step, 0) for length in lengths)
+
+
 def pack(documents: Sequence[Document], device: torch.device) -> PackedBatch:
-    """Lay documents end to end. Every document must have a supervised row."""
-    rows: list[int] = []
-    run_ends: list[int] = []
-    segments = []
-    begin = 0
+    """Lay documents end to end. At least one must have a supervised row."""
+    runs: list[Run] = []
+    whole: list[Run] = []
+    begin = num_rows = 0
     for document in documents:
-        row_begin = len(rows)
+        whole.append(Run(begin, begin, begin + len(document), begin))
         for start, end in document.spans:
-            run = span_rows(start, end)
-            rows.extend(begin + row for row in run)
-            run_ends.extend([len(rows)] * len(run))
-        local_R = torch.tensor(rows[row_begin:]) - begin
-        future_RT = torch.arange(len(document)) > local_R[:, None]
-        segments.append(Segment(begin, begin + len(document), row_begin, len(rows), future_RT.to(device)))
+            span = span_rows(start, end)
+            if span:
+                runs.append(Run(begin, begin + span.start, begin + span.stop, num_rows))
+                num_rows += len(span)
         begin += len(document)
-    rows_R = torch.tensor(rows)
+    rows_R = torch.cat([torch.arange(run.token_begin, run.token_end) for run in runs])
+    lengths = torch.tensor([run.row_end - run.row_begin for run in runs])
+    ends = torch.tensor([run.row_end for run in runs])
     return PackedBatch(
-        origins=tuple(document.origin for document in documents),
         input_ids_T=torch.cat([document.input_ids for document in documents]).to(device),
         aux_TE=torch.cat([document.aux for document in documents]).to(device),
         positions_T=torch.cat([torch.arange(len(document)) for document in documents]).to(device),
         rows_R=rows_R.to(device),
-        run_ends_R=torch.tensor(run_ends).to(device),
+        places_R=(torch.arange(num_rows) - (ends - lengths).repeat_interleave(lengths)).to(device),
+        run_ends_R=ends.repeat_interleave(lengths).to(device),
         teacher_last_RH=torch.cat([document.last for document in documents])[rows_R + 1].to(device),
-        segments=tuple(segments),
+        runs=tuple(runs),
+        documents=tuple(whole),
     )
-
-
-def plan_batches(lengths: Sequence[int], order: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Cut `order` (document indices) into batches of at most `batch_tokens` tokens; every document is used once.
-
-    A document longer than that is a batch of its own.
-    """
-    batch: list[int] = []
-    num_tokens = 0
-    for index in order:
-        if batch and num_tokens + lengths[index] > batch_tokens:
-            yield batch
-            batch, num_tokens = [], 0
-        batch.append(index)
-        num_tokens += lengths[index]
-    if batch:
-        yield batch
-
-
-def training_batches(lengths: Sequence[int], *, seed: int, batch_tokens: int) -> Iterator[list[int]]:
-    """Endless epochs of `plan_batches`, each in an order that only `seed` and the epoch's number decide."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        order = torch.randperm(len(lengths), generator=generator).tolist()
-        yield from plan_batches(lengths, order, batch_tokens)

@@ -47,13 +47,29 @@ class HeadConfig:
     aux_layer_ids: tuple[int, int, int]  # 0-based layer outputs, see `aux_layer_ids`
     bos_token_id: int | None
     eos_token_id: int | list[int] | None
+    num_hidden_layers: int
+    fc_norm: bool  # EAGLE-3.1: RMSNorm on each aux hidden state before `fc`
+    norm_output: bool  # EAGLE-3.1: the normed state is fed to the next step
 
     @classmethod
-    def from_target(cls, config: Any, *, draft_vocab_size: int, intermediate_size: int) -> Self:
-        """The head for a target's text configuration. Raises HeadConfigError when the target has too few layers."""
+    def from_target(
+        cls,
+        config: Any,
+        *,
+        draft_vocab_size: int,
+        intermediate_size: int,
+        hidden_size: int | None = None,
+        num_hidden_layers: int = 1,
+        fc_norm: bool = False,
+        norm_output: bool = False,
+    ) -> Self:
+        """The head for a target's text configuration; `hidden_size` None is the target's.
+
+        Raises HeadConfigError when the target has too few layers.
+        """
         num_heads = config.num_attention_heads
         return cls(
-            hidden_size=config.hidden_size,
+            hidden_size=hidden_size or config.hidden_size,
             target_hidden_size=config.hidden_size,
             intermediate_size=intermediate_size,
             num_attention_heads=num_heads,
@@ -67,6 +83,9 @@ class HeadConfig:
             aux_layer_ids=aux_layer_ids(config.num_hidden_layers),
             bos_token_id=config.bos_token_id,
             eos_token_id=config.eos_token_id,
+            num_hidden_layers=num_hidden_layers,
+            fc_norm=fc_norm,
+            norm_output=norm_output,
         )
 
     @classmethod
@@ -94,7 +113,7 @@ class HeadConfig:
         return {
             "architectures": [ARCHITECTURE],
             "model_type": "llama",
-            "num_hidden_layers": 1,
+            "num_hidden_layers": self.num_hidden_layers,
             "hidden_size": self.hidden_size,
             "target_hidden_size": self.target_hidden_size,
             "intermediate_size": self.intermediate_size,
@@ -117,6 +136,8 @@ class HeadConfig:
             "dtype": "bfloat16",
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_id,
+            "fc_norm": self.fc_norm,
+            "norm_output": self.norm_output,
             "eagle_aux_hidden_state_layer_ids": [layer + 1 for layer in self.aux_layer_ids],
             "eagle_config": {
                 "eagle_aux_hidden_state_layer_ids": list(self.aux_layer_ids),

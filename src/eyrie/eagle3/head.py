@@ -1,8 +1,9 @@
-"""The EAGLE-3 draft head: one decoder layer that continues the target's hidden states by itself.
+"""The EAGLE-3 draft head: a decoder layer (or a few) that continues the target's hidden states by itself.
 
 In: frozen target embeddings of the next tokens and the hidden state g (fused from the target's aux hidden states, or
 the head's own output of the step before). Out: the next g, and logits over the draft vocabulary. Parameter names are
-the checkpoint's. Sources: arXiv:2503.01840, SGLang 0.5.23 `models/llama_eagle3.py`.
+the checkpoint's. EAGLE-3.1 is two options of the same head: `fc_norm` norms each aux hidden state before `fc`, and
+`norm_output` feeds the normed state forward. Sources: arXiv:2503.01840, SGLang 0.5.23 `models/llama_eagle3.py`.
 
 Shapes: B batch, T tokens, S keys (cached and new), H hidden, N query heads, G key/value heads, D head dimension.
 """
@@ -14,15 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eyrie.eagle3.config import HeadConfig
-from eyrie.eagle3.rope import cos_sin, rotate, signed_frequencies
+from eyrie.eagle3.rope import Rotation, cos_sin, rotate, signed_frequencies
 from eyrie.eagle3.vocab import DraftVocab
 
 
 class KeyValueCache(Protocol):
     """Where serving keeps the keys and values of earlier tokens."""
 
-    def update(self, keys_BGTD: Tensor, values_BGTD: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the new keys and values; return all of them, [B, G, S, D] each, the new ones last."""
+    def update(self, layer: int, keys_BGTD: Tensor, values_BGTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Append a layer's new keys and values; return all of them, [B, G, S, D] each, the new ones last."""
         ...
 
 
@@ -39,17 +40,14 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Projections only; who attends to what is the caller's business (serving: a cache; training: packed rows)."""
 
-    def __init__(self, config: HeadConfig) -> None:
+    def __init__(self, config: HeadConfig, input_size: int) -> None:
         super().__init__()
-        self.num_heads, self.num_kv_heads, self.head_dim = (
-            config.num_attention_heads,
-            config.num_key_value_heads,
-            config.head_dim,
+        query, key_value = (
+            heads * config.head_dim for heads in (config.num_attention_heads, config.num_key_value_heads)
         )
-        query, key_value = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        self.q_proj = nn.Linear(2 * config.hidden_size, query, bias=False)
-        self.k_proj = nn.Linear(2 * config.hidden_size, key_value, bias=False)
-        self.v_proj = nn.Linear(2 * config.hidden_size, key_value, bias=False)
+        self.q_proj = nn.Linear(input_size, query, bias=False)
+        self.k_proj = nn.Linear(input_size, key_value, bias=False)
+        self.v_proj = nn.Linear(input_size, key_value, bias=False)
         self.o_proj = nn.Linear(query, config.hidden_size, bias=False)
 
 
@@ -61,18 +59,56 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
 
-class MidLayer(nn.Module):
-    def __init__(self, config: HeadConfig) -> None:
+class DecoderLayer(nn.Module):
+    """The first layer reads the next token's embedding beside g, each under its own norm; later layers read g alone."""
+
+    def __init__(self, config: HeadConfig, *, first: bool) -> None:
         super().__init__()
-        self.self_attn = Attention(config)
+        self.num_heads, self.num_kv_heads, self.head_dim = (
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+        )
+        self.self_attn = Attention(config, config.hidden_size * (2 if first else 1))
         self.mlp = Mlp(config)
         self.hidden_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps) if first else None
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self._fused: tuple[Tensor, Tensor] | None = None
+
+    def project(self, embeds_BTH: Tensor, hidden_BTH: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]."""
+        inputs = self.hidden_norm(hidden_BTH)
+        if self.input_layernorm is not None:
+            inputs = torch.cat([self.input_layernorm(embeds_BTH), inputs], dim=-1)
+        weight = self._qkv_weight() if self._fused is None else self._fused[0]
+        heads = torch.unflatten(F.linear(inputs, weight), -1, (-1, self.head_dim))
+        rotated, values_BTGD = torch.split(heads, [self.num_heads + self.num_kv_heads, self.num_kv_heads], 2)
+        queries_BTND, keys_BTGD = torch.split(rotate(rotated, rotation), [self.num_heads, self.num_kv_heads], 2)
+        return queries_BTND, keys_BTGD, values_BTGD
+
+    def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""
+        middle = hidden + self.self_attn.o_proj(attended)
+        weight = self._gate_up_weight() if self._fused is None else self._fused[1]
+        gate, up = F.linear(self.post_attention_layernorm(middle), weight).chunk(2, dim=-1)
+        next_hidden: Tensor = middle + self.mlp.down_proj(F.silu(gate) * up)
+        return next_hidden
+
+    def fuse_for_inference(self) -> None:
+        """Keep q/k/v and gate/up as one matrix each: fewer calls per drafted token. Weights must not change after."""
+        self._fused = (self._qkv_weight().detach(), self._gate_up_weight().detach())
+
+    def _qkv_weight(self) -> Tensor:
+        attention = self.self_attn
+        return torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
+
+    def _gate_up_weight(self) -> Tensor:
+        return torch.cat([self.mlp.gate_proj.weight, self.mlp.up_proj.weight])
 
 
 class Eagle3Head(nn.Module):
-    """The head's weights and its one layer. `d2t` and `t2d` hold the draft vocabulary (see eagle3/vocab.py)."""
+    """The head's weights and its layers. `d2t` and `t2d` hold the draft vocabulary (see eagle3/vocab.py)."""
 
     d2t: Tensor  # [draft vocabulary] int64 offsets: target id = draft id + d2t[draft id]
     t2d: Tensor  # [target vocabulary] bool: is this target id in the draft vocabulary
@@ -81,28 +117,54 @@ class Eagle3Head(nn.Module):
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
         self.config = config
-        self.fc = nn.Linear(3 * config.target_hidden_size, config.hidden_size, bias=False)
-        self.midlayer = MidLayer(config)
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.lm_head = nn.Linear(config.hidden_size, config.draft_vocab_size, bias=False)
+        size, target_size, eps = config.hidden_size, config.target_hidden_size, config.rms_norm_eps
+        self.fc_norm = nn.ModuleList([RMSNorm(target_size, eps) for _ in range(3)] if config.fc_norm else [])
+        self.fc = nn.Linear(3 * target_size, size, bias=False)
+        self.midlayer = DecoderLayer(config, first=True)
+        # engines call the first layer `midlayer` or `layers.0`, and the others `layers.1` and on
+        later = {str(index): DecoderLayer(config, first=False) for index in range(1, config.num_hidden_layers)}
+        self.layers = nn.ModuleDict(later)
+        self.norm = RMSNorm(size, eps)
+        self.lm_head = nn.Linear(size, config.draft_vocab_size, bias=False)
+        # engines cannot share the target's embedding with a head of another width
+        self.embed_tokens = nn.Embedding(config.vocab_size, size) if size != target_size else None
         self.register_buffer("d2t", torch.zeros(config.draft_vocab_size, dtype=torch.int64))
         self.register_buffer("t2d", torch.zeros(config.vocab_size, dtype=torch.bool))
         frequencies_D, self.rope_scale = signed_frequencies(config)
         self.register_buffer("frequencies_D", frequencies_D, persistent=False)
-        self._fused: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def stack(self) -> list[DecoderLayer]:
+        """All decoder layers in order."""
+        return [self.midlayer, *self.layers.values()]  # type: ignore[list-item]
 
     def set_vocab(self, vocab: DraftVocab) -> None:
         """Take the draft vocabulary's maps."""
         self.d2t.copy_(vocab.d2t)
         self.t2d.copy_(vocab.t2d)
 
-    def start_from(self, lm_head_VH: Tensor) -> None:
-        """Start the output matrix from the target's own rows of the draft vocabulary; the rest stays random."""
+    def start_from(self, embedding_VH: Tensor, lm_head_VH: Tensor) -> None:
+        """Start the output matrix from the target's own rows of the draft vocabulary; the rest stays random.
+
+        A head of another width starts instead with the target's embedding, turned to its principal directions.
+        """
         with torch.no_grad():
-            self.lm_head.weight.copy_(lm_head_VH[self.t2d])
+            if self.embed_tokens is None:
+                self.lm_head.weight.copy_(lm_head_VH[self.t2d])
+            else:
+                wide = embedding_VH.double()
+                directions = torch.linalg.eigh(wide.T @ wide).eigenvectors.flip(-1)[:, : self.config.hidden_size]
+                self.embed_tokens.weight.zero_()
+                self.embed_tokens.weight[:, : directions.shape[1]] = (wide @ directions).to(self.fc.weight.dtype)
+
+    def embed(self, ids: Tensor, target_embedding_VH: Tensor) -> Tensor:
+        """Embeddings of target ids [...] -> [..., H]: the target's own, or the head's where the widths differ."""
+        return F.embedding(ids, target_embedding_VH if self.embed_tokens is None else self.embed_tokens.weight)
 
     def fuse(self, aux: Tensor) -> Tensor:
         """Aux hidden states [..., 3H] (low | mid | high) -> the first g [..., H]."""
+        if len(self.fc_norm):
+            aux = torch.cat([norm(part) for norm, part in zip(self.fc_norm, aux.chunk(3, dim=-1), strict=True)], dim=-1)
         fused: Tensor = self.fc(aux)
         return fused
 
@@ -115,55 +177,50 @@ class Eagle3Head(nn.Module):
         cache: KeyValueCache | None,
         mask_B1TS: Tensor | None,
     ) -> Tensor:
-        """One pass of the layer: g [B, T, H] (un-normed) and the next tokens' embeddings -> the next g [B, T, H].
+        """One pass: g [B, T, H] and the next tokens' embeddings -> the next g [B, T, H].
 
         `mask_B1TS` is bool, True = attend; None is plain causal with the T new tokens last. Without a cache the T
         tokens attend to themselves only.
         """
-        queries_BTND, keys_BTGD, values_BTGD = self.project(embeds_BTH, hidden_BTH, positions_BT)
-        keys_BGSD, values_BGSD = keys_BTGD.transpose(1, 2), values_BTGD.transpose(1, 2)
-        if cache is not None:
-            keys_BGSD, values_BGSD = cache.update(keys_BGSD, values_BGSD)
-        num_new, num_keys = queries_BTND.shape[1], keys_BGSD.shape[2]
-        if mask_B1TS is None and 1 < num_new < num_keys:
-            mask_B1TS = torch.ones(num_new, num_keys, dtype=torch.bool, device=hidden_BTH.device).tril(
-                num_keys - num_new
+        rotation = self.rotation(positions_BT)
+        for index, layer in enumerate(self.stack):
+            queries_BTND, keys_BTGD, values_BTGD = layer.project(embeds_BTH, hidden_BTH, rotation)
+            keys_BGSD, values_BGSD = keys_BTGD.transpose(1, 2), values_BTGD.transpose(1, 2)
+            if cache is not None:
+                keys_BGSD, values_BGSD = cache.update(index, keys_BGSD, values_BGSD)
+            num_new, num_keys = queries_BTND.shape[1], keys_BGSD.shape[2]
+            if mask_B1TS is None and 1 < num_new < num_keys:
+                mask_B1TS = torch.ones(num_new, num_keys, dtype=torch.bool, device=hidden_BTH.device).tril(
+                    num_keys - num_new
+                )
+            attended_BNTD = F.scaled_dot_product_attention(
+                queries_BTND.transpose(1, 2),
+                keys_BGSD,
+                values_BGSD,
+                attn_mask=mask_B1TS,
+                is_causal=mask_B1TS is None and num_new > 1,
+                enable_gqa=True,
             )
-        attended_BNTD = F.scaled_dot_product_attention(
-            queries_BTND.transpose(1, 2),
-            keys_BGSD,
-            values_BGSD,
-            attn_mask=mask_B1TS,
-            is_causal=mask_B1TS is None and num_new > 1,
-            enable_gqa=True,
-        )
-        return self.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2))
+            hidden_BTH = layer.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2))
+        return self.feed_forward(hidden_BTH)
 
-    def project(self, embeds_BTH: Tensor, hidden_BTH: Tensor, positions_BT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]."""
-        layer, attention = self.midlayer, self.midlayer.self_attn
-        inputs_BTE = torch.cat([layer.input_layernorm(embeds_BTH), layer.hidden_norm(hidden_BTH)], dim=-1)
-        weight = self._qkv_weight() if self._fused is None else self._fused[0]
-        heads = torch.unflatten(F.linear(inputs_BTE, weight), -1, (-1, attention.head_dim))
-        rotated, values_BTGD = torch.split(
-            heads, [attention.num_heads + attention.num_kv_heads, attention.num_kv_heads], 2
-        )
-        rotated = rotate(rotated, *cos_sin(positions_BT, self.frequencies_D, self.rope_scale))
-        queries_BTND, keys_BTGD = torch.split(rotated, [attention.num_heads, attention.num_kv_heads], 2)
-        return queries_BTND, keys_BTGD, values_BTGD
+    def rotation(self, positions_BT: Tensor) -> Rotation:
+        """What `DecoderLayer.project` rotates by. Positions count from 0 in each sequence."""
+        return cos_sin(positions_BT, self.frequencies_D, self.rope_scale)
 
-    def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""
-        mlp = self.midlayer.mlp
-        middle = hidden + self.midlayer.self_attn.o_proj(attended)
-        weight = self._gate_up_weight() if self._fused is None else self._fused[1]
-        gate, up = F.linear(self.midlayer.post_attention_layernorm(middle), weight).chunk(2, dim=-1)
-        next_hidden: Tensor = middle + mlp.down_proj(F.silu(gate) * up)
-        return next_hidden
+    def feed_forward(self, hidden: Tensor) -> Tensor:
+        """The last layer's output [..., H] -> the g of the next step: as it is (EAGLE-3) or normed (EAGLE-3.1)."""
+        fed: Tensor = self.norm(hidden) if self.config.norm_output else hidden
+        return fed
+
+    def final_norm(self, hidden: Tensor) -> Tensor:
+        """g [..., H] -> the input of `lm_head`."""
+        normed: Tensor = hidden if self.config.norm_output else self.norm(hidden)
+        return normed
 
     def logits(self, hidden: Tensor) -> Tensor:
         """g [..., H] -> logits over the draft vocabulary [..., draft_vocab_size]."""
-        logits: Tensor = self.lm_head(self.norm(hidden))
+        logits: Tensor = self.lm_head(self.final_norm(hidden))
         return logits
 
     def to_target_ids(self, draft_ids: Tensor) -> Tensor:
@@ -171,12 +228,6 @@ class Eagle3Head(nn.Module):
         return draft_ids + self.d2t[draft_ids]
 
     def fuse_for_inference(self) -> None:
-        """Keep q/k/v and gate/up as one matrix each: fewer calls per drafted token. Weights must not change after."""
-        self._fused = (self._qkv_weight().detach(), self._gate_up_weight().detach())
-
-    def _qkv_weight(self) -> Tensor:
-        attention = self.midlayer.self_attn
-        return torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
-
-    def _gate_up_weight(self) -> Tensor:
-        return torch.cat([self.midlayer.mlp.gate_proj.weight, self.midlayer.mlp.up_proj.weight])
+        """Fewer calls per drafted token. Weights must not change after."""
+        for layer in self.stack:
+            layer.fuse_for_inference()

@@ -1,108 +1,120 @@
 """Training-time test: unroll the head K steps on its own output, and compare every step with the target.
 
-In: a packed batch, the target's frozen embedding, the teacher's targets. Out: sum over steps k of decay^k times the
-mean KL divergence, over the rows supervised at step k, from the target's distribution (renormalised on the draft
-vocabulary) to the head's. Source: arXiv:2503.01840; which rows and teachers: eagle3/batches.py.
+In: a packed batch, the target's frozen embedding, the teacher. Out: the loss of eagle3/objective.py. Source:
+arXiv:2503.01840; which rows and teachers: eagle3/batches.py.
 
-Shapes: T tokens and R rows of the batch, H hidden, V target vocabulary, D draft vocabulary, K TTT steps.
+Shapes: T tokens and R rows of the batch, H hidden, V target vocabulary, K TTT steps.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from eyrie.eagle3.attention import TttAttention
 from eyrie.eagle3.batches import PackedBatch
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.eagle3.teacher import CHUNK_ROWS, Targets
+from eyrie.eagle3.objective import Objective, WeightedScore
+from eyrie.eagle3.rope import Rotation
+from eyrie.eagle3.teacher import Teacher
+
+Memory = list[tuple[Tensor, Tensor]]  # step-0 keys and values [T, G, D] of each layer
+Diagonals = list[list[Tensor]]  # for each layer K_1, V_1, K_2, V_2 ..., [R, G, D] each
 
 
-def unroll(head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps: int) -> list[Tensor]:
-    """g_1 ... g_K, each [R, H] un-normed: what serving computes for the same rows, one draft step after another.
+def unroll(
+    head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, num_steps: int, *, recompute: bool = False
+) -> list[Tensor]:
+    """The head's states after steps 0 ... K-1, each [R, H]: what serving computes for the same rows, draft by draft.
 
-    Rows go on past the end of their span; `batch.supervised(step)` says which of them count.
+    Rows go on past the end of their span; `batch.supervised(step)` says which of them count. With `recompute`, each
+    step's inner tensors are made again in the backward instead of being kept.
     """
     wide = head.norm.weight.dtype  # the residual stream stays in the weights' own precision, also under autocast
-    all_T = torch.arange(len(batch.input_ids_T), device=batch.input_ids_T.device)
-    hidden_TH = head.fuse(batch.aux_TE.to(wide)).to(wide)
-    embeds_TH = embedding_VH.index_select(0, batch.next_ids(all_T, 0)).to(wide)
-    queries, keys, values = head.project(embeds_TH[None], hidden_TH[None], batch.positions_T[None])
-    queries_RND, keys_TGD, values_TGD = queries[0].index_select(0, batch.rows_R), keys[0], values[0]
-    hidden_RH = hidden_TH.index_select(0, batch.rows_R)
+    hidden_RH, memory = _first_pass(head, embedding_VH, batch, wide, recompute)
+    outputs = [hidden_RH]
+    diagonals: Diagonals = [[] for _ in head.stack]
     positions_R = batch.positions_T[batch.rows_R]
-    diagonal_keys: list[Tensor] = []
-    diagonal_values: list[Tensor] = []
-    nothing = keys_TGD.new_empty(len(batch.rows_R), 0, *keys_TGD.shape[1:])
-    outputs = []
-    for step in range(num_steps):
-        if step:
-            embeds_RH = embedding_VH.index_select(0, batch.next_ids(batch.rows_R, step)).to(wide)
-            queries, keys, values = head.project(embeds_RH[None], hidden_RH[None], positions_R[None] + step)
-            queries_RND = queries[0]
-            diagonal_keys.append(keys[0])
-            diagonal_values.append(values[0])
-        attended_RND = TttAttention.apply(
-            queries_RND,
-            keys_TGD,
-            values_TGD,
-            torch.stack(diagonal_keys, 1) if step else nothing,
-            torch.stack(diagonal_values, 1) if step else nothing,
-            batch.segments,
-        )
-        hidden_RH = head.finish(hidden_RH, attended_RND.flatten(1))
+
+    def next_step(step: int, hidden_RH: Tensor) -> tuple[Tensor, ...]:
+        """The next state, and the keys and values that each layer made on the way."""
+        embeds_RH = head.embed(batch.next_ids(batch.rows_R, step), embedding_VH).to(wide)
+        rotation = head.rotation((positions_R + step)[None])
+        made: list[Tensor] = []
+        for layer, (keys_TGD, values_TGD), earlier in zip(head.stack, memory, diagonals, strict=True):
+            queries, keys, values = layer.project(embeds_RH[None], hidden_RH[None], rotation)
+            made += [keys[0], values[0]]
+            attended_RND = TttAttention.apply(
+                queries[0], keys_TGD, values_TGD, batch.runs, *earlier[: 2 * step - 2], keys[0], values[0]
+            )
+            hidden_RH = layer.finish(hidden_RH, attended_RND.flatten(1))
+        return head.feed_forward(hidden_RH), *made
+
+    for step in range(1, num_steps):
+        if recompute:
+            hidden_RH, *made = checkpoint(next_step, step, hidden_RH, use_reentrant=False)
+        else:
+            hidden_RH, *made = next_step(step, hidden_RH)
+        for index, earlier in enumerate(diagonals):
+            earlier.extend(made[2 * index : 2 * index + 2])
         outputs.append(hidden_RH)
     return outputs
 
 
-def ttt_loss(
-    head: Eagle3Head, embedding_VH: Tensor, targets: Targets, batch: PackedBatch, *, num_steps: int, decay: float
-) -> Tensor:
-    """The training loss, a scalar in nats. `targets` are the teacher's at `batch.teacher_last_RH`."""
-    loss = targets.entropy_R.new_zeros(())
-    for step, hidden_RH in enumerate(unroll(head, embedding_VH, batch, num_steps)):
-        rows = batch.supervised(step)
-        if len(rows) == 0:
-            break  # no span is longer than this
-        loss = loss + decay**step * mean_divergence(head, hidden_RH, targets, rows, step)
-    return loss
+def _first_pass(
+    head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, wide: torch.dtype, recompute: bool
+) -> tuple[Tensor, Memory]:
+    """Step 0: every token makes keys and values in every layer; only in the last layer do rows alone suffice."""
+    all_T = torch.arange(len(batch.input_ids_T), device=batch.input_ids_T.device)
+
+    def first_step(aux_TE: Tensor) -> tuple[Tensor, ...]:
+        hidden_TH = head.fuse(aux_TE.to(wide)).to(wide)
+        embeds_TH = head.embed(batch.next_ids(all_T, 0), embedding_VH).to(wide)
+        rotation: Rotation = head.rotation(batch.positions_T[None])
+        made: list[Tensor] = []
+        for layer in head.stack:
+            queries, keys, values = layer.project(embeds_TH[None], hidden_TH[None], rotation)
+            made += [keys[0], values[0]]
+            last = layer is head.stack[-1]
+            queries_RND = queries[0].index_select(0, batch.rows_R) if last else queries[0]
+            if last:
+                hidden_TH = hidden_TH.index_select(0, batch.rows_R)
+            attended = TttAttention.apply(queries_RND, keys[0], values[0], batch.runs if last else batch.documents)
+            hidden_TH = layer.finish(hidden_TH, attended.flatten(1))
+        return head.feed_forward(hidden_TH), *made
+
+    if recompute:
+        hidden_RH, *made = checkpoint(first_step, batch.aux_TE, use_reentrant=False)
+    else:
+        hidden_RH, *made = first_step(batch.aux_TE)
+    return hidden_RH, list(zip(made[::2], made[1::2], strict=True))
 
 
-def mean_divergence(head: Eagle3Head, hidden_RH: Tensor, targets: Targets, rows: Tensor, step: int) -> Tensor:
-    """Mean KL divergence in nats of TTT step `step` over its supervised `rows`; `hidden_RH` is that step's output."""
-    normed = head.norm(hidden_RH.index_select(0, rows))
-    cross_entropy: Tensor = SoftCrossEntropy.apply(normed, head.lm_head.weight, targets.probabilities_RD, rows + step)
-    return (cross_entropy - targets.entropy_R[rows + step].sum()) / len(rows)
+class TttLoss(nn.Module):
+    """The head with what its loss needs, as one module: what data-parallel training wraps."""
 
+    def __init__(
+        self, head: Eagle3Head, embedding_VH: Tensor, teacher: Teacher, objective: Objective, *, recompute: bool = False
+    ) -> None:
+        super().__init__()
+        self.head, self.embedding_VH, self.teacher = head, embedding_VH, teacher
+        self.objective, self.recompute = objective, recompute
 
-class SoftCrossEntropy(torch.autograd.Function):
-    """apply(hidden_nH, weight_DH, teacher_RD, teacher_rows_n) -> sum over n of -sum_v p_v log q_v.
+    def forward(self, batch: PackedBatch, row_counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The batch's share of the loss, a scalar in nats, and the row losses summed per step [K].
 
-    The gradient of logits is q - p, known as soon as q is: both matrix gradients are made in the forward, so logits are
-    neither kept nor computed twice, and exist in float32 for a chunk of rows at a time only.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden_nH: Tensor, weight_DH: Tensor, teacher_RD: Tensor, teacher_rows_n: Tensor) -> Tensor:
-        kind = hidden_nH.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_nH.dtype
-        hidden, weight = hidden_nH.to(dtype), weight_DH.to(dtype)
-        total = teacher_RD.new_zeros(())
-        grad_logits_nD = hidden.new_empty(len(hidden), len(weight))
-        for begin in range(0, len(hidden), CHUNK_ROWS):
-            chunk = slice(begin, begin + CHUNK_ROWS)
-            p = teacher_RD.index_select(0, teacher_rows_n[chunk])
-            log_q = (hidden[chunk] @ weight.T).to(p.dtype).log_softmax(-1)
-            total -= torch.dot(p.flatten(), log_q.flatten())
-            grad_logits_nD[chunk] = log_q.exp_().sub_(p)
-        ctx.save_for_backward(grad_logits_nD @ weight, hidden.T @ grad_logits_nD)
-        ctx.dtypes = (hidden_nH.dtype, weight_DH.dtype)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_weight_HD = ctx.saved_tensors
-        hidden_dtype, weight_dtype = ctx.dtypes
-        return (grad_hidden * grad).to(hidden_dtype), (grad_weight_HD.T * grad).to(weight_dtype), None, None
+        `row_counts[k]` rows are supervised at step k in all batches of the optimizer step together.
+        """
+        states = unroll(self.head, self.embedding_VH, batch, self.objective.num_steps, recompute=self.recompute)
+        normed = [self.head.final_norm(hidden_RH) for hidden_RH in states]
+        loss: Tensor
+        loss, sums_K = WeightedScore.apply(
+            self.objective,
+            self.teacher,
+            batch,
+            self.objective.weights(row_counts),
+            self.head.lm_head.weight,
+            *normed,
+        )
+        return loss, sums_K

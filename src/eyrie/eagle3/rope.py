@@ -10,6 +10,8 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from eyrie.eagle3.config import HeadConfig
 
+Rotation = tuple[Tensor, Tensor]  # cos and signed sin, [B, T, 1, D] each
+
 
 def signed_frequencies(config: HeadConfig) -> tuple[Tensor, float]:
     """Frequencies [D] float32, the first half negated, and the scale of cos and sin.
@@ -33,14 +35,15 @@ def signed_frequencies(config: HeadConfig) -> tuple[Tensor, float]:
     return torch.cat([-half, half]), float(scale)
 
 
-def cos_sin(positions_BT: Tensor, frequencies_D: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """cos and signed sin, each [B, T, 1, D], for `rotate`. Positions count from 0 in each sequence."""
+def cos_sin(positions_BT: Tensor, frequencies_D: Tensor, scale: float) -> Rotation:
+    """What `rotate` needs. Positions count from 0 in each sequence."""
     angles_BT1D = positions_BT[..., None, None] * frequencies_D
     cos_BT1D, sin_BT1D = angles_BT1D.cos(), angles_BT1D.sin()
     return (cos_BT1D, sin_BT1D) if scale == 1.0 else (cos_BT1D * scale, sin_BT1D * scale)
 
 
-def rotate(x_BTND: Tensor, cos_BT1D: Tensor, sin_BT1D: Tensor) -> Tensor:
+def rotate(x_BTND: Tensor, rotation: Rotation) -> Tensor:
     """Rotate every head of `x` by its token's angle."""
+    cos_BT1D, sin_BT1D = rotation
     swapped = x_BTND.roll(x_BTND.shape[-1] // 2, -1)
     return torch.addcmul(x_BTND * cos_BT1D, swapped, sin_BT1D).to(x_BTND.dtype)

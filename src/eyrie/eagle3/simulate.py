@@ -8,16 +8,14 @@ draft vocabulary cannot be drafted: a miss. Steps past the end of an answer are 
 Shapes: R rows of the batch, H hidden.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from eyrie.eagle3.batches import PackedBatch
-from eyrie.eagle3.head import Eagle3Head
-from eyrie.eagle3.loss import mean_divergence, unroll
-from eyrie.eagle3.teacher import CHUNK_ROWS, Teacher
+from eyrie.eagle3.loss import TttLoss, unroll
+from eyrie.eagle3.objective import Objective, score
 
 
 @dataclass(frozen=True)
@@ -29,43 +27,47 @@ class HeldoutScore:
     accuracy: tuple[float, ...]
 
 
+@dataclass
+class HeldoutCounts:
+    """Sums over held-out rows, per TTT step; those of several processes add up."""
+
+    losses: list[float]
+    hits: list[int]
+    asked: list[int]
+    accepted: int = 0
+    num_rows: int = 0
+
+    def score(self, objective: Objective) -> HeldoutScore:
+        """The figures of all rows together."""
+        weights = objective.weights(self.asked)
+        return HeldoutScore(
+            loss=sum(weight * loss for weight, loss in zip(weights, self.losses, strict=True)),
+            acceptance_length=1.0 + self.accepted / self.num_rows,
+            accuracy=tuple(hit / count if count else 0.0 for hit, count in zip(self.hits, self.asked, strict=True)),
+        )
+
+
+def no_counts(num_steps: int) -> HeldoutCounts:
+    """Nothing counted yet."""
+    return HeldoutCounts([0.0] * num_steps, [0] * num_steps, [0] * num_steps)
+
+
 @torch.no_grad()
-def score_heldout(
-    head: Eagle3Head,
-    embedding_VH: Tensor,
-    teacher: Teacher,
-    batches: Sequence[PackedBatch],
-    greedy_ids: Sequence[Tensor],
-    *,
-    num_steps: int,
-    decay: float,
-) -> HeldoutScore:
-    """Pooled over all rows of `batches`. `greedy_ids[b]` [R] is `teacher.argmax(batches[b].teacher_last_RH)`."""
-    divergence, hits, asked = ([0.0] * num_steps for _ in range(3))
-    accepted, num_rows = 0, 0
-    for batch, greedy_R in zip(batches, greedy_ids, strict=True):
-        targets = teacher.targets(batch.teacher_last_RH)
-        alive_R = torch.ones_like(batch.rows_R, dtype=torch.bool)
-        num_rows += len(batch.rows_R)
-        for step, hidden_RH in enumerate(unroll(head, embedding_VH, batch, num_steps)):
-            rows = batch.supervised(step)
-            if len(rows) == 0:
-                break
-            hit = torch.zeros_like(alive_R)
-            hit[rows] = _draft_ids(head, hidden_RH[rows]) == greedy_R[rows + step]
-            alive_R &= hit
-            accepted += int(alive_R.sum())
-            hits[step] += int(hit.sum())
-            asked[step] += len(rows)
-            divergence[step] += float(mean_divergence(head, hidden_RH, targets, rows, step)) * len(rows)
-    return HeldoutScore(
-        loss=sum(decay**step * divergence[step] / asked[step] for step in range(num_steps) if asked[step]),
-        acceptance_length=1.0 + accepted / num_rows,
-        accuracy=tuple(hit / count if count else 0.0 for hit, count in zip(hits, asked, strict=True)),
-    )
-
-
-def _draft_ids(head: Eagle3Head, hidden_nH: Tensor) -> Tensor:
-    """[n] target ids of the head's most likely drafts, a chunk of logits at a time."""
-    chunks = [head.logits(chunk).argmax(-1) for chunk in torch.split(hidden_nH, CHUNK_ROWS)]
-    return head.to_target_ids(torch.cat(chunks))
+def count_heldout(counts: HeldoutCounts, module: TttLoss, batch: PackedBatch, greedy_R: Tensor) -> None:
+    """Add one batch to `counts`. `greedy_R` is `teacher.argmax(batch.teacher_last_RH)`."""
+    head, objective = module.head, module.objective
+    states = unroll(head, module.embedding_VH, batch, objective.num_steps)
+    normed = [head.final_norm(hidden_RH) for hidden_RH in states]
+    scores = score(objective, module.teacher, batch, normed, head.lm_head.weight, step_weights=None, with_drafts=True)
+    assert scores.drafts_KR is not None
+    alive_R = torch.ones_like(batch.rows_R, dtype=torch.bool)
+    counts.num_rows += len(batch.rows_R)
+    for step, draft_ids_R in enumerate(scores.drafts_KR):
+        rows = batch.supervised(step)
+        hit_R = torch.zeros_like(alive_R)
+        hit_R[rows] = head.to_target_ids(draft_ids_R[rows]) == greedy_R[rows + step]
+        alive_R &= hit_R
+        counts.accepted += int(alive_R.sum())
+        counts.hits[step] += int(hit_R.sum())
+        counts.asked[step] += len(rows)
+        counts.losses[step] += float(scores.sums_K[step])

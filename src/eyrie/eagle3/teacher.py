@@ -2,23 +2,16 @@
 
 Only for rows that count, a chunk at a time: logits of all rows over the target's vocabulary never exist at once.
 
-Shapes: R rows, H hidden, V target vocabulary, D draft vocabulary.
+Shapes: C rows of a chunk, R rows, H hidden, V target vocabulary, D draft vocabulary.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 CHUNK_ROWS = 256  # a chunk of float32 logits over a few thousand ids stays in the processor's cache
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the head is to match: `probabilities_RD`, renormalised on the draft vocabulary; their `entropy_R`, nats."""
-
-    probabilities_RD: Tensor
-    entropy_R: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,16 +22,19 @@ class Teacher:
     logit_cap: float | None
     target_ids_D: Tensor
 
-    def targets(self, last_RH: Tensor) -> Targets:
-        """Targets in float32 or wider. Renormalising over D needs no logit outside it: only D columns are computed."""
-        columns_DH = self.lm_head_VH.index_select(0, self.target_ids_D)
-        probabilities, entropies = [], []
-        for chunk in torch.split(last_RH, CHUNK_ROWS):
-            log_p = self._logits(chunk, columns_DH).log_softmax(-1)
-            p = log_p.exp()
-            probabilities.append(p)
-            entropies.append(-(p * log_p).sum(-1))
-        return Targets(torch.cat(probabilities), torch.cat(entropies))
+    @cached_property
+    def columns_DH(self) -> Tensor:  # noqa: N802 - a tensor with its shape
+        """The rows of `lm_head_VH` that the draft vocabulary has."""
+        return self.lm_head_VH.index_select(0, self.target_ids_D)
+
+    def log_renormalised(self, last_CH: Tensor) -> Tensor:
+        """Log-probabilities [C, D] given that the token is in the draft vocabulary. Needs no logit outside it."""
+        return self._logits(last_CH, self.columns_DH).log_softmax(-1)
+
+    def log_mass_inside(self, last_CH: Tensor) -> Tensor:
+        """[C]: the log of the probability that the token is in the draft vocabulary; needs all V logits."""
+        logits_CV = self._logits(last_CH, self.lm_head_VH)
+        return logits_CV.index_select(1, self.target_ids_D).logsumexp(-1) - logits_CV.logsumexp(-1)
 
     def argmax(self, last_RH: Tensor) -> Tensor:
         """[R] int64: the target id the target itself would take at temperature 0, over the whole vocabulary."""
@@ -47,6 +43,7 @@ class Teacher:
         )
 
     def _logits(self, last_RH: Tensor, columns: Tensor) -> Tensor:
+        """In float32 or wider."""
         logits = last_RH.to(columns.dtype) @ columns.T
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return logits if self.logit_cap is None else torch.tanh(logits / self.logit_cap) * self.logit_cap

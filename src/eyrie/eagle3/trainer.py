@@ -1,32 +1,50 @@
-"""The training loop of the draft head: AdamW, warm-up and cosine, the best held-out weights kept.
+"""The training loop of the draft head: the best held-out weights kept, and a run that a kill cannot change.
 
-In: documents, the target's frozen embedding, the teacher. Out: `Outcome`, and the head holding its best weights: those
-with the longest simulated acceptance length on the held-out split, because that length peaks and then falls while the
-training loss goes on falling. A run is a function of its inputs, its seed and the number of threads.
+In: batches of documents, the target's frozen embedding, the teacher. Out: `Outcome`, and the head holding its best
+weights: those with the longest simulated acceptance length on the held-out split, because that length peaks and then
+falls while the training loss goes on falling. A run is a function of its inputs, its seed and the number of threads,
+whether it was interrupted or not.
 """
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
-from eyrie.eagle3.batches import Document, PackedBatch, is_supervised, pack, plan_batches, shorten, training_batches
+from eyrie.eagle3.batches import Document, DocumentBatches, has_finite_features, is_supervised, num_supervised, pack
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.eagle3.loss import ttt_loss
-from eyrie.eagle3.simulate import HeldoutScore, score_heldout
+from eyrie.eagle3.loss import TttLoss
+from eyrie.eagle3.objective import Objective
+from eyrie.eagle3.optimizer import Optimizer, learning_rate
+from eyrie.eagle3.processes import Processes
+from eyrie.eagle3.resume import Checkpoint, Checkpoints
+from eyrie.eagle3.simulate import HeldoutCounts, HeldoutScore, count_heldout, no_counts
 from eyrie.eagle3.teacher import Teacher
 from eyrie.io import progress
 from eyrie.params import TrainHead
 
 logger = logging.getLogger(__name__)
 
+HEAD, RNG = "head.", "rng"
+DIVERGED = 2.0  # a mean loss this many times that of the first steps will not come back
+
 
 class TrainingError(ValueError):
-    """Training cannot start or go on: nothing to learn from, or a loss that is no number."""
+    """Training cannot start or go on: nothing to learn from, or a loss that is no number or only grows.
+
+    `prompt_ids` are the rows that it is about, if any.
+    """
+
+    def __init__(self, message: str, prompt_ids: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.prompt_ids = tuple(prompt_ids)
 
 
 @dataclass(frozen=True)
@@ -39,25 +57,42 @@ class TrainPoint:
 
 
 @dataclass
-class State:
-    """All that changes while training: what a checkpoint of a run would have to hold."""
+class Progress:
+    """What changes while training and is no tensor."""
 
-    head: Eagle3Head
-    optimizer: torch.optim.Optimizer
     step: int = 0
     tokens_seen: int = 0
     supervised_seen: int = 0
     losses: list[float] = field(default_factory=list)  # one per step so far
     train_points: list[TrainPoint] = field(default_factory=list)
     heldout_points: list[tuple[int, HeldoutScore]] = field(default_factory=list)
-    best_step: int = 0
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Progress":
+        return cls(
+            **{key: raw[key] for key in ("step", "tokens_seen", "supervised_seen", "losses")},
+            train_points=[TrainPoint(**point) for point in raw["train_points"]],
+            heldout_points=[
+                (step, HeldoutScore(point["loss"], point["acceptance_length"], tuple(point["accuracy"])))
+                for step, point in raw["heldout_points"]
+            ],
+        )
+
+    @property
+    def best_step(self) -> int:
+        """The first step with the longest acceptance length so far; 0 before the first evaluation."""
+        return max(self.heldout_points, key=lambda point: point[1].acceptance_length, default=(0, None))[0]
+
+    @property
+    def evaluations_since_best(self) -> int:
+        return sum(step > self.best_step for step, _ in self.heldout_points)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """`train_loss` is the mean over the steps between the best evaluation and the one before it."""
 
+    steps: int
     best_step: int
     best: HeldoutScore
     train_loss: float
@@ -74,134 +109,192 @@ class Trainer:
         embedding_VH: Tensor,
         teacher: Teacher,
         *,
-        train: Sequence[Document],
-        heldout: Sequence[Document],
+        batches: Callable[[Any], DocumentBatches],
+        heldout: Callable[[], Iterable[list[Document]]],
         settings: TrainHead,
+        checkpoints: Checkpoints | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        """`head` holds the starting weights, float32, on the device to train on. Raises TrainingError."""
+        """`head` holds the starting weights, float32, on the device to train on.
+
+        `batches(position)` opens the training data where an earlier iterator stood (None: at the start); `heldout()`
+        reads this process's part of the held-out split, always in the same batches. Raises TrainingError.
+        """
         self.device = embedding_VH.device
-        self.embedding_VH, self.teacher, self.settings = embedding_VH, teacher, settings
-        self.train_documents = self._usable(train, "train")
-        heldout_documents = self._usable(heldout, "heldout")
-        lengths = [len(document) for document in heldout_documents]
-        self.heldout_batches = [
-            pack([heldout_documents[index] for index in batch], self.device)
-            for batch in plan_batches(lengths, range(len(lengths)), settings.batch_tokens)
-        ]
-        self.greedy_ids = [teacher.argmax(batch.teacher_last_RH) for batch in self.heldout_batches]
-        matrices = [weight for weight in head.parameters() if weight.dim() > 1]
-        scales = [weight for weight in head.parameters() if weight.dim() == 1]
-        groups = [
-            {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": scales, "weight_decay": 0.0},
-        ]
-        betas = (settings.beta1, settings.beta2)
-        self.state = State(head, torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True))
+        self.head, self.settings = head, settings
+        self.processes = processes or Processes()
+        self.objective = Objective(settings.ttt_steps, settings.ttt_decay, settings.objective, settings.lk_eta)
+        self.module = TttLoss(head, embedding_VH, teacher, self.objective, recompute=settings.activation_checkpointing)
+        self.optimizer = Optimizer(head, settings)
+        self.progress = Progress()
+        self.best_weights: dict[str, Tensor] = {}
+        self._checkpoints, self._heldout = checkpoints, heldout
+        self._greedy_ids: list[Tensor] = []  # of the held-out batches; they never change
+        position = self._resume()
+        self.batches = batches(position)
+        self._parallel = DistributedDataParallel(self.module) if self.processes.world_size > 1 else None
 
     def run(self) -> Outcome:
-        """Train for `max_steps`. The head ends with the best weights. Raises TrainingError when a loss is no number."""
-        state, settings = self.state, self.settings
-        lengths = [len(document) for document in self.train_documents]
-        order = training_batches(lengths, seed=settings.seed, batch_tokens=settings.batch_tokens)
+        """Train on. The head ends with the best weights. Raises TrainingError when a loss is no number or diverges."""
+        settings, done = self.settings, self.progress
         with progress(settings.max_steps, desc="training the head", unit="step") as bar:
-            for indices in islice(order, settings.max_steps):
-                rate = learning_rate(state.step, settings)
-                self._step(pack([self.train_documents[index] for index in indices], self.device), rate)
-                if state.step % settings.log_every == 0:
-                    loss = _mean(state.losses[-settings.log_every :])
-                    state.train_points.append(TrainPoint(state.step, loss, rate))
-                if state.step % settings.eval_every == 0 or state.step == settings.max_steps:
+            bar.update(done.step)
+            started, tokens_before = time.monotonic(), done.tokens_seen
+            while done.step < settings.max_steps and not self._is_enough():
+                self._step(learning_rate(done.step, settings))
+                if done.step % settings.log_every == 0:
+                    self._log(learning_rate(done.step - 1, settings))
+                if done.step % settings.eval_every == 0 or done.step == settings.max_steps:
                     self._evaluate()
+                if done.step % settings.checkpoint_every == 0:
+                    self._save()
+                tau = done.heldout_points[-1][1].acceptance_length if done.heldout_points else math.nan
+                rate = (done.tokens_seen - tokens_before) / (time.monotonic() - started)
+                bar.set_postfix_str(f"loss {done.losses[-1]:.3f}, tau {tau:.2f}, {rate:.0f} tokens/s", refresh=False)
                 bar.update()
-        state.head.load_state_dict(state.best_weights)
-        steps = [step for step, _ in state.heldout_points]
-        index = steps.index(state.best_step)
+        self.batches.close()
+        self.head.load_state_dict(self.best_weights)
+        steps = [step for step, _ in done.heldout_points]
+        index = steps.index(done.best_step)
         return Outcome(
-            best_step=state.best_step,
-            best=state.heldout_points[index][1],
-            train_loss=_mean(state.losses[steps[index - 1] if index else 0 : state.best_step]),
-            tokens_seen=state.tokens_seen,
-            supervised_seen=state.supervised_seen,
-            train_points=state.train_points,
-            heldout_points=state.heldout_points,
+            steps=done.step,
+            best_step=done.best_step,
+            best=done.heldout_points[index][1],
+            train_loss=_mean(done.losses[steps[index - 1] if index else 0 : done.best_step]),
+            tokens_seen=done.tokens_seen,
+            supervised_seen=done.supervised_seen,
+            train_points=done.train_points,
+            heldout_points=done.heldout_points,
         )
 
-    def _step(self, batch: PackedBatch, rate: float) -> None:
-        """One optimizer step at learning rate `rate`."""
-        state, settings = self.state, self.settings
-        targets = self.teacher.targets(batch.teacher_last_RH)
-        with self._autocast():
-            loss = ttt_loss(
-                state.head,
-                self.embedding_VH,
-                targets,
-                batch,
-                num_steps=settings.ttt_steps,
-                decay=settings.ttt_decay,
-            )
-        state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(state.head.parameters(), settings.max_grad_norm)
-        state.step += 1
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+    def _step(self, rate: float) -> None:
+        """One optimizer step at learning rate `rate`: every process's micro-batches, one loss over all their rows."""
+        processes, done = self.processes, self.progress
+        num_micro = self.settings.batch_tokens // (self.settings.micro_batch_tokens * processes.world_size)
+        micro_batches = [self._next_documents() for _ in range(num_micro)]
+        documents = [document for micro in micro_batches for document in micro]
+        row_counts = [num_supervised(documents, step) for step in range(self.objective.num_steps)]
+        *row_counts, num_tokens = map(int, processes.sum([*row_counts, sum(map(len, documents))]))
+        self.optimizer.zero_grad()
+        total = 0.0
+        for index, micro in enumerate(micro_batches):
+            batch = pack(micro, self.device)
+            with self._shared_gradients(last=index + 1 == num_micro):
+                with self._autocast():
+                    loss, _ = (self._parallel or self.module)(batch, row_counts)
+                (loss * processes.world_size).backward()  # gradients of processes are averaged, this loss is a sum
+            total += float(loss.detach())
+        loss_value = processes.sum([total])[0]
+        norm = self.optimizer.step(rate) if math.isfinite(loss_value) else math.nan
+        done.step += 1
+        if not math.isfinite(norm):
+            raise self._no_number(documents, loss_value, norm)
+        done.losses.append(loss_value)
+        done.tokens_seen += num_tokens
+        done.supervised_seen += row_counts[0]
+
+    def _next_documents(self) -> list[Document]:
+        """The next batch, without documents that have no draft to learn; one that has none else is passed over."""
+        while True:
+            usable = [document for document in next(self.batches) if is_supervised(document)]
+            if usable:
+                return usable
+
+    def _log(self, rate: float) -> None:
+        """Add a point to the training curve. Raises TrainingError when the loss has grown beyond all hope."""
+        done = self.progress
+        loss = _mean(done.losses[-self.settings.log_every :])
+        done.train_points.append(TrainPoint(done.step, loss, rate))
+        first = done.train_points[0].loss
+        if loss > DIVERGED * first:
             raise TrainingError(
-                f"training stopped at step {state.step}: loss {loss.item()}, gradient norm {norm.item()}; lower "
-                f"train_head.learning_rate, or look at the features of {', '.join(batch.origins)}"
+                f"training stopped at step {done.step}: the mean loss of {self.settings.log_every} steps is "
+                f"{loss:.4f}, more than {DIVERGED:g} times the {first:.4f} of the first ones; lower "
+                "train_head.learning_rate"
             )
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        state.optimizer.step()
-        state.losses.append(loss.item())
-        state.tokens_seen += len(batch.input_ids_T)
-        state.supervised_seen += len(batch.rows_R)
 
     def _evaluate(self) -> None:
         """Score the held-out split; keep the weights when no earlier evaluation was as good."""
-        state, settings = self.state, self.settings
-        with self._autocast():
-            score = score_heldout(
-                state.head,
-                self.embedding_VH,
-                self.teacher,
-                self.heldout_batches,
-                self.greedy_ids,
-                num_steps=settings.ttt_steps,
-                decay=settings.ttt_decay,
+        counts = no_counts(self.objective.num_steps)
+        with self.optimizer.averaged_weights():
+            for index, documents in enumerate(self._heldout()):
+                batch = pack(documents, self.device)
+                if index == len(self._greedy_ids):
+                    self._greedy_ids.append(self.module.teacher.argmax(batch.teacher_last_RH))
+                with self._autocast():
+                    count_heldout(counts, self.module, batch, self._greedy_ids[index])
+            done = self.progress
+            score = self._pooled(counts).score(self.objective)
+            done.heldout_points.append((done.step, score))
+            is_best = done.best_step == done.step
+            if is_best:
+                self.best_weights = {name: tensor.clone() for name, tensor in self.head.state_dict().items()}
+        if self.processes.is_first:
+            logger.info(
+                "step %d: held-out loss %.4f, simulated acceptance length %.3f%s",
+                done.step,
+                score.loss,
+                score.acceptance_length,
+                " (best)" if is_best else "",
             )
-        if all(score.acceptance_length > earlier.acceptance_length for _, earlier in state.heldout_points):
-            state.best_step = state.step
-            state.best_weights = {name: weight.clone() for name, weight in state.head.state_dict().items()}
-        state.heldout_points.append((state.step, score))
-        logger.info(
-            "step %d: held-out loss %.4f, simulated acceptance length %.3f%s",
-            state.step,
-            score.loss,
-            score.acceptance_length,
-            " (best)" if state.best_step == state.step else "",
+
+    def _pooled(self, counts: HeldoutCounts) -> HeldoutCounts:
+        num_steps = len(counts.losses)
+        flat = self.processes.sum([*counts.losses, *counts.hits, *counts.asked, counts.accepted, counts.num_rows])
+        losses, hits, asked = (flat[index * num_steps : (index + 1) * num_steps] for index in range(3))
+        return HeldoutCounts(losses, [int(hit) for hit in hits], [int(n) for n in asked], int(flat[-2]), int(flat[-1]))
+
+    def _is_enough(self) -> bool:
+        """Has the held-out acceptance length not grown for `patience` evaluations?"""
+        patience, done = self.settings.patience, self.progress
+        enough = patience is not None and done.evaluations_since_best >= patience
+        if enough:
+            logger.info("stopped early: no longer acceptance length since step %d", done.best_step)
+        return enough
+
+    def _save(self) -> None:
+        positions = self.processes.gather(self.batches.position)
+        if self._checkpoints is None or not self.processes.is_first:
+            return
+        tensors = {f"{HEAD}{name}": tensor for name, tensor in self.head.state_dict().items()}
+        tensors |= self.optimizer.tensors() | {RNG: torch.get_rng_state()}
+        done = self.progress
+        self._checkpoints.save(
+            Checkpoint(done.step, tensors, self.best_weights, done.best_step, asdict(done) | {"positions": positions})
+        )
+
+    def _resume(self) -> Any:
+        """Go back to the newest whole checkpoint, if there is one. Returns the data position, None for the start."""
+        found = self._checkpoints.newest() if self._checkpoints is not None else None
+        if found is None:
+            return None
+        weights = {name.removeprefix(HEAD): t for name, t in found.tensors.items() if name.startswith(HEAD)}
+        self.head.load_state_dict(weights)
+        self.optimizer.load(found.tensors)
+        self.best_weights = {name: tensor.to(self.device) for name, tensor in found.best.items()}
+        self.progress = Progress.from_json(found.progress)
+        torch.set_rng_state(found.tensors[RNG])
+        if self.processes.is_first:
+            logger.info("going on from step %d of an interrupted run", found.step)
+        return found.progress["positions"][self.processes.rank]
+
+    def _no_number(self, documents: Sequence[Document], loss: float, norm: float) -> TrainingError:
+        """The error for a loss or gradient that is no number: whose features, or the usual remedy."""
+        broken = [document.prompt_id for document in documents if not has_finite_features(document)]
+        broken = [prompt_id for found in self.processes.gather(broken) for prompt_id in found]
+        reason = "its features hold values that are no numbers" if broken else "lower train_head.learning_rate"
+        rows = broken or [document.prompt_id for document in documents]
+        return TrainingError(
+            f"training stopped at step {self.progress.step}: loss {loss}, gradient norm {norm}; {reason}", rows
         )
 
     def _autocast(self) -> torch.autocast:
         dtype = getattr(torch, self.settings.compute_dtype)
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
 
-    def _usable(self, documents: Sequence[Document], split: str) -> list[Document]:
-        """Shortened to `max_sequence_tokens`, without those that have no draft to learn."""
-        shortened = [shorten(document, self.settings.max_sequence_tokens) for document in documents]
-        usable = [document for document in shortened if is_supervised(document)]
-        if not usable:
-            raise TrainingError(
-                f"split {split}: none of its {len(documents)} feature rows has an assistant turn of 2 tokens or more "
-                f"within train_head.max_sequence_tokens ({self.settings.max_sequence_tokens})"
-            )
-        return usable
-
-
-def learning_rate(step: int, settings: TrainHead) -> float:
-    """Linear warm-up over `warmup_steps`, then half a cosine down to 0 at `max_steps`. `step` counts from 0."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(settings.max_steps - settings.warmup_steps, 1)
-    return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+    def _shared_gradients(self, *, last: bool) -> AbstractContextManager[Any]:
+        """Processes exchange gradients once per step, after the last micro-batch."""
+        return nullcontext() if last or self._parallel is None else self._parallel.no_sync()
 
 
 def _mean(values: Sequence[float]) -> float:

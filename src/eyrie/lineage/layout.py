@@ -105,6 +105,7 @@ STAGES: dict[str, Stage] = {
                 f"{CURVES}/heldout.csv": {"x": "step", "y": "acceptance_length", "title": "Held-out acceptance length"},
             },
             uses_target=True,
+            resumes=True,
         ),
         Stage(
             "evaluate_head",

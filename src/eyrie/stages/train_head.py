@@ -5,11 +5,12 @@ other weight of it). Out: the serving checkpoint (eagle3/checkpoint.py) of the h
 `train.csv` and `heldout.csv`, TrainMetrics.
 """
 
-import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,93 +19,170 @@ from eyrie.eagle3.checkpoint import save_head
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.model_card import render_model_card
+from eyrie.eagle3.resume import Checkpoints
 from eyrie.eagle3.teacher import Teacher
-from eyrie.eagle3.trainer import Outcome, Trainer
+from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends, resolve_device
-from eyrie.features.rows import FeatureRow
-from eyrie.features.store import read_shard, require_target
-from eyrie.io import write_json, write_text
+from eyrie.features.plan import cut_batches
+from eyrie.features.reader import BatchReader
+from eyrie.features.rows import FeatureRow, cut_spans, teacher_positions
+from eyrie.features.store import EncodedRow, Shard, require_target
+from eyrie.io import digest_of, write_json, write_text
 from eyrie.lineage.digests import target_revision
-from eyrie.params import Params
+from eyrie.params import Params, TrainHead
 from eyrie.schemas import TrainMetrics
 
 logger = logging.getLogger(__name__)
 
 
-def run(params: Params, *, features: list[Path], vocab: Path, head: Path, curves: Path, metrics: Path) -> None:
-    """Fill the folders `head` and `curves`, write `metrics`.
+def run(
+    params: Params, *, features: list[Path], vocab: Path, head: Path, curves: Path, metrics: Path, scratch: Path
+) -> None:
+    """Fill the folders `head` and `curves`, write `metrics`. Checkpoints in `scratch` outlive a kill.
 
-    Raises TargetError, SchemaError, DraftVocabError, TrainingError (nothing to learn from, or the loss is no number).
+    Raises TargetError, SchemaError, DraftVocabError, TrainingError and ValueError (nothing to learn from, or the loss
+    is no number).
     """
+    settings = params.train_head
     config = load_config(params.target).get_text_config()
     draft_vocab = read_vocab(vocab, vocab_size=config.vocab_size)
     head_config = HeadConfig.from_target(
-        config, draft_vocab_size=len(draft_vocab.d2t), intermediate_size=params.train_head.intermediate_size
+        config,
+        draft_vocab_size=len(draft_vocab.d2t),
+        intermediate_size=settings.intermediate_size,
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.num_layers,
+        fc_norm=settings.fc_norm,
+        norm_output=settings.norm_output,
     )
-    revision = target_revision(params.target.model, params.target.revision)
-    rows = list(_read_rows(features, head_config, revision))
+    data_digest = _check_features(features, head_config, target_revision(params.target.model, params.target.revision))
     device = resolve_device(params.target.device)
     ends = load_ends(params.target)
-    embedding_VH, lm_head_VH = ends.embedding_VH.to(device), ends.lm_head_VH.to(device)
     logit_cap = getattr(config, "final_logit_softcapping", None)
-    teacher = Teacher(lm_head_VH, logit_cap, draft_vocab.target_ids.to(device))
 
-    torch.manual_seed(params.train_head.seed)
+    torch.manual_seed(settings.seed)
     model = Eagle3Head(head_config)
     model.set_vocab(draft_vocab)
-    model.start_from(ends.lm_head_VH)
+    model.start_from(ends.embedding_VH, ends.lm_head_VH)
     trainer = Trainer(
         model.to(device),
-        embedding_VH,
-        teacher,
-        train=[document for split, document in rows if split == "train"],
-        heldout=[document for split, document in rows if split == "heldout"],
-        settings=params.train_head,
+        ends.embedding_VH.to(device),
+        Teacher(ends.lm_head_VH.to(device), logit_cap, draft_vocab.target_ids.to(device)),
+        batches=partial(_TrainingBatches, features, settings),
+        heldout=partial(_heldout_batches, features, settings),
+        settings=settings,
+        checkpoints=Checkpoints(scratch, keep=settings.keep_checkpoints),
     )
-    outcome = trainer.run()
-    document = _metrics(model, params, outcome)
-    card = render_model_card(
-        params, head_config, document, data_digest=_data_digest(features), eyrie_version=version("eyrie")
-    )
+    try:
+        outcome = trainer.run()
+    except TrainingError as error:
+        raise TrainingError(str(error) + _where(features, error.prompt_ids)) from None
+    document = _metrics(model, outcome)
+    card = render_model_card(params, head_config, document, data_digest=data_digest, eyrie_version=version("eyrie"))
     save_head(model, head, model_card=card)
     _write_curves(curves, outcome)
     write_json(metrics, document)
-    logger.info("exported step %d of %d", outcome.best_step, params.train_head.max_steps)
+    logger.info("exported step %d of %d", outcome.best_step, outcome.steps)
 
 
-def _read_rows(features: list[Path], config: HeadConfig, revision: str) -> Iterator[tuple[str, Document]]:
-    """(split, document) of every row. Raises SchemaError when a shard is of another target."""
-    for path in features:
-        meta, rows = read_shard(path)
-        require_target(
-            path,
-            meta,
-            hidden_size=config.target_hidden_size,
-            aux_layer_ids=config.aux_layer_ids,
-            target_revision=revision,
+class _TrainingBatches:
+    """The training split as eagle3 takes it (`DocumentBatches`)."""
+
+    def __init__(self, features: list[Path], settings: TrainHead, position: Any) -> None:
+        self._reader = BatchReader(
+            features,
+            split="train",
+            seed=settings.seed,
+            batch_tokens=settings.micro_batch_tokens,
+            max_sequence_tokens=settings.max_sequence_tokens,
+            shuffle_tokens=settings.shuffle_tokens,
+            start=position,
         )
-        for row in rows:
-            yield row.split, _document(path, row)
+
+    @property
+    def position(self) -> Any:
+        return self._reader.position
+
+    def __iter__(self) -> Iterator[list[Document]]:
+        return self
+
+    def __next__(self) -> list[Document]:
+        return [_document(row) for row in next(self._reader)]
+
+    def close(self) -> None:
+        self._reader.close()
 
 
-def _document(path: Path, row: FeatureRow) -> Document:
-    return Document(f"{path.name} prompt {row.prompt_id}", row.input_ids, row.aux, row.last, row.spans)
+def _heldout_batches(features: list[Path], settings: TrainHead) -> Iterator[list[Document]]:
+    """The held-out split once, in the order of its rows, in batches as large as those of training."""
+    for batch in cut_batches(_heldout_rows(features, settings.max_sequence_tokens), settings.micro_batch_tokens):
+        yield [_document(row.encoded.decode(settings.max_sequence_tokens)) for row in batch]
 
 
-def _data_digest(features: list[Path]) -> str:
-    """Hex sha256 of the rows trained and evaluated on: prompt, split, tokens, spans, in order."""
-    hasher = hashlib.sha256()
+class _HeldoutRow:
+    def __init__(self, encoded: EncodedRow, max_tokens: int) -> None:
+        self.encoded, self.num_tokens = encoded, min(encoded.entry.num_tokens, max_tokens)
+
+
+def _heldout_rows(features: list[Path], max_tokens: int) -> Iterator[_HeldoutRow]:
+    """Rows that have a supervised row. Raises TrainingError when there is none."""
+    found = False
     for path in features:
-        for row in read_shard(path)[1]:
-            hasher.update(f"{row.prompt_id}\0{row.split}\0{row.spans}\0".encode())
-            hasher.update(row.input_ids.numpy().tobytes())
-    return hasher.hexdigest()
+        with Shard(path) as shard:
+            begin = 0
+            for block, num_rows in enumerate(shard.header.block_rows):
+                entries = shard.header.rows[begin : begin + num_rows]
+                begin += num_rows
+                wanted = [
+                    index
+                    for index, entry in enumerate(entries)
+                    if entry.split == "heldout" and teacher_positions(cut_spans(entry.spans, max_tokens))
+                ]
+                rows = shard.read_block(block) if wanted else []
+                for index in wanted:
+                    found = True
+                    yield _HeldoutRow(rows[index], max_tokens)
+    if not found:
+        raise TrainingError(
+            f"{features[0].parent}: no row of split heldout has an assistant turn of 2 tokens or more within "
+            f"train_head.max_sequence_tokens ({max_tokens})"
+        )
 
 
-def _metrics(model: Eagle3Head, params: Params, outcome: Outcome) -> TrainMetrics:
+def _document(row: FeatureRow) -> Document:
+    return Document(row.prompt_id, row.input_ids, row.aux, row.last, row.spans)
+
+
+def _check_features(features: list[Path], config: HeadConfig, revision: str) -> str:
+    """Digest of all shards' rows, as their indexes have them. Raises SchemaError when a shard is of another target."""
+    digests = []
+    for path in features:
+        with Shard(path) as shard:
+            require_target(
+                path,
+                shard.meta,
+                hidden_size=config.target_hidden_size,
+                aux_layer_ids=config.aux_layer_ids,
+                target_revision=revision,
+            )
+            digests.append(shard.index_digest)
+    return digest_of(digests)
+
+
+def _where(features: list[Path], prompt_ids: Sequence[str]) -> str:
+    """In which shards the rows of these prompts lie."""
+    found = []
+    for path in features:
+        with Shard(path) as shard:
+            here = {entry.prompt_id for entry in shard.header.rows}
+        found += [f"{path.name} prompt {prompt_id}" for prompt_id in prompt_ids if prompt_id in here]
+    return f": {', '.join(found)}" if found else ""
+
+
+def _metrics(model: Eagle3Head, outcome: Outcome) -> TrainMetrics:
     return TrainMetrics(
-        steps=params.train_head.max_steps,
+        steps=outcome.steps,
         best_step=outcome.best_step,
         tokens_seen=outcome.tokens_seen,
         supervised_tokens_seen=outcome.supervised_seen,

@@ -1,12 +1,15 @@
 """Which rows count, and how documents lie in a packed batch."""
 
+import json
+from typing import Any
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyrie.eagle3.batches import is_supervised, pack, plan_batches, shorten, training_batches
+from eyrie.eagle3.batches import Document, is_supervised, pack
 from eyrie.schemas import span_rows
-from tests.unit.eagle3.tiny import document
+from tests.unit.eagle3.tiny import MemoryBatches, document
 
 CPU = torch.device("cpu")
 
@@ -60,31 +63,43 @@ def test_the_first_draft_after_prefill_is_supervised() -> None:
     assert list(span_rows(5, 9)) == [4, 5, 6]
 
 
-def test_shortening_cuts_spans_and_drops_those_beyond() -> None:
-    cut = shorten(document(30, [(2, 6), (8, 20), (22, 28)]), 12)
-    assert len(cut) == len(cut.aux) == len(cut.last) == 12
-    assert cut.spans == ((2, 6), (8, 12))
-
-
 def test_positions_restart_in_every_document() -> None:
     batch = pack([document(6, [(2, 6)]), document(5, [(1, 5)], 1)], CPU)
     assert batch.positions_T.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4]
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(10, 120))
-def test_batches_use_every_document_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = list(plan_batches(lengths, range(len(lengths)), budget))
-    assert [index for batch in batches for index in batch] == list(range(len(lengths)))
-    assert all(len(batch) == 1 or sum(lengths[index] for index in batch) <= budget for batch in batches)
+def source(seed: int, num_documents: int = 20, **options: Any) -> MemoryBatches:
+    documents = [document(10, [(2, 10)], index) for index in range(num_documents)]
+    return MemoryBatches(documents, seed=seed, batch_tokens=40, **options)
+
+
+def prompts(batch: list[Document]) -> list[str]:
+    return [one.prompt_id for one in batch]
 
 
 def test_every_epoch_sees_all_documents_in_another_order_of_the_seed() -> None:
-    def first_epochs(seed: int) -> list[int]:
-        batches = training_batches([10] * 20, seed=seed, batch_tokens=40)
-        return [index for _ in range(10) for index in next(batches)]
+    def first_epochs(seed: int) -> list[str]:
+        batches = source(seed)
+        return [prompt_id for _ in range(10) for prompt_id in prompts(next(batches))]
 
     seen = first_epochs(1)
-    assert sorted(seen[:20]) == sorted(seen[20:]) == list(range(20))
+    assert sorted(seen[:20]) == sorted(seen[20:])
+    assert len(set(seen[:20])) == 20
     assert seen[:20] != seen[20:]
     assert seen == first_epochs(1)
     assert seen != first_epochs(2)
+
+
+def test_an_iterator_started_at_a_position_goes_on_exactly_there() -> None:
+    whole = source(1)
+    for taken in range(12):
+        resumed = source(1, start=json.loads(json.dumps(whole.position)))
+        expected = prompts(next(whole))
+        assert prompts(next(resumed)) == expected, taken
+
+
+def test_processes_read_together_what_one_process_reads() -> None:
+    one, ranks = source(1, 22), [source(1, 22, rank=rank, world_size=2) for rank in range(2)]
+    for _ in range(9):
+        assert [prompts(next(rank)) for rank in ranks] == [prompts(next(one)), prompts(next(one))]
+    assert ranks[0].position == ranks[1].position == one.position

@@ -34,7 +34,7 @@ def test_rotation_equals_transformers(rope: dict[str, Any]) -> None:
     expected, _ = apply_rotary_pos_emb(x_BTND, x_BTND, cos_BTD, sin_BTD, unsqueeze_dim=2)
     head_config = HeadConfig.from_target(config, draft_vocab_size=16, intermediate_size=20)
     frequencies_D, scale = signed_frequencies(head_config)
-    torch.testing.assert_close(rotate(x_BTND, *cos_sin(positions_BT, frequencies_D, scale)), expected)
+    torch.testing.assert_close(rotate(x_BTND, cos_sin(positions_BT, frequencies_D, scale)), expected)
 
 
 def inputs(made: Tiny, num_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -83,7 +83,7 @@ def test_draft_ids_become_the_target_ids_of_the_vocabulary() -> None:
 
 def test_the_output_matrix_starts_as_the_targets_rows() -> None:
     made = tiny()
-    made.head.start_from(made.teacher.lm_head_VH)
+    made.head.start_from(made.embedding_VH, made.teacher.lm_head_VH)
     hidden = torch.randn(3, HIDDEN).double()
     expected = (hidden @ made.teacher.lm_head_VH.T)[:, made.teacher.target_ids_D]
     torch.testing.assert_close(made.head.lm_head(hidden), expected)

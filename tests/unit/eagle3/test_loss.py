@@ -1,47 +1,76 @@
 """The training-time test against a slow reference: the head itself, run as serving runs it, one row at a time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from eyrie.eagle3.batches import Document, pack
-from eyrie.eagle3.loss import ttt_loss, unroll
+from eyrie.eagle3.batches import Document, num_supervised, pack
+from eyrie.eagle3.loss import TttLoss, unroll
+from eyrie.eagle3.objective import Objective
 from tests.unit.eagle3.test_batches import brute_force
-from tests.unit.eagle3.tiny import Tiny, document, drafted_hidden, tiny
+from tests.unit.eagle3.tiny import KINDS, Tiny, document, drafted_hidden, tiny
 
 CPU = torch.device("cpu")
-STEPS, DECAY = 4, 0.8
+STEPS, CHAIN, DECAY = 4, 7, 0.8
 DOCUMENTS = [
     document(11, [(4, 11)], 1),
     document(19, [(0, 3), (6, 9), (12, 18)], 2),  # several turns, one of them from the very first token
     document(7, [(3, 6)], 3),
 ]
+LONGER = document(24, [(2, 13), (15, 24)], 4)  # long enough for chains of 7, twice
+ROPES: dict[str, dict[str, Any]] = {
+    "default": {"rope_type": "default", "rope_theta": 1000.0},
+    "llama3": {
+        "rope_type": "llama3",
+        "rope_theta": 1000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64,
+    },
+}
 
 
-def reference_loss(made: Tiny, documents: Sequence[Document], num_steps: int) -> Tensor:
-    """The definition, loop by loop, the target's whole distribution cut to the draft vocabulary and renormalised."""
+def row_loss(objective: Objective, made: Tiny, last_H: Tensor, logits_D: Tensor) -> Tensor:
+    """One row's loss by its definition, from the target's whole distribution."""
+    q = logits_D.softmax(-1)
+    p = (last_H.double() @ made.teacher.lm_head_VH.T).softmax(-1)[made.teacher.target_ids_D]
+    renormalised = p / p.sum()
+    divergence = (renormalised * (renormalised / q).log()).sum()
+    acceptance = torch.minimum(p, q).sum()
+    if objective.kind == "kl":
+        return divergence
+    if objective.kind == "lk":
+        return -acceptance.log()
+    share = (-objective.lk_eta * acceptance.detach()).exp()
+    return share * divergence + (1 - share) * (1 - acceptance)
+
+
+def reference_loss(made: Tiny, documents: Sequence[Document], objective: Objective) -> Tensor:
+    """The definition, loop by loop: every supervised row drafts by itself, token after token."""
     total = torch.zeros((), dtype=torch.float64)
-    for step in range(num_steps):
+    for step in range(objective.num_steps):
         terms = []
         for doc in documents:
             for row in brute_force(len(doc), list(doc.spans), step):
                 hidden = drafted_hidden(made, doc, row, step + 1)[step]
-                log_q = made.head.logits(hidden).log_softmax(-1)
-                whole = (doc.last[row + 1 + step].double() @ made.teacher.lm_head_VH.T).softmax(-1)
-                p = whole[made.teacher.target_ids_D]
-                p = p / p.sum()
-                terms.append((p * (p.log() - log_q)).sum())
+                terms.append(row_loss(objective, made, doc.last[row + 1 + step], made.head.logits(hidden)))
         if terms:
-            total = total + DECAY**step * torch.stack(terms).mean()
+            total = total + objective.decay**step * torch.stack(terms).mean()
     return total
 
 
-def fast_loss(made: Tiny, documents: Sequence[Document], num_steps: int = STEPS) -> Tensor:
-    batch = pack(documents, CPU)
-    targets = made.teacher.targets(batch.teacher_last_RH)
-    return ttt_loss(made.head, made.embedding_VH, targets, batch, num_steps=num_steps, decay=DECAY)
+def fast_loss(made: Tiny, documents: Sequence[Document], num_steps: int = STEPS, kind: Any = "kl") -> Tensor:
+    module = TttLoss(made.head, made.embedding_VH, made.teacher, Objective(num_steps, DECAY, kind))
+    loss: Tensor = module(pack(documents, CPU), row_counts(documents, num_steps))[0]
+    return loss
+
+
+def row_counts(documents: Sequence[Document], num_steps: int = STEPS) -> list[int]:
+    return [num_supervised(documents, step) for step in range(num_steps)]
 
 
 def gradients(made: Tiny, loss: Tensor) -> dict[str, Tensor]:
@@ -49,31 +78,63 @@ def gradients(made: Tiny, loss: Tensor) -> dict[str, Tensor]:
     return dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
 
 
-@pytest.mark.parametrize("rope_type", ["default", "llama3"])
-def test_loss_and_every_gradient_equal_the_slow_reference(rope_type: str) -> None:
-    llama3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
-    made = tiny(
-        rope_parameters={
-            "rope_type": rope_type,
-            "rope_theta": 1000.0,
-            **(llama3 if rope_type == "llama3" else {}),
-        }
-    )
-    slow, fast = reference_loss(made, DOCUMENTS, STEPS), fast_loss(made, DOCUMENTS)
+@pytest.mark.parametrize(
+    ("kind", "objective", "rope", "num_steps"),
+    [
+        ("eagle3", "kl", "default", STEPS),
+        ("eagle3", "kl", "llama3", CHAIN),
+        ("eagle3", "lk", "default", STEPS),
+        ("eagle3", "lk_hybrid", "default", STEPS),
+        ("eagle3.1", "kl", "default", STEPS),
+        ("three layers", "lk_hybrid", "llama3", STEPS),
+        ("narrower than the target", "kl", "default", STEPS),
+    ],
+)
+def test_loss_and_every_gradient_equal_the_slow_reference(kind: str, objective: Any, rope: str, num_steps: int) -> None:
+    made = tiny(kind=KINDS[kind], rope_parameters=ROPES[rope])
+    documents = [*DOCUMENTS, LONGER] if num_steps == CHAIN else DOCUMENTS
+    slow = reference_loss(made, documents, Objective(num_steps, DECAY, objective))
+    fast = fast_loss(made, documents, num_steps, objective)
     torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
     expected = gradients(made, slow)
     for name, gradient in gradients(made, fast).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-5, atol=1e-8, msg=name)
 
 
-def test_each_training_step_equals_serving_with_a_cache() -> None:
-    made = tiny()
-    batch = pack(DOCUMENTS[1:2], CPU)
-    outputs = unroll(made.head, made.embedding_VH, batch, STEPS)
-    for step in range(STEPS):
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_training_step_equals_serving_with_a_cache(kind: str) -> None:
+    made = tiny(kind=KINDS[kind])
+    batch = pack([LONGER], CPU)
+    outputs = unroll(made.head, made.embedding_VH, batch, CHAIN)
+    assert len(batch.supervised(CHAIN - 1))
+    for step in range(CHAIN):
         for row in batch.supervised(step).tolist():
-            served = drafted_hidden(made, DOCUMENTS[1], int(batch.rows_R[row]), step + 1)[step]
+            served = drafted_hidden(made, LONGER, int(batch.rows_R[row]), step + 1)[step]
             torch.testing.assert_close(outputs[step][row], served)
+
+
+@pytest.mark.parametrize("kind", ["eagle3", "three layers"])
+def test_recomputing_inner_tensors_changes_no_gradient(kind: str) -> None:
+    made = tiny(kind=KINDS[kind])
+    batch, objective = pack(DOCUMENTS, CPU), Objective(STEPS, DECAY)
+    counts = row_counts(DOCUMENTS)
+    kept, again = (
+        gradients(
+            made,
+            TttLoss(made.head, made.embedding_VH, made.teacher, objective, recompute=recompute)(batch, counts)[0],
+        )
+        for recompute in (False, True)
+    )
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+
+
+def test_parts_of_a_batch_add_up_to_the_whole() -> None:
+    made = tiny()
+    objective = Objective(STEPS, DECAY)
+    module = TttLoss(made.head, made.embedding_VH, made.teacher, objective)
+    counts = row_counts(DOCUMENTS)
+    parts = [module(pack([doc], CPU), counts)[0] for doc in DOCUMENTS]
+    torch.testing.assert_close(torch.stack(parts).sum(), fast_loss(made, DOCUMENTS))
 
 
 def test_packing_changes_nothing_but_the_order() -> None:
@@ -90,7 +151,7 @@ def test_another_document_cannot_reach_the_rows_of_this_one() -> None:
     made = tiny()
     batches = [pack([document(9, [(2, 9)], seed), DOCUMENTS[0]], CPU) for seed in (5, 6)]
     first, second = (unroll(made.head, made.embedding_VH, batch, STEPS) for batch in batches)
-    other = batches[0].segments[1].row_begin
+    other = batches[0].runs[1].row_begin
     for step in range(STEPS):
         rows = batches[0].supervised(step)
         rows = rows[rows >= other]
@@ -103,7 +164,7 @@ def test_later_tokens_cannot_reach_an_earlier_row() -> None:
     doc = DOCUMENTS[0]
     changed_aux = doc.aux.clone()
     changed_aux[7:] += 1
-    changed = Document(doc.origin, doc.input_ids, changed_aux, doc.last, doc.spans)
+    changed = Document(doc.prompt_id, doc.input_ids, changed_aux, doc.last, doc.spans)
     before, after = (unroll(made.head, made.embedding_VH, pack([one], CPU), STEPS) for one in (doc, changed))
     earlier = pack([doc], CPU).rows_R < 7
     assert earlier.any()
@@ -117,6 +178,17 @@ def test_steps_longer_than_every_answer_add_nothing() -> None:
     made = tiny()
     short = [document(8, [(4, 7)], 4)]  # two rows: steps 0 and 1 only
     assert torch.equal(fast_loss(made, short, 2), fast_loss(made, short, 7))
+
+
+def test_chunks_of_rows_are_scored_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tiny()
+    whole = fast_loss(made, [*DOCUMENTS, LONGER], CHAIN, "lk_hybrid")
+    expected = gradients(made, whole)
+    monkeypatch.setattr("eyrie.eagle3.objective.CHUNK_ROWS", 3)
+    chunked = fast_loss(made, [*DOCUMENTS, LONGER], CHAIN, "lk_hybrid")
+    torch.testing.assert_close(chunked, whole)
+    for name, gradient in gradients(made, chunked).items():
+        torch.testing.assert_close(gradient, expected[name], msg=name)
 
 
 def test_bfloat16_products_stay_close_to_float32() -> None:

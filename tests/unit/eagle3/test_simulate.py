@@ -2,29 +2,37 @@
 
 import torch
 
-from eyrie.eagle3.batches import pack
-from eyrie.eagle3.loss import ttt_loss
-from eyrie.eagle3.simulate import HeldoutScore, score_heldout
+from eyrie.eagle3.batches import num_supervised, pack
+from eyrie.eagle3.loss import TttLoss
+from eyrie.eagle3.objective import Objective
+from eyrie.eagle3.simulate import HeldoutScore, count_heldout, no_counts
 from tests.unit.eagle3.test_batches import brute_force
 from tests.unit.eagle3.tiny import Tiny, document, drafted_hidden, tiny
 
 CPU = torch.device("cpu")
-STEPS, DECAY = 4, 0.8
+STEPS = 4
+OBJECTIVE = Objective(STEPS, 0.8)
 DOCUMENTS = [document(30, [(3, 29)], 1), document(25, [(2, 6), (8, 25)], 2)]
 
 
 def easy() -> Tiny:
     """A head with the target's own output rows."""
     made = tiny()
-    made.head.start_from(made.teacher.lm_head_VH)
+    made.head.start_from(made.embedding_VH, made.teacher.lm_head_VH)
     return made
+
+
+def module_of(made: Tiny) -> TttLoss:
+    return TttLoss(made.head, made.embedding_VH, made.teacher, OBJECTIVE)
 
 
 def score(made: Tiny, num_batches: int = 1) -> HeldoutScore:
     groups = [DOCUMENTS] if num_batches == 1 else [[doc] for doc in DOCUMENTS]
-    batches = [pack(group, CPU) for group in groups]
-    greedy = [made.teacher.argmax(batch.teacher_last_RH) for batch in batches]
-    return score_heldout(made.head, made.embedding_VH, made.teacher, batches, greedy, num_steps=STEPS, decay=DECAY)
+    counts = no_counts(STEPS)
+    for batch in (pack(group, CPU) for group in groups):
+        greedy = made.teacher.argmax(batch.teacher_last_RH)
+        count_heldout(counts, module_of(made), batch, greedy)
+    return counts.score(OBJECTIVE)
 
 
 @torch.no_grad()
@@ -84,8 +92,8 @@ def test_a_target_token_outside_the_draft_vocabulary_is_a_miss() -> None:
 def test_loss_is_the_training_loss_and_batches_are_pooled_by_rows() -> None:
     made = tiny(seed=3)
     batch = pack(DOCUMENTS, CPU)
-    targets = made.teacher.targets(batch.teacher_last_RH)
-    loss = ttt_loss(made.head, made.embedding_VH, targets, batch, num_steps=STEPS, decay=DECAY).item()
+    counts = [num_supervised(DOCUMENTS, step) for step in range(STEPS)]
+    loss = module_of(made)(batch, counts)[0].item()
     for num_batches in (1, 2):
         assert abs(score(made, num_batches).loss - loss) < 1e-9
     assert score(made, 1).accuracy == score(made, 2).accuracy

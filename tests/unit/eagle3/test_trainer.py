@@ -1,29 +1,56 @@
-"""The training loop: its schedule, and which weights it keeps."""
+"""The training loop: its schedule, which weights it keeps, when it stops, and that a kill changes nothing."""
 
+import logging
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from eyrie.eagle3 import trainer
-from eyrie.eagle3.simulate import HeldoutScore
-from eyrie.eagle3.trainer import Trainer, TrainingError, learning_rate
+from eyrie.eagle3.batches import Document
+from eyrie.eagle3.optimizer import learning_rate
+from eyrie.eagle3.resume import Checkpoints
+from eyrie.eagle3.simulate import HeldoutCounts, HeldoutScore
+from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.params import TrainHead
 from tests.conftest import raw_params
-from tests.unit.eagle3.tiny import Tiny, document, tiny
+from tests.unit.eagle3.tiny import MemoryBatches, Tiny, document, tiny
+
+TRAIN = [document(14, [(3, 14)], seed) for seed in range(6)]
+HELDOUT = [document(14, [(3, 14)], seed) for seed in range(6, 9)]
 
 
 def settings(**changes: object) -> TrainHead:
-    small = {"ttt_steps": 2, "max_steps": 6, "eval_every": 2, "log_every": 1, "warmup_steps": 2}
+    small = {
+        "ttt_steps": 2,
+        "max_steps": 6,
+        "eval_every": 2,
+        "log_every": 1,
+        "warmup_steps": 2,
+        "checkpoint_every": 2,
+        "patience": None,
+    }
     return TrainHead.model_validate({**raw_params()["train_head"], **small, "compute_dtype": "float32", **changes})
 
 
-def made_trainer(made: Tiny, **changes: object) -> Trainer:
-    train = [document(14, [(3, 14)], seed) for seed in range(6)]
-    heldout = [document(14, [(3, 14)], seed) for seed in range(6, 9)]
+def made_trainer(
+    made: Tiny, *, train: list[Document] = TRAIN, scratch: Path | None = None, **changes: object
+) -> Trainer:
+    chosen = settings(**changes)
+
+    def batches(position: Any) -> MemoryBatches:
+        return MemoryBatches(train, seed=chosen.seed, batch_tokens=chosen.micro_batch_tokens, start=position)
+
     return Trainer(
-        made.head, made.embedding_VH, made.teacher, train=train, heldout=heldout, settings=settings(**changes)
+        made.head,
+        made.embedding_VH,
+        made.teacher,
+        batches=batches,
+        heldout=lambda: [HELDOUT],
+        settings=chosen,
+        checkpoints=None if scratch is None else Checkpoints(scratch, keep=chosen.keep_checkpoints),
     )
 
 
@@ -37,25 +64,34 @@ def test_learning_rate_warms_up_and_falls_to_nothing() -> None:
     assert 0 < rates[-1] < 0.005
 
 
+def fake_scores(monkeypatch: pytest.MonkeyPatch, lengths: list[float]) -> None:
+    """Held-out acceptance lengths by script."""
+    scripted: Iterator[float] = iter(lengths)
+    monkeypatch.setattr(HeldoutCounts, "score", lambda *_: HeldoutScore(1.0, next(scripted), (0.5, 0.5)), raising=True)
+
+
 def test_the_weights_kept_are_those_of_the_longest_acceptance_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths: Iterator[float] = iter([1.5, 2.5, 2.0])
-    seen: list[torch.Tensor] = []
-
-    def fake(head: torch.nn.Module, *_args: object, **_kwargs: object) -> HeldoutScore:
-        seen.append(head.state_dict()["fc.weight"].clone())
-        return HeldoutScore(1.0, next(lengths), (0.5, 0.5))
-
-    monkeypatch.setattr(trainer, "score_heldout", fake)
+    fake_scores(monkeypatch, [1.5, 2.5, 2.0])
     made = tiny(torch.float32)
     outcome = made_trainer(made).run()
-    assert (outcome.best_step, outcome.best.acceptance_length) == (4, 2.5)
+    assert (outcome.best_step, outcome.best.acceptance_length, outcome.steps) == (4, 2.5, 6)
     assert outcome.train_loss == pytest.approx(sum(point.loss for point in outcome.train_points[2:4]) / 2)
-    assert torch.equal(made.head.fc.weight, seen[1])
-    assert not torch.equal(seen[1], seen[2])
+    fake_scores(monkeypatch, [1.5, 2.5])
+    shorter = tiny(torch.float32)
+    trainer = made_trainer(shorter)
+    for _ in range(4):  # the same schedule, stopped there
+        trainer._step(learning_rate(trainer.progress.step, trainer.settings))
+    assert all(torch.equal(a, b) for a, b in zip(made.head.parameters(), shorter.head.parameters(), strict=True))
 
 
-def test_long_sequences_are_cut_and_tokens_counted() -> None:
-    outcome = made_trainer(tiny(torch.float32), max_sequence_tokens=16, batch_tokens=28, max_steps=3).run()
+def test_training_stops_when_acceptance_no_longer_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_scores(monkeypatch, [1.5, 2.5, 2.4, 2.5, 9.0])
+    outcome = made_trainer(tiny(torch.float32), max_steps=20, patience=2).run()
+    assert (outcome.steps, outcome.best_step) == (8, 4)
+
+
+def test_tokens_and_rows_are_counted() -> None:
+    outcome = made_trainer(tiny(torch.float32), batch_tokens=28, micro_batch_tokens=28, max_steps=3).run()
     assert outcome.tokens_seen == 3 * 2 * 14
     assert outcome.supervised_seen == 3 * 2 * 10
 
@@ -67,16 +103,130 @@ def test_gradients_are_clipped() -> None:
     torch.testing.assert_close(made.head.fc.weight, before)
 
 
-def test_documents_without_a_draft_to_learn_are_refused() -> None:
-    made = tiny(torch.float32)
+def losses(outcome: Outcome) -> list[float]:
+    return [point.loss for point in outcome.train_points]
+
+
+def test_micro_batches_change_memory_and_not_the_curve() -> None:
+    train = [document(14, [(3, 9 + seed % 5)], seed) for seed in range(8)]  # the parts count different rows
+    whole = made_trainer(tiny(), train=train, batch_tokens=56, micro_batch_tokens=56).run()
+    parts = made_trainer(tiny(), train=train, batch_tokens=56, micro_batch_tokens=28).run()
+    assert losses(parts) == pytest.approx(losses(whole), rel=1e-9)
+    assert parts.best.loss == pytest.approx(whole.best.loss, rel=1e-9)
+
+
+def test_the_moving_average_is_what_is_evaluated_and_exported() -> None:
+    plain, averaged = tiny(), tiny()
+    made_trainer(plain, max_steps=3, eval_every=3).run()
+    trainer = made_trainer(averaged, max_steps=3, eval_every=3, ema_decay=0.6)
+    expected, weights = averaged.head.fc.weight.detach().clone(), []
+    step = trainer._step
+    trainer._step = lambda rate: (step(rate), weights.append(averaged.head.fc.weight.detach().clone()))  # type: ignore
+    trainer.run()
+    for weight in weights:
+        expected = 0.6 * expected + 0.4 * weight
+    torch.testing.assert_close(averaged.head.fc.weight.detach(), expected)
+    torch.testing.assert_close(weights[-1], plain.head.fc.weight.detach())
+
+
+class KilledError(Exception):
+    pass
+
+
+def train_with_kills(made: Tiny, scratch: Path, kills: list[int], **changes: object) -> tuple[Outcome, int]:
+    """A run that dies in the middle of each step of `kills`. Returns how many steps were taken in all, too."""
+    taken = 0
+    for kill in [*kills, None]:
+        trainer = made_trainer(tiny(torch.float32) if kill is not None else made, scratch=scratch, **changes)
+        step = trainer._step
+
+        def dying(rate: float, step: Any = step, trainer: Trainer = trainer, kill: int | None = kill) -> None:
+            nonlocal taken
+            if trainer.progress.step == kill:
+                raise KilledError
+            taken += 1
+            step(rate)
+
+        trainer._step = dying  # type: ignore[method-assign]
+        try:
+            return trainer.run(), taken
+        except KilledError:
+            continue
+    raise AssertionError
+
+
+@pytest.mark.parametrize("kills", [[0], [1], [3], [5], [2, 5, 9]], ids=str)
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, kills: list[int], ema_decay: float | None) -> None:
+    options = {"max_steps": 10, "batch_tokens": 28, "micro_batch_tokens": 28, "ema_decay": ema_decay}
+    straight, resumed = tiny(torch.float32), tiny(torch.float32)
+    expected = made_trainer(straight, **options).run()
+    outcome, taken = train_with_kills(resumed, tmp_path, kills, **options)
+    assert outcome == expected
+    assert all(torch.equal(a, b) for a, b in zip(straight.head.parameters(), resumed.head.parameters(), strict=True))
+    assert taken == 10 + sum(kill % 2 for kill in kills)  # only steps after the last checkpoint are taken again
+
+
+def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
+    made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=8, keep_checkpoints=2).run()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000006", "step-00000008"]
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "progress.json", "best"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
+    tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = made_trainer(tiny(torch.float32), max_steps=8).run()
+    trainer = made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=8)
+    step = trainer._step
+    trainer._step = lambda rate: step(rate) if trainer.progress.step < 7 else stop()  # type: ignore
+    with pytest.raises(KilledError):
+        trainer.run()
+    path = next(item for item in (tmp_path / "step-00000006").iterdir() if item.name.startswith(name))
+    raw = path.read_bytes()
+    path.unlink()  # the best weights are linked into several checkpoints
+    if damage != "missing":
+        path.write_bytes(raw[: len(raw) // 2] if damage == "truncated" else raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
+    with caplog.at_level(logging.WARNING):
+        outcome, taken = train_with_kills(tiny(torch.float32), tmp_path, [], max_steps=8)
+    assert "step-00000006: damaged checkpoint" in caplog.text
+    assert taken == 4
+    assert outcome == expected
+
+
+def stop() -> None:
+    raise KilledError
+
+
+def test_a_write_that_was_cut_short_is_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=2).run()
+    monkeypatch.setattr(Path, "replace", lambda *_: stop())
+    with pytest.raises(KilledError):
+        made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=4).run()
+    newest = Checkpoints(tmp_path, keep=2).newest()
+    assert newest is not None
+    assert newest.step == 2
+
+
+def test_a_loss_that_grows_beyond_hope_stops_the_run_and_says_where() -> None:
+    trainer = made_trainer(tiny(torch.float32), max_steps=40, log_every=2)
+    scripted = iter([4.0, 2.0, 1.0, 3.0, 6.5, 6.0])
+
+    def step(_rate: float) -> None:
+        trainer.progress.step += 1
+        trainer.progress.losses.append(next(scripted))
+
+    trainer._step = step  # type: ignore[method-assign]
     with pytest.raises(
-        TrainingError, match="split train: none of its 1 feature rows has an assistant turn of 2 tokens"
+        TrainingError, match=r"at step 6: the mean loss of 2 steps is 6.2500, more than 2 times the 3.0"
     ):
-        Trainer(
-            made.head,
-            made.embedding_VH,
-            made.teacher,
-            train=[document(9, [(8, 9)])],
-            heldout=[document(9, [(2, 9)])],
-            settings=settings(),
-        )
+        trainer.run()
+
+
+def test_features_that_are_no_numbers_are_named() -> None:
+    broken = document(14, [(3, 14)], 77)
+    broken.aux[5, 2] = torch.inf
+    with pytest.raises(TrainingError, match=r"stopped at step \d+: loss nan.*values that are no numbers") as raised:
+        made_trainer(tiny(torch.float32), train=[*TRAIN[:2], broken]).run()
+    assert raised.value.prompt_ids == ("document 77",)

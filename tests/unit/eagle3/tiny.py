@@ -1,6 +1,8 @@
 """A head small enough to check by hand, and random documents for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,10 +40,22 @@ class Tiny:
     teacher: Teacher
 
 
-def tiny(dtype: torch.dtype = torch.float64, seed: int = 0, **changes: object) -> Tiny:
+KINDS: dict[str, dict[str, Any]] = {  # of head; each draws on code of its own
+    "eagle3": {},
+    "eagle3.1": {"fc_norm": True, "norm_output": True},
+    "three layers": {"num_hidden_layers": 3},
+    "narrower than the target": {"hidden_size": 20},
+}
+
+
+def tiny(
+    dtype: torch.dtype = torch.float64, seed: int = 0, kind: dict[str, Any] | None = None, **changes: object
+) -> Tiny:
     """A random head whose draft vocabulary is every id with an odd count, norms not at one."""
     generator = torch.Generator().manual_seed(seed)
-    config = HeadConfig.from_target(target_config(**changes), draft_vocab_size=DRAFT_VOCAB, intermediate_size=20)
+    config = HeadConfig.from_target(
+        target_config(**changes), draft_vocab_size=DRAFT_VOCAB, intermediate_size=20, **(kind or {})
+    )
     head = Eagle3Head(config)
     with torch.no_grad():
         for parameter in head.parameters():
@@ -59,7 +73,7 @@ def tiny(dtype: torch.dtype = torch.float64, seed: int = 0, **changes: object) -
 def document(length: int, spans: list[tuple[int, int]], seed: int = 0) -> Document:
     generator = torch.Generator().manual_seed(seed)
     return Document(
-        origin=f"document {seed}",
+        prompt_id=f"document {seed}",
         input_ids=torch.randint(0, VOCAB, (length,), generator=generator),
         aux=torch.randn(length, 3 * HIDDEN, generator=generator).bfloat16(),
         last=torch.randn(length, HIDDEN, generator=generator).bfloat16(),
@@ -68,26 +82,27 @@ def document(length: int, spans: list[tuple[int, int]], seed: int = 0) -> Docume
 
 
 class GrowingCache:
-    """A key/value cache that keeps gradients, and can be forked."""
+    """A key/value cache that keeps gradients."""
 
     def __init__(self) -> None:
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
+        self.keys: dict[int, list[Tensor]] = {}
+        self.values: dict[int, list[Tensor]] = {}
 
-    def update(self, keys_BGTD: Tensor, values_BGTD: Tensor) -> tuple[Tensor, Tensor]:
-        self.keys.append(keys_BGTD)
-        self.values.append(values_BGTD)
-        return torch.cat(self.keys, 2), torch.cat(self.values, 2)
+    def update(self, layer: int, keys_BGTD: Tensor, values_BGTD: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = self.keys.setdefault(layer, []), self.values.setdefault(layer, [])
+        keys.append(keys_BGTD)
+        values.append(values_BGTD)
+        return torch.cat(keys, 2), torch.cat(values, 2)
 
 
 def drafted_hidden(made: Tiny, doc: Document, row: int, num_steps: int) -> list[Tensor]:
     """g_1 ... g_K [H] of one row as serving computes it: prefill rows 0..row, then one draft step at a time."""
-    head, embed = made.head, made.embedding_VH
+    head, embedding = made.head, made.embedding_VH
     cache = GrowingCache()
     context = slice(0, row + 1)
     hidden = head(
-        embed[doc.input_ids[1 : row + 2]][None],
-        head.fuse(doc.aux[context].to(embed.dtype))[None],
+        head.embed(doc.input_ids[1 : row + 2], embedding)[None],
+        head.fuse(doc.aux[context].to(embedding.dtype))[None],
         torch.arange(row + 1)[None],
         cache=cache,
         mask_B1TS=None,
@@ -95,6 +110,58 @@ def drafted_hidden(made: Tiny, doc: Document, row: int, num_steps: int) -> list[
     outputs = [hidden[0, 0]]
     for step in range(1, num_steps):
         token = doc.input_ids[row + 1 + step]
-        hidden = head(embed[token][None, None], hidden, torch.tensor([[row + step]]), cache=cache, mask_B1TS=None)
+        embeds = head.embed(token, embedding)[None, None]
+        hidden = head(embeds, hidden, torch.tensor([[row + step]]), cache=cache, mask_B1TS=None)
         outputs.append(hidden[0, 0])
     return outputs
+
+
+class MemoryBatches:
+    """`DocumentBatches` over documents in memory: endless epochs, each in an order that only seed and epoch decide.
+
+    Process `rank` of `world_size` takes every `world_size`-th batch, so that all of them together read what one would.
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[Document],
+        *,
+        seed: int,
+        batch_tokens: int,
+        rank: int = 0,
+        world_size: int = 1,
+        start: Any = None,
+    ) -> None:
+        self._documents, self._seed, self._batch_tokens = documents, seed, batch_tokens
+        self._rank, self._world_size = rank, world_size
+        self._epoch, self._taken = start or (0, 0)
+        self._plan = self._plan_epoch()
+
+    @property
+    def position(self) -> list[int]:
+        """Epoch, and how many of its batches all processes together have taken."""
+        return [self._epoch, self._taken]
+
+    def __next__(self) -> list[Document]:
+        turns = [self._turn() for _ in range(self._world_size)]
+        return [self._documents[index] for index in turns[self._rank]]
+
+    def close(self) -> None:
+        pass
+
+    def _turn(self) -> list[int]:
+        if self._taken == len(self._plan):
+            self._epoch, self._taken = self._epoch + 1, 0
+            self._plan = self._plan_epoch()
+        self._taken += 1
+        return self._plan[self._taken - 1]
+
+    def _plan_epoch(self) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+        order = torch.randperm(len(self._documents), generator=generator).tolist()
+        batches: list[list[int]] = [[]]
+        for index in order:
+            if batches[-1] and sum(len(self._documents[i]) for i in [*batches[-1], index]) > self._batch_tokens:
+                batches.append([])
+            batches[-1].append(index)
+        return batches

@@ -35,7 +35,7 @@ class Drafter:
         num_columns: int,
     ) -> None:
         self._head, self._drafting, self._masks = head, drafting, masks
-        self._embed = target.embed_tokens
+        self._embedding_VH = target.embed_tokens.weight
         self._device = target.device
         self._cache = HeadCache(head.config, num_slots, num_columns, target.device, target.dtype)
         self._newest_M1H = torch.zeros(num_slots, 1, head.config.hidden_size, dtype=target.dtype, device=target.device)
@@ -57,7 +57,9 @@ class Drafter:
         head = self._head
         self._cache.store.begin(first_slot, starts, next_ids_BT.shape[1])
         mask = self._masks.causal(starts, next_ids_BT.shape[1])
-        hidden_BTH = head(self._embed(next_ids_BT), head.fuse(aux), positions_BT, cache=self._cache, mask_B1TS=mask)
+        hidden_BTH = head(
+            head.embed(next_ids_BT, self._embedding_VH), head.fuse(aux), positions_BT, cache=self._cache, mask_B1TS=mask
+        )
         for index, count in enumerate(num_rows):
             self._newest_M1H[first_slot + index, 0] = hidden_BTH[index, count - 1]
 
@@ -75,7 +77,7 @@ class Drafter:
             if step + 1 < num_steps:
                 self._cache.store.begin(0, [start + step for start in starts], 1)
                 hidden_B1H = head(
-                    self._embed(token_B1),
+                    head.embed(token_B1, self._embedding_VH),
                     hidden_B1H,
                     positions[:, step : step + 1],
                     cache=self._cache,
@@ -100,7 +102,7 @@ class Drafter:
             seen_BKN = torch.cat([_rows(seen_BKN, origins_BK), own_BKK], dim=-1)
             self._cache.store.begin(0, [start + step * topk for start in starts], topk)
             hidden_BJH = head(
-                self._embed(tokens_BK),
+                head.embed(tokens_BK, self._embedding_VH),
                 _rows(hidden_BJH, origins_BK),
                 (positions_B1 + step).expand(num_slots, topk),
                 cache=self._cache,

@@ -108,11 +108,12 @@ class HeadCache:
     def __init__(
         self, head_config: Any, num_slots: int, num_columns: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        shape = (1, num_slots, head_config.num_key_value_heads, num_columns, head_config.head_dim)
+        layers, heads = head_config.num_hidden_layers, head_config.num_key_value_heads
+        shape = (layers, num_slots, heads, num_columns, head_config.head_dim)
         self.store = SlotStore(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))
 
-    def update(self, keys_BGTD: Tensor, values_BGTD: Tensor) -> tuple[Tensor, Tensor]:
-        return self.store.append(0, keys_BGTD, values_BGTD)
+    def update(self, layer: int, keys_BGTD: Tensor, values_BGTD: Tensor) -> tuple[Tensor, Tensor]:
+        return self.store.append(layer, keys_BGTD, values_BGTD)
 
 
 def _allocate(target: TargetModel, num_slots: int, num_columns: int) -> SlotStore:

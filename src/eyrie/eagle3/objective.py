@@ -1,0 +1,166 @@
+"""What the head's logits are scored by, row by row, and the gradient of it.
+
+In: the normed hidden states of every TTT step, the head's output matrix, the teacher. Out: the sum of the row losses
+of each step, and (made in the same pass, because the gradient of logits is known as soon as the loss is) the gradients
+of both. Rows are taken a chunk at a time: the teacher of row r at step k is the one of row r + k at step 0, so one chunk
+of teacher rows serves all steps, and neither the teacher's distribution nor logits exist for more than a chunk.
+
+With p the target's distribution, q the head's, and p~ p renormalised on the draft vocabulary:
+- `kl`: KL(p~ || q);
+- `lk`: -log a, where a = sum_v min(p_v, q_v) is the probability that a draft sampled from q is accepted;
+- `lk_hybrid`: s KL(p~ || q) + (1 - s)(1 - a) with s = exp(-eta a) of the same row, not differentiated.
+Source of the last two: arXiv:2602.23881; p is not renormalised in a.
+
+Shapes: C rows of a chunk, R rows, H hidden, D draft vocabulary, K TTT steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from eyrie.eagle3.batches import PackedBatch
+from eyrie.eagle3.teacher import CHUNK_ROWS, Teacher
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss is the sum over steps k of decay^k times the mean of `kind` over the rows supervised at step k, nats."""
+
+    num_steps: int
+    decay: float
+    kind: Literal["kl", "lk", "lk_hybrid"] = "kl"
+    lk_eta: float = 3.0
+
+    def weights(self, row_counts: Sequence[int]) -> list[float]:
+        """What one row's loss at each step counts, when `row_counts` rows are supervised there; 0 where none is."""
+        return [self.decay**step / count if count else 0.0 for step, count in enumerate(row_counts)]
+
+
+@dataclass
+class Scores:
+    """`sums_K`: row losses summed per step; `drafts_KR`: most likely draft ids, when asked for; gradients likewise."""
+
+    sums_K: Tensor
+    drafts_KR: Tensor | None
+    grad_hidden: list[Tensor]  # K times [R, H]
+    grad_weight_DH: Tensor | None
+
+
+def score(
+    objective: Objective,
+    teacher: Teacher,
+    batch: PackedBatch,
+    normed: Sequence[Tensor],
+    weight_DH: Tensor,
+    *,
+    step_weights: Sequence[float] | None,
+    with_drafts: bool = False,
+) -> Scores:
+    """Score every step's normed hidden states [R, H]. Gradients of the weighted sum when `step_weights` are given."""
+    hidden, weight = [_computed(tensor) for tensor in normed], _computed(weight_DH)
+    num_rows = len(batch.rows_R)
+    wide = torch.promote_types(hidden[0].dtype, torch.float32)
+    scores = Scores(
+        sums_K=torch.zeros(len(hidden), dtype=wide, device=weight.device),
+        drafts_KR=torch.zeros(len(hidden), num_rows, dtype=torch.int64, device=weight.device) if with_drafts else None,
+        grad_hidden=[] if step_weights is None else [torch.zeros_like(tensor) for tensor in hidden],
+        grad_weight_DH=None if step_weights is None else torch.zeros(weight.shape, dtype=wide, device=weight.device),
+    )
+    for begin in range(0, num_rows, CHUNK_ROWS):
+        end = min(begin + CHUNK_ROWS, num_rows)
+        target = _Target(objective, teacher, batch.teacher_last_RH[begin:end])
+        for step, hidden_RH in enumerate(hidden):
+            first = max(begin, step)
+            if first >= end or (step_weights is not None and not step_weights[step]):
+                continue
+            rows = slice(first - step, end - step)  # of the head; their teachers are first ... end - 1
+            past_end_C = batch.places_R[first:end] < step
+            logits_CD = (hidden_RH[rows] @ weight.T).to(wide)
+            if scores.drafts_KR is not None:
+                scores.drafts_KR[step, rows] = logits_CD.argmax(-1)
+            losses_C, grad_CD = target.compare(logits_CD, first - begin)
+            scores.sums_K[step] += losses_C.masked_fill_(past_end_C, 0.0).sum()
+            if step_weights is not None and scores.grad_weight_DH is not None:
+                grad_CD.masked_fill_(past_end_C[:, None], 0.0).mul_(step_weights[step])
+                grad = grad_CD.to(weight.dtype)
+                scores.grad_hidden[step][rows] = grad @ weight
+                if grad.dtype == wide:
+                    scores.grad_weight_DH.addmm_(grad.T, hidden_RH[rows])
+                else:
+                    scores.grad_weight_DH += grad.T @ hidden_RH[rows]
+    return scores
+
+
+class WeightedScore(torch.autograd.Function):
+    """apply(objective, teacher, batch, step_weights, weight_DH, *normed) -> (weighted sum, sums_K).
+
+    `sums_K` is for the log: no gradient flows into it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        objective: Objective,
+        teacher: Teacher,
+        batch: PackedBatch,
+        step_weights: Sequence[float],
+        weight_DH: Tensor,
+        *normed: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        scores = score(objective, teacher, batch, normed, weight_DH, step_weights=step_weights)
+        assert scores.grad_weight_DH is not None
+        ctx.save_for_backward(scores.grad_weight_DH.to(weight_DH.dtype), *scores.grad_hidden)
+        ctx.hidden_dtype = normed[0].dtype
+        ctx.mark_non_differentiable(scores.sums_K)
+        return torch.dot(scores.sums_K, scores.sums_K.new_tensor(step_weights)), scores.sums_K
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, _grad_sums: Tensor) -> tuple[Tensor | None, ...]:
+        grad_weight_DH, *grad_hidden = ctx.saved_tensors
+        hidden = [(tensor * grad).to(ctx.hidden_dtype) for tensor in grad_hidden]
+        return None, None, None, None, grad_weight_DH * grad, *hidden
+
+
+class _Target:
+    """The teacher's distribution of one chunk of rows."""
+
+    def __init__(self, objective: Objective, teacher: Teacher, last_CH: Tensor) -> None:
+        self._objective = objective
+        log_p_CD = teacher.log_renormalised(last_CH)
+        self._renormalised_CD = log_p_CD.exp()
+        self._negative_entropy_C = log_p_CD.mul_(self._renormalised_CD).sum(-1)
+        if objective.kind != "kl":
+            self._p_CD = self._renormalised_CD * teacher.log_mass_inside(last_CH).exp()[:, None]
+
+    def compare(self, logits_CD: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """Row losses [C], and their gradients [C, D] with respect to the logits, for rows `first` and on."""
+        log_q_CD = logits_CD.log_softmax(-1)
+        kind = self._objective.kind
+        if kind != "lk":
+            renormalised_CD = self._renormalised_CD[first:]
+            divergence_C = self._negative_entropy_C[first:] - torch.linalg.vecdot(renormalised_CD, log_q_CD)
+        q_CD = log_q_CD.exp_()
+        if kind == "kl":
+            return divergence_C, q_CD.sub_(renormalised_CD)
+        p_CD = self._p_CD[first:]
+        acceptance_C = torch.minimum(p_CD, q_CD).sum(-1)
+        below_CD = q_CD * (q_CD < p_CD)  # where one more bit of q is one more bit of min(p, q)
+        grad_acceptance_CD = below_CD - q_CD * below_CD.sum(-1, keepdim=True)
+        if kind == "lk":
+            acceptance_C = acceptance_C.clamp(min=torch.finfo(q_CD.dtype).tiny)
+            return -acceptance_C.log(), grad_acceptance_CD.div_(-acceptance_C[:, None])
+        share_C = (-self._objective.lk_eta * acceptance_C).exp()
+        losses_C = share_C * divergence_C + (1 - share_C) * (1 - acceptance_C)
+        grad_CD = q_CD.sub_(renormalised_CD).mul_(share_C[:, None])
+        return losses_C, grad_CD.addcmul_(grad_acceptance_CD, (share_C - 1)[:, None])
+
+
+def _computed(tensor: Tensor) -> Tensor:
+    """In the type of matrix products: autocast's where it is on."""
+    kind = tensor.device.type
+    return tensor.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else tensor
