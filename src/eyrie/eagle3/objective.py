@@ -2,7 +2,7 @@
 
 In: the normed hidden states of every TTT step, the head's output matrix, the teacher. Out: the sum of the row losses
 of each step, and (made in the same pass, because the gradient of logits is known as soon as the loss is) the gradients
-of both. Rows are taken a chunk at a time: the teacher of row r at step k is the one of row r + k at step 0, so one chunk
+of both. Rows are taken a chunk at a time: the teacher of row r at step k is that of row r + k at step 0, so one chunk
 of teacher rows serves all steps, and neither the teacher's distribution nor logits exist for more than a chunk.
 
 With p the target's distribution, q the head's, and p~ p renormalised on the draft vocabulary:
