@@ -32,7 +32,8 @@ def test_sections_modules_commands_and_dvc_stages_have_the_stages_names() -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_the_parameters_of_a_stage_s_functions_are_its_inputs_and_outputs(name: str) -> None:
     stage, module = STAGES[name], importlib.import_module(f"eyrie.stages.{name}")
-    expected = ["params", *(["shard"] if stage.sharded else []), *stage.inputs, *stage.outputs]
+    extra = [*(["shard"] if stage.sharded else []), *(["scratch"] if stage.resumes else [])]
+    expected = ["params", *extra, *stage.inputs, *stage.outputs]
     assert set(inspect.signature(module.run).parameters) == set(expected)
     if stage.sharded:
         gathered = ["params", *stage.gather_inputs, *stage.gather_outputs]
