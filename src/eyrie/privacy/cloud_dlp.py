@@ -9,6 +9,7 @@ halves. Quota and availability errors are retried with exponential backoff; ever
 the service are never shown: they could quote a text.
 """
 
+import logging
 import re
 import threading
 import time
@@ -86,6 +87,12 @@ def make_client() -> Any:
         raise CloudDlpError(f"filter_prompts.backend: no Google credentials; {_HINTS['UNAUTHENTICATED']}") from None
 
 
+def _silence_client() -> None:
+    """Google's clients log whole requests at DEBUG (GOOGLE_SDK_PYTHON_LOGGING_SCOPE), and retries quote errors."""
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "google"]:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 class CloudDlpDetector:
     """Raises CloudDlpError, also when built: infoTypes that the service does not have are named at once."""
 
@@ -106,6 +113,7 @@ class CloudDlpDetector:
         backoff_s: float = 1.0,
     ) -> None:
         self._client = make_client() if client is None else client
+        _silence_client()
         self._location, self._parent = location, f"projects/{project}/locations/{location}"
         self._info_types, self._min_likelihood = dict(info_types), min_likelihood.upper()
         self._request_timeout_s, self._retry_timeout_s, self._backoff_s = request_timeout_s, retry_timeout_s, backoff_s

@@ -6,6 +6,7 @@ too much memory) is one sentence, and everything that was waiting is given up.
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -75,6 +76,7 @@ _answer_item: Callable[[Any], Any] | None = None
 
 def _start(start: Callable[[Any], Callable[[Any], Any]], settings: Any) -> None:
     global _answer_item
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent ends the pool
     _answer_item = start(settings)
 
 

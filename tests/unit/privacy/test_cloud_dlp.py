@@ -175,6 +175,18 @@ def test_other_errors_end_at_once_in_one_sentence_that_quotes_nothing(
     assert error.value.__suppress_context__
 
 
+def test_the_client_s_debug_logs_which_hold_whole_requests_stay_off(
+    service: tuple[FakeDlp, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    fake, client = service
+    transport = "google.cloud.dlp_v2.services.dlp_service.transports.grpc"
+    for name in ("google", transport):  # as GOOGLE_SDK_PYTHON_LOGGING_SCOPE does
+        caplog.set_level(logging.DEBUG, logger=name)
+    fake.script.append((grpc.StatusCode.UNAVAILABLE, f"wrong: {VALUE}"))
+    assert found(client, [f"mail {VALUE}"])[0].findings[0]
+    assert VALUE not in str([record.__dict__ for record in caplog.records])
+
+
 def test_an_unknown_infotype_is_named_before_any_text_is_sent(service: tuple[FakeDlp, Any]) -> None:
     fake, client = service
     with pytest.raises(CloudDlpError, match=r"info_types: Cloud DLP has no PERSON_NAMES in this location"):
