@@ -20,7 +20,7 @@ from typing import Any
 from eyrie.io import TableWriter, read_json, write_json
 from eyrie.params import load_params
 from eyrie.prompts.turns import prompt_id
-from eyrie.schemas import PROMPTS, PromptMetrics, check_prompt_row
+from eyrie.schemas import PROMPTS, PromptMetrics, SelectionMetrics, check_prompt_row
 
 TEXT = (
     "explain the difference between a list and a tuple in python then show how the compiler moves each value what is "
@@ -28,6 +28,7 @@ TEXT = (
     "compare three plans for a garden with little water and summarise their cost per square metre please be brief"
 )
 WORDS = TEXT.split()
+WORKLOADS = ("chat", "code", "math", "extraction", "multi_turn")
 PLANTED = (
     "Write to {letters}@{letters}.com about it.",
     "Call me at ({area}) 867-{digits} after six.",
@@ -57,7 +58,7 @@ def prompt(number: int, *, long_every: int) -> dict[str, Any]:
         }
         words.insert(len(words) // 2, rng.choice(PLANTED).format(**values))
     turns = [f"{number}: {' '.join(words)}"]
-    workload = rng.choice(("chat", "code", "math", "extraction", "multi_turn"))
+    workload = rng.choice(WORKLOADS)
     return {
         "prompt_id": prompt_id("", turns),
         "source": "synthetic",
@@ -98,7 +99,7 @@ def main() -> None:
         folder = Path(name)
         with TableWriter(folder / "selected.parquet", PROMPTS, check_prompt_row) as table:
             table.write(rows(arguments.prompts, long_every=1_000 if arguments.long else 0))
-        empty = PromptMetrics(
+        empty = SelectionMetrics(
             funnel=[],
             by_workload={},
             by_split={},
@@ -106,6 +107,11 @@ def main() -> None:
             mix_distance_after=None,
             entities={},
             sources={},
+            wanted_mix=dict.fromkeys(WORKLOADS, 1 / len(WORKLOADS)),
+            mix_axes={},
+            shortfalls=[],
+            num_malformed=0,
+            malformed_rows=[],
         )
         write_json(folder / "selection.json", empty)
         before_mb, started, cpu = peak_mb(resource.RUSAGE_SELF), time.monotonic(), cpu_seconds()

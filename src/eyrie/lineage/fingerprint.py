@@ -72,7 +72,9 @@ def local_files(params: Params, stage: Stage) -> list[str]:
         patterns = [source.path for source in section.origins if source.path and "://" not in source.path]
         paths += [str(path) for pattern in patterns for path in expand(pattern)]
     if stage.name == "filter_prompts":
-        paths += [str(path) for path in named_beside(Path(section.analyzer_config))]
+        config = Path(section.analyzer_config)
+        names = config.parent / "names"  # where the recogniser of names looks, unasked
+        paths += [str(path) for path in (*named_beside(config), *([names] if names.is_dir() else []))]
     if stage.uses_target:
         paths += [params.target.model] if Path(params.target.model).is_dir() else []
         paths += [params.target.chat_template] if params.target.chat_template else []

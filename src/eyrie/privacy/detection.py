@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from eyrie.privacy.engine import Analyzer, AnalyzerError, Finding, UnscreenableError, load_analyzer
+from eyrie.privacy.engine import Analyzer, Finding, UnscreenableError, load_analyzer
 from eyrie.privacy.workers import map_in_processes
 
 WINDOW = 16_384
@@ -123,9 +123,7 @@ class PresidioDetector:
 
 
 def _load(settings: PresidioSettings) -> Analyzer:
-    if settings.fail_closed:
-        raise AnalyzerError(f"filter_prompts.fail_closed: {settings.analyzer_config} has no recogniser for it")
-    return load_analyzer(settings.analyzer_config)
+    return load_analyzer(settings.analyzer_config, fail_closed=settings.fail_closed)
 
 
 def _batch_worker(settings: PresidioSettings) -> Callable[[Sequence[Texts]], list[Detected]]:

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
+
+import yaml
 
 from eyrie.io import digest_of
 from eyrie.params import FilterPrompts
 from eyrie.schemas import FunnelStep, PromptMetrics, SelectionMetrics
 
 _LIMITS = (
-    "PERSON and LOCATION cover what a user discloses: a name given in the first person or signed, an address, a stated "
-    "home. A name or a place that merely occurs in a text is not looked for, unless the analyzer's YAML adds a model "
-    "that finds it. Unusual spellings can be missed. A conversation that could not be fully analyzed is dropped."
+    "What PERSON and LOCATION cover depends on what looks for them. Presidio's PersonDisclosureRecognizer and "
+    "AddressRecognizer cover what a user discloses: a name given in the first person or signed, an address, a stated "
+    "home. A name or a place that merely occurs is found by NameRecognizer, by a language model that the analyzer's "
+    "YAML adds, or by Cloud DLP. Unusual spellings can be missed: no screening finds everything. A conversation that "
+    "could not be fully analyzed is dropped."
 )
 
 
@@ -22,6 +27,7 @@ def describe_screening(config: FilterPrompts, *, entities: Sequence[str]) -> dic
         facts |= {
             "Presidio's configuration": config.analyzer_config,
             "Presidio version": version("presidio-analyzer"),
+            "language engine, recognisers": ", ".join(_recognisers(Path(config.analyzer_config))),
             "score threshold": f"{config.score_threshold:g}" + (f"; {thresholds}" if thresholds else ""),
             "fail closed": "yes" if config.fail_closed else "no",
         }
@@ -40,6 +46,16 @@ def describe_screening(config: FilterPrompts, *, entities: Sequence[str]) -> dic
         "policy digest": digest_of(config.policy)[:16],
         "dropped prompts kept aside": "yes, in a file outside the repository's versions" if config.quarantine else "no",
     }
+
+
+def _recognisers(analyzer_config: Path) -> list[str]:
+    """Presidio's language engine and the enabled recognisers, as its YAML lists them."""
+    configuration = yaml.safe_load(analyzer_config.read_text(encoding="utf-8"))
+    listed = configuration["recognizer_registry"].get("recognizers") or []
+    items = [item if isinstance(item, dict) else {"name": item} for item in listed]
+    enabled = [str(item.get("name")) for item in items if item.get("enabled", True)]
+    gitleaks = ["gitleaks rules"] if configuration.get("gitleaks_config") else []
+    return [str(configuration["nlp_configuration"].get("nlp_engine_name")), *enabled, *gitleaks]
 
 
 def data_card(selection: SelectionMetrics, screening: PromptMetrics, *, screening_facts: Mapping[str, str]) -> str:

@@ -44,11 +44,16 @@ def test_the_target_s_weights_change_the_stages_that_use_it(copy_target: Path) -
 def test_what_the_analyzer_is_made_of_changes_the_screening(tiny_target: Path, tmp_path: Path) -> None:
     folder = tmp_path / "privacy"
     shutil.copytree(REPOSITORY / "resources/privacy", folder)
+    (folder / "names").mkdir(exist_ok=True)
+    (folder / "names/lexicon.tsv").write_text("table\to\n")
     params = tiny_params(tiny_target, filter_prompts={"analyzer_config": str(folder / "analyzer.yaml")})
     before = _all(params)
     table = next((folder / "lemmas-en").rglob("lookups.bin"))
     table.write_bytes(table.read_bytes() + b"x")
-    assert _changed(before, _all(params)) == ["filter_prompts"]
+    changed = _all(params)
+    assert _changed(before, changed) == ["filter_prompts"]
+    (folder / "names/lexicon.tsv").write_text("chair\to\n")
+    assert _changed(changed, _all(params)) == ["filter_prompts"]
 
 
 @pytest.mark.parametrize("text", ["a: [", "\x00", "just text", "- ''\n- .\n- c.yaml\n", "- none\n- 7\n"])

@@ -1,3 +1,4 @@
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_a_type_may_have_its_own_threshold(analyzer: Analyzer) -> None:
     for threshold, expected in ((0.3, {"EMAIL_ADDRESS", "US_PASSPORT"}), (0.9, {"EMAIL_ADDRESS"})):
         detector = PresidioDetector(settings_with(entity_thresholds={"US_PASSPORT": threshold}), analyzer=analyzer)
         assert {item.entity for item in found(detector, text).findings[0]} == expected
+
+
+def test_fail_closed_takes_rarely_capitalised_words_for_names_in_every_process(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(CONFIG.parent, tmp_path / "privacy"))
+    (folder / "names").mkdir(exist_ok=True)
+    (folder / "names/lexicon.tsv").write_text("the\to\ntable\to\n", encoding="utf-8")
+    text = "The Zyxwin table"
+    for fail_closed, workers, expected in ((False, 1, []), (True, 1, ["Zyxwin"]), (True, 2, ["Zyxwin"])):
+        config = settings_with(analyzer_config=folder / "analyzer.yaml", fail_closed=fail_closed)
+        ((detected,),) = PresidioDetector(config, workers=workers).detect([[[text]]])
+        words = [text[item.start : item.end] for item in detected.findings[0] if item.entity == "PERSON"]
+        assert words == expected
 
 
 def test_windows_cover_the_text_and_hold_every_value_of_the_overlap_whole() -> None:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 from eyrie.params import parse_params
@@ -92,3 +93,16 @@ def test_the_screening_facts_follow_the_backend_and_name_what_it_cannot_find() -
     assert "secret-project" not in " ".join(facts.values())
     other = config.model_copy(update={"policy": config.policy | {"PERSON": "keep"}})
     assert describe_screening(other, entities=entities)["policy digest"] != facts["policy digest"]
+
+
+def test_the_screening_facts_list_the_recognisers_that_are_switched_on(tmp_path: Path) -> None:
+    path = tmp_path / "analyzer.yaml"
+    path.write_text(
+        "nlp_configuration: {nlp_engine_name: slim}\n"
+        "gitleaks_config: rules.toml\n"
+        "recognizer_registry: {recognizers: [A, {name: B, enabled: false}, {name: C, type: predefined}]}\n"
+    )
+    raw = raw_params()
+    raw["filter_prompts"]["analyzer_config"] = str(path)
+    facts = describe_screening(parse_params(raw, origin="test").filter_prompts, entities=[])
+    assert facts["language engine, recognisers"] == "slim, A, C, gitleaks rules"

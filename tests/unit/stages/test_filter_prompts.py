@@ -108,7 +108,7 @@ PROMPTS_WITH_VALUES = [
 
 @pytest.fixture
 def shared_analyzer(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "load_analyzer", lambda _: analyzer)
+    monkeypatch.setattr(detection, "load_analyzer", lambda *_, **__: analyzer)
 
 
 @pytest.mark.usefixtures("shared_analyzer")
