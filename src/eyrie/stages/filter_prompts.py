@@ -27,6 +27,9 @@ from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, SelectionMetrics, 
 
 logger = logging.getLogger(__name__)
 
+READ_ROWS = 100
+MAX_BATCH_CHARS = 4_000_000
+
 Prompt = dict[str, Any]  # a row of schemas.PROMPTS
 
 
@@ -86,16 +89,34 @@ def _screened(
         # What is too long to be read is not sent to the backend either.
         return [[] if _too_long(prompt, config) else [prompt["system"], *prompt["turns"]] for prompt in prompts]
 
-    batches = read_batches(selected, PROMPTS, batch_rows=detector.batch_rows)
-    for prompts, found in detect_with(detector, batches, texts_of):
+    for prompts, found in detect_with(detector, _batches(selected, detector.batch_rows), texts_of):
         yield (
             prompts,
             [_outcome(prompt, detected, config) for prompt, detected in zip(prompts, found, strict=True)],
         )
 
 
+def _batches(selected: Path, max_rows: int) -> Iterator[list[Prompt]]:
+    """At most `max_rows` prompts, and no more once MAX_BATCH_CHARS are reached: several batches wait at once."""
+    batch: list[Prompt] = []
+    size = 0
+    for rows in read_batches(selected, PROMPTS, batch_rows=READ_ROWS):
+        for row in rows:
+            batch.append(row)
+            size += _num_chars(row)
+            if len(batch) == max_rows or size >= MAX_BATCH_CHARS:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _num_chars(prompt: Prompt) -> int:
+    return len(prompt["system"]) + sum(map(len, prompt["turns"]))
+
+
 def _too_long(prompt: Prompt, config: FilterPrompts) -> bool:
-    return len(prompt["system"]) + sum(map(len, prompt["turns"])) > config.max_chars
+    return _num_chars(prompt) > config.max_chars
 
 
 def _outcome(prompt: Prompt, detected: Detected, config: FilterPrompts) -> Screened:

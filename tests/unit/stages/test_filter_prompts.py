@@ -219,6 +219,17 @@ def test_a_conversation_over_max_chars_is_dropped_unread(
     assert not any("long" in text for text in read)
 
 
+def test_batches_are_bounded_in_rows_and_in_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filter_prompts, "READ_ROWS", 3)
+    monkeypatch.setattr(filter_prompts, "MAX_BATCH_CHARS", 100)
+    sizes = [30, 30, 30, 30, 5, 5, 5, 5, 5, 250, 1]
+    rows = [prompt("x" * size, split="train") for size in sizes]
+    write_table(tmp_path / "selected", rows, PROMPTS, check_prompt_row)
+    batches = list(filter_prompts._batches(tmp_path / "selected", 4))
+    assert [[len(row["turns"][0]) for row in batch] for batch in batches] == [[30] * 4, [5] * 4, [5, 250], [1]]
+    assert [row for batch in batches for row in batch] == rows
+
+
 PAY = ["Pay 4111 1111 1111 1111"]
 MANY = [
     prompt(
