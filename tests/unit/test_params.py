@@ -65,10 +65,31 @@ def test_every_key_is_required() -> None:
         parse_params(raw, origin="params.yaml")
 
 
-def test_a_hub_source_needs_a_pinned_revision() -> None:
+HUB = {"path": None, "hub": "owner/name", "hub_split": "train"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (HUB, "pinned revision"),
+        (HUB | {"revision": "main"}, r"sources\.0\.revision: .*\[0-9a-f\]\{40\}.* \(got 'main'\)"),
+        ({"hub": "owner/name"}, "exactly one of path and hub"),
+        ({"workload": "chat"}, "exactly one of workload and workload_column"),
+        ({"turns": "alpaca"}, "column must be set for messages, conversations and text, and null for"),
+        ({"column": None}, "column must be set for messages, conversations and text, and null for"),
+    ],
+)
+def test_a_source_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
     raw = raw_params()
-    raw["select_prompts"]["sources"][0] |= {"path": None, "hub": "owner/name"}
-    with pytest.raises(ParamsError, match="pinned revision"):
+    raw["select_prompts"]["sources"][0] |= changes
+    with pytest.raises(ParamsError, match=message):
+        parse_params(raw, origin="params.yaml")
+
+
+def test_the_mix_is_given_once() -> None:
+    raw = raw_params()
+    raw["select_prompts"]["workload_mix"] = None
+    with pytest.raises(ParamsError, match="exactly one of workload_mix and traffic_sample must be set"):
         parse_params(raw, origin="params.yaml")
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from eyrie.privacy.detection import OVERLAP, Detected, Texts, safe, windows, without_partial
 from eyrie.privacy.engine import Finding
-from eyrie.privacy.workers import map_in_order
+from eyrie.workers import map_in_order
 
 MAX_REQUEST_BYTES = 460_000  # of texts; the limit of 524,288 is for the whole message
 _ROW_BYTES = 16  # what a row adds to its text, at most

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from eyrie.privacy.engine import Analyzer, Finding, UnscreenableError, load_analyzer
-from eyrie.privacy.workers import map_in_processes
+from eyrie.workers import map_in_processes
 
 WINDOW = 16_384
 OVERLAP = 4_096  # longer than a private key of 4,096 bits in PEM, 3,300 characters

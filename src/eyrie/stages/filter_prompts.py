@@ -18,12 +18,12 @@ from eyrie.privacy.backends import MIN_CONVERSATIONS_PER_WORKER, make_detector
 from eyrie.privacy.detection import Detected, Detector, detect_with
 from eyrie.privacy.quarantine import quarantine
 from eyrie.privacy.screening import Conversation, Screened, count_actions, screen
-from eyrie.privacy.workers import num_cpus
 from eyrie.prompts.data_card import data_card as card_text
 from eyrie.prompts.data_card import describe_screening
 from eyrie.prompts.mix import mix_distance
 from eyrie.prompts.turns import prompt_id
 from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, SelectionMetrics, check_prompt_row
+from eyrie.workers import num_cpus
 
 logger = logging.getLogger(__name__)
 

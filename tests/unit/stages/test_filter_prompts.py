@@ -16,10 +16,10 @@ from eyrie.privacy import backends, cloud_dlp, detection
 from eyrie.privacy.detection import PresidioDetector, PresidioSettings
 from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
 from eyrie.privacy.screening import Conversation, PolicyError, Screened, screen
-from eyrie.privacy.workers import WorkerError
 from eyrie.prompts.turns import prompt_id
 from eyrie.schemas import PROMPTS, MixDistance, PromptMetrics, SchemaError, SelectionMetrics, check_prompt_row
 from eyrie.stages import filter_prompts
+from eyrie.workers import WorkerError
 from tests.conftest import REPOSITORY
 from tests.unit.privacy import dying_worker
 from tests.unit.privacy.fake_dlp import FakeDlp, serving

@@ -1,5 +1,6 @@
 import json
 import logging
+import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from eyrie.io import read_json, read_table
 from eyrie.params import Params, parse_params
+from eyrie.prompts import comparing
 from eyrie.prompts.licenses import LicenseError
 from eyrie.prompts.sources import SourceError
 from eyrie.prompts.turns import prompt_id
@@ -67,6 +69,7 @@ def select(tmp_path: Path) -> Select:
 
 
 MIX = {"chat": 0.5, "code": 0.5}
+WORDS = [f"{first}{second}" for first in "abcdefgh" for second in "klmnop"]
 
 
 def test_training_prompts_get_the_wanted_shares_and_measuring_prompts_all_stay(folder: Path, select: Select) -> None:
@@ -87,9 +90,12 @@ def test_a_share_that_cannot_be_filled_is_said_and_not_made_up_for(
     folder: Path, select: Select, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        rows, _ = select(params_with(folder, workload_mix=MIX, max_prompts=20))
+        rows, metrics = select(params_with(folder, workload_mix=MIX, max_prompts=20))
     assert "workload code: 10 training prompts wanted, the sources have 6" in caplog.text
     assert Counter(item["workload"] for item in rows if item["split"] == "train") == {"chat": 10, "code": 6}
+    assert [item.model_dump() for item in metrics.shortfalls] == [
+        {"workload": "code", "part": "", "wanted": 10, "available": 6}
+    ]
 
 
 def test_the_same_seed_and_inputs_give_the_same_bytes_and_another_seed_another_choice(
@@ -107,6 +113,142 @@ def test_answers_never_reach_the_output(folder: Path, select: Select, tmp_path: 
     rows, _ = select(params_with(folder, workload_mix=MIX))
     assert "ANSWER" not in json.dumps(rows)
     assert all(item["prompt_id"] == prompt_id(item["system"], item["turns"]) for item in rows)
+
+
+FORMATS = {
+    "messages": {"messages": [{"role": "user", "content": "QUESTION"}, {"role": "assistant", "content": "CANARY"}]},
+    "conversations": {"messages": [{"from": "human", "value": "QUESTION"}, {"from": "gpt", "value": "CANARY"}]},
+    "alpaca": {"instruction": "QUESTION", "input": "", "output": "CANARY"},
+    "text": {"messages": "QUESTION", "response": "CANARY"},
+    "openai_log": {
+        "body": {"messages": [{"role": "user", "content": "QUESTION"}, {"role": "assistant", "content": "CANARY"}]},
+        "response": {"body": {"choices": [{"message": {"role": "assistant", "content": "CANARY"}}]}},
+    },
+}
+BROKEN = [
+    b'{"messages": "CANARY',
+    b'{"messages": [{"role": "CANARY", "content": "CANARY"}]}',
+    b'["CANARY"]',
+    b"CANARY\xff",
+]
+
+
+@pytest.mark.parametrize("turns", FORMATS)
+def test_no_byte_of_an_answer_or_a_broken_row_is_in_an_output_a_metric_or_a_log(
+    folder: Path,
+    select: Select,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    turns: str,
+) -> None:
+    rows = [json.dumps(FORMATS[turns] | {"workload": "chat"}).encode(), *BROKEN]
+    (folder / "logs.jsonl").write_bytes(b"\n".join(rows))
+    raw = params_with(folder, workload_mix=MIX).model_dump(mode="json")
+    column = None if turns in ("alpaca", "openai_log") else "messages"
+    raw["select_prompts"]["sources"][0] |= {"path": str(folder / "logs.jsonl"), "turns": turns, "column": column}
+    with caplog.at_level(logging.DEBUG):
+        found, metrics = select(parse_params(raw, origin="params"))
+    assert [item["turns"] for item in found if item["split"] == "train"] == [["QUESTION"]]
+    assert metrics.num_malformed == len(BROKEN)
+    written = [path.read_bytes() for path in (tmp_path / "out").iterdir()]
+    written += [caplog.text.encode(), *(stream.encode() for stream in capfd.readouterr())]
+    plain = json.dumps(found).encode()  # the table's pages are compressed
+    assert not [part for part in [*written, plain] if b"CANARY" in part]
+
+
+def test_malformed_rows_are_listed_in_the_metrics_and_refused_when_params_say_so(folder: Path, select: Select) -> None:
+    (folder / "train-c.jsonl").write_bytes(b'\n{oops\n{"messages": 3}\n')
+    _, metrics = select(params_with(folder, workload_mix=MIX))
+    assert [(item.source, item.file, item.number, item.reason) for item in metrics.malformed_rows] == [
+        ("eyrie-samples", "train-c.jsonl", 1, "empty line"),
+        ("eyrie-samples", "train-c.jsonl", 2, "not JSON"),
+        ("eyrie-samples", "train-c.jsonl", 3, "turns are not a list"),
+    ]
+    assert metrics.sources["eyrie-samples"]["malformed"] == metrics.num_malformed == 3
+    with pytest.raises(SourceError, match=r"eyrie-samples: 3 malformed rows .* 'refuse'"):
+        select(params_with(folder, workload_mix=MIX, malformed_rows="refuse"))
+
+
+def test_a_failure_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    (folder / "benchmark.jsonl").write_text("{oops\n")
+    out = tmp_path / "fresh"
+    with pytest.raises(SourceError):
+        select_prompts.run(params_with(folder, workload_mix=MIX), selected=out / "s", metrics=out / "m")
+    assert [*out.iterdir()] == []
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_processes_gives_the_same_bytes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    rng = random.Random(5)
+    texts = [" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 30))) for _ in range(300)]
+    write(folder / "train-c.jsonl", [row(text + more) for text in texts for more in ("", " indeed")])
+    params = params_with(folder, workload_mix=MIX)
+    outputs = []
+    for name, count in (("one", 1), ("many", workers)):
+        monkeypatch.setattr(comparing, "num_cpus", lambda count=count: count)
+        monkeypatch.setattr(comparing, "_BATCH_TEXTS", 64)
+        monkeypatch.setattr(comparing, "_BATCHES_WITHOUT_WORKERS", 1)
+        select_prompts.run(params, selected=tmp_path / name, metrics=tmp_path / f"{name}.json")
+        outputs.append((tmp_path / name).read_bytes() + (tmp_path / f"{name}.json").read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_a_source_can_be_split_by_digest(folder: Path, select: Select) -> None:
+    write(folder / "heldout.jsonl", [row(f"{word} tell me all about {word} and {word}s") for word in WORDS])
+    raw = params_with(folder, workload_mix={"chat": 1.0}, max_prompts=1000).model_dump(mode="json")
+    raw["select_prompts"]["digest_split"] = {"train": 0.5, "heldout": 0.3, "benchmark": 0.2}
+    raw["select_prompts"]["sources"][1]["split"] = "by_digest"
+    rows, metrics = select(parse_params(raw, origin="params"))
+    splits = {item["turns"][0]: item["split"] for item in rows if item["source"] == "eyrie-heldout"}
+    assert set(splits.values()) == {"train", "heldout", "benchmark"}
+    again, _ = select(parse_params(raw | {"select_prompts": raw["select_prompts"] | {"seed": 9}}, origin="params"))
+    assert {item["turns"][0]: item["split"] for item in again if item["source"] == "eyrie-heldout"} == splits
+    assert metrics.sources["eyrie-heldout"]["kept"] == len(splits)
+
+
+def test_prompts_that_measure_elsewhere_are_kept_out_and_never_selected(folder: Path, select: Select) -> None:
+    write(folder / "exam.jsonl", [row("A aing about as with my a friend"), row("an exam question of another kind")])
+    exam = params_with(folder).select_prompts.sources[0].model_dump(exclude={"split", "license", "license_override"})
+    exam |= {"name": "exam", "path": str(folder / "exam.jsonl")}
+    rows, metrics = select(params_with(folder, workload_mix=MIX, decontaminate_against=[exam]))
+    assert metrics.funnel[4].name == "decontamination"
+    assert metrics.funnel[4].dropped == {"equals a measuring prompt up to numbers": 1}
+    assert not [item for item in rows if "exam question" in item["turns"][0]]
+
+
+def test_the_mix_can_follow_a_sample_of_real_traffic(folder: Path, select: Select) -> None:
+    def chat(word: str, num_chars: int, num_turns: int) -> dict[str, Any]:
+        content = " ".join(f"{word}{number}" for number in range(num_chars))[:num_chars]
+        return {
+            "workload": "chat",
+            "messages": [{"role": "user", "content": f"{n}{content}"} for n in range(num_turns)],
+        }
+
+    shapes = [(30, 1)] * 60 + [(300, 1)] * 30 + [(100, 3)] * 30
+    write(folder / "train-a.jsonl", [chat(f"w{at}x", *shape) for at, shape in enumerate(shapes)])
+    (folder / "train-b.jsonl").unlink()
+    write(folder / "traffic.jsonl", [chat("t", 30, 1), *[chat("u", 300, 1)] * 2, chat("v", 100, 3)])
+    sample = params_with(folder).select_prompts.sources[0].model_dump(exclude={"split", "license", "license_override"})
+    sample |= {"name": "traffic", "path": str(folder / "traffic.jsonl")}
+    rows, metrics = select(params_with(folder, workload_mix=None, traffic_sample=sample, max_prompts=40))
+    shapes_taken = Counter(
+        (len(item["turns"]), len(item["turns"][0]) > 200) for item in rows if item["split"] == "train"
+    )
+    assert shapes_taken == {(1, False): 10, (1, True): 20, (3, False): 10}
+    assert set(metrics.mix_axes) == {"workload", "length", "turns"}
+    for distance in metrics.mix_axes.values():
+        assert distance.after == pytest.approx(0.0)
+    assert metrics.mix_axes["length"].before > 0.2
+    assert metrics.wanted_mix == {"chat": 1.0}
+    assert metrics.shortfalls == []
+    _, metrics = select(params_with(folder, workload_mix=None, traffic_sample=sample, max_prompts=80))
+    [short] = metrics.shortfalls
+    assert (short.workload, short.wanted, short.available) == ("chat", 40, 30)
+    assert metrics.by_split["train"] == 80
+    assert metrics.mix_axes["length"].after > 0.0
 
 
 def test_the_system_prompt_goes_before_a_conversations_own(folder: Path, select: Select) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from eyrie.privacy.workers import WorkerError, map_in_order, map_in_processes, num_cpus
+from eyrie.workers import WorkerError, map_in_order, map_in_processes, num_cpus
 
 
 def adder(amount: int) -> Callable[[int], int]:
@@ -23,7 +23,7 @@ def test_answers_of_processes_come_in_the_order_of_the_items() -> None:
 
 
 def test_a_worker_that_dies_ends_in_one_sentence() -> None:
-    with pytest.raises(WorkerError, match="a screening worker ended before its work was done") as error:
+    with pytest.raises(WorkerError, match="a worker process ended before its work was done") as error:
         list(map_in_processes(adder, 100, iter(range(10, 40)), workers=2))
     assert "\n" not in str(error.value)
     assert error.value.__suppress_context__

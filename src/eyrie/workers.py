@@ -64,7 +64,7 @@ def map_in_processes(
         yield from map_in_order(lambda item: pool.submit(_answer, item), items, max_waiting=2 * workers + 1)
     except BrokenProcessPool:
         raise WorkerError(
-            "a screening worker ended before its work was done; nothing was written "
+            "a worker process ended before its work was done; nothing was written "
             "(a worker that takes too much memory is killed: try --threads 1)"
         ) from None
     finally:
