@@ -12,6 +12,7 @@ from eyrie.eagle3.config import MIN_TARGET_LAYERS
 from eyrie.engines.servers import server_addresses
 from eyrie.lineage.fingerprint import expand
 from eyrie.params import Params
+from eyrie.privacy.quarantine import check_quarantine
 
 
 class PreflightError(ValueError):
@@ -19,12 +20,14 @@ class PreflightError(ValueError):
 
 
 def preflight(params: Params) -> None:
-    """Raise PreflightError with one sentence about the first thing that is wrong."""
+    """Raise PreflightError or QuarantineError with one sentence about the first thing that is wrong."""
     for source in params.select_prompts.origins:
         if source.path and "://" not in source.path and not any(path.is_file() for path in expand(source.path)):
             raise PreflightError(f"select_prompts.sources.{source.name}: no file matches {source.path}")
     if not Path(params.filter_prompts.analyzer_config).is_file():
         raise PreflightError(f"filter_prompts.analyzer_config: no such file: {params.filter_prompts.analyzer_config}")
+    if params.filter_prompts.quarantine is not None:
+        check_quarantine(Path(params.filter_prompts.quarantine))
     template = params.target.chat_template
     if template is not None and not Path(template).is_file():
         raise PreflightError(f"target.chat_template: no such file: {template}")

@@ -8,6 +8,7 @@ import pytest
 from eyrie.eagle3.config import MIN_TARGET_LAYERS
 from eyrie.params import parse_params
 from eyrie.preflight import PreflightError, preflight
+from eyrie.privacy.quarantine import QuarantineError
 from tests.conftest import REPOSITORY, make_target, raw_params, tiny_params
 
 
@@ -82,3 +83,10 @@ def test_servers_that_are_not_named_are_asked_for_before_anything_runs(
     params = tiny_params(tiny_target, generate_responses={"engine": "sglang"}, build_vocab={"draft_vocab_size": 32})
     with pytest.raises(ValueError, match="set EYRIE_SERVERS"):
         preflight(params)
+
+
+def test_a_quarantine_that_git_would_add_is_refused_before_any_stage() -> None:
+    preflight(tiny_params(REPOSITORY / "resources/demo-target", filter_prompts={"quarantine": ".eyrie/aside.jsonl"}))
+    for path in ("aside.jsonl", "data/aside.jsonl"):
+        with pytest.raises(QuarantineError, match=r"filter_prompts\.quarantine: "):
+            preflight(tiny_params(REPOSITORY / "resources/demo-target", filter_prompts={"quarantine": path}))

@@ -29,8 +29,8 @@ def quarantine(path: Path | None) -> Iterator[Callable[[Mapping[str, Any], str],
     if path is None:
         yield lambda row, reason: None
         return
-    partial = path.with_name(f".{path.name}.partial")
-    _check(path, partial)
+    check_quarantine(path)
+    partial = _partial(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -44,7 +44,12 @@ def quarantine(path: Path | None) -> Iterator[Callable[[Mapping[str, Any], str],
         partial.unlink(missing_ok=True)
 
 
-def _check(path: Path, partial: Path) -> None:
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+def check_quarantine(path: Path) -> None:
+    """Raise QuarantineError when the file could be published by accident."""
     here = Path.cwd().resolve()
     absolute = path.resolve()
     if absolute.is_relative_to(here) and absolute.relative_to(here).parts[0] in _VERSIONED:
@@ -52,7 +57,7 @@ def _check(path: Path, partial: Path) -> None:
             f"filter_prompts.quarantine: {path} lies under {absolute.relative_to(here).parts[0]}/, which is published "
             "or versioned; use a file under .eyrie/"
         )
-    for name in (path, partial):
+    for name in (path, _partial(path)):
         if _seen_by_git(name.resolve()):
             raise QuarantineError(
                 f"filter_prompts.quarantine: git does not ignore {name}; add it to .gitignore or use a file under "
