@@ -230,6 +230,20 @@ def test_batches_are_bounded_in_rows_and_in_characters(tmp_path: Path, monkeypat
     assert [row for batch in batches for row in batch] == rows
 
 
+@pytest.mark.usefixtures("shared_analyzer")
+def test_odd_prompts_pass_unchanged_or_are_rewritten_only_where_something_was_found(tmp_path: Path) -> None:
+    odd = [
+        prompt("null \0 inside", system="\u202e\u05d0\u05d1 right to left \u0627\u0644"),
+        prompt(*[f"turn {number}" for number in range(200)]),
+        prompt("one line of many words " * 15_000),
+        prompt("\U0001f600\u200d\U0001f525 \0 ping 203.0.113.77\0 \u05d0"),
+    ]
+    run = Run(tmp_path, odd, shipped_params())
+    expected = [*(item["turns"] for item in odd[:3]), ["\U0001f600\u200d\U0001f525 \0 ping <IP_ADDRESS>\0 \u05d0"]]
+    assert [row["turns"] for row in run.rows] == expected
+    assert run.rows[0]["system"] == odd[0]["system"]
+
+
 PAY = ["Pay 4111 1111 1111 1111"]
 MANY = [
     prompt(
