@@ -159,6 +159,8 @@ class CloudDlpDetector:
         result = self._ask(parts)
         if result is None or result.findings_truncated:
             pieces = _halves(parts)
+            if pieces is None and result is None:  # the text is not what is too large
+                raise CloudDlpError(_sentence("INVALID_ARGUMENT"))
             if pieces is None:
                 yield parts[0], None
                 return

@@ -117,6 +117,16 @@ def test_a_request_that_the_service_calls_too_large_is_sent_in_halves(service: t
     assert max(request.ByteSize() for request in fake.requests) <= 2_000
 
 
+def test_a_limit_that_no_smaller_request_meets_ends_the_run_instead_of_dropping_every_prompt(
+    service: tuple[FakeDlp, Any],
+) -> None:
+    fake, client = service
+    fake.max_bytes = 10
+    with pytest.raises(CloudDlpError, match="INVALID_ARGUMENT; check"):
+        found(client, *[["a@b.com"]] * 500)
+    assert fake.num_calls <= 10
+
+
 @pytest.mark.parametrize(
     "code",
     [
