@@ -21,6 +21,8 @@ from eyrie.privacy.detection import OVERLAP, Detected, Texts, safe, windows, wit
 from eyrie.privacy.engine import Finding
 from eyrie.workers import map_in_order
 
+logger = logging.getLogger(__name__)
+
 MAX_REQUEST_BYTES = 460_000  # of texts; the limit of 524,288 is for the whole message
 _ROW_BYTES = 16  # what a row adds to its text, at most
 _MAX_ROWS = 20_000
@@ -118,6 +120,7 @@ class CloudDlpDetector:
         self._info_types, self._min_likelihood = dict(info_types), min_likelihood.upper()
         self._request_timeout_s, self._retry_timeout_s, self._backoff_s = request_timeout_s, retry_timeout_s, backoff_s
         self._parallel = parallel
+        self._told: set[str] = set()
         self._pacer = Pacer(requests_per_minute)
         self._check_info_types()
 
@@ -239,7 +242,14 @@ class CloudDlpDetector:
             exceptions.InternalServerError,
             exceptions.Aborted,
         )
-        retry = Retry(retryable, initial=self._backoff_s, maximum=60, multiplier=2, timeout=self._retry_timeout_s)
+        retry = Retry(
+            retryable,
+            initial=self._backoff_s,
+            maximum=60,
+            multiplier=2,
+            timeout=self._retry_timeout_s,
+            on_error=self._tell_once,
+        )
         try:
             return retry(paced)()
         except exceptions.InvalidArgument:
@@ -251,6 +261,13 @@ class CloudDlpDetector:
             raise CloudDlpError(_sentence(_code(error))) from None
         except GoogleAuthError:
             raise CloudDlpError(_sentence("UNAUTHENTICATED")) from None
+
+    def _tell_once(self, error: Exception) -> None:
+        """A run that waits for its quota says so, once per status."""
+        code = _code(error)
+        if code not in self._told:
+            self._told.add(code)
+            logger.warning("Cloud DLP answers %s; trying again, for at most %g s", code, self._retry_timeout_s)
 
 
 def _code(error: Any) -> str:

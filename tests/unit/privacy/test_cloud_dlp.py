@@ -136,12 +136,17 @@ def test_a_limit_that_no_smaller_request_meets_ends_the_run_instead_of_dropping_
         grpc.StatusCode.INTERNAL,
     ],
 )
-def test_quota_and_availability_errors_are_retried(service: tuple[FakeDlp, Any], code: grpc.StatusCode) -> None:
+def test_quota_and_availability_errors_are_retried_and_told_once(
+    service: tuple[FakeDlp, Any], code: grpc.StatusCode, caplog: pytest.LogCaptureFixture
+) -> None:
     fake, client = service
     fake.script.extend([(code, "later")] * 3)
     (detected,) = found(client, ["a@b.com"])
     assert len(detected.findings[0]) == 1
     assert fake.num_calls == 4
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Cloud DLP answers {code.name}; trying again, for at most 10 s"
+    ]
 
 
 def test_retries_wait_longer_each_time_and_end_in_one_sentence(
