@@ -188,6 +188,8 @@ class ExtractFeatures(Section):
 
 class TrainHead(Section):
     seed: Seed
+    init_from: Annotated[str, Field(min_length=1)] | None
+    init_revision: str | None
     hidden_size: PositiveInt | None
     intermediate_size: PositiveInt
     num_layers: Annotated[int, Field(ge=1, le=8)]
@@ -202,6 +204,7 @@ class TrainHead(Section):
     max_steps: PositiveInt
     batch_tokens: PositiveInt
     micro_batch_tokens: PositiveInt
+    num_processes: PositiveInt
     max_sequence_tokens: Annotated[int, Field(ge=16)]
     shuffle_tokens: PositiveInt
     weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -219,9 +222,10 @@ class TrainHead(Section):
 
     @model_validator(mode="after")
     def _whole_micro_batches(self) -> Self:
-        if self.batch_tokens % self.micro_batch_tokens:
+        together = self.micro_batch_tokens * self.num_processes
+        if self.batch_tokens % together:
             raise ValueError(
-                f"batch_tokens must be a multiple of micro_batch_tokens ({self.micro_batch_tokens}), "
+                f"batch_tokens must be a multiple of micro_batch_tokens * num_processes ({together}), "
                 f"not {self.batch_tokens}"
             )
         return self

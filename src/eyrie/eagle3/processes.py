@@ -1,15 +1,28 @@
-"""The processes that train one head together, and the few things they tell each other.
+"""The processes that train one head together: how they start, and the few things they tell each other.
 
-One process is a group of one, without any set-up. Several (started by torchrun) share gradients through
-DistributedDataParallel, and sums, JSON values and decisions through here.
+One process is a group of one, without any set-up. Several are started by torchrun on this machine; they share gradients
+through DistributedDataParallel, and sums and JSON values through here.
 """
 
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from eyrie.io import write_text
+
+ERROR = "error-{rank}.txt"
+
+
+class ProcessesError(ValueError):
+    """One of the processes failed; its own message, where it had one."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,10 @@ class Processes:
     @property
     def is_first(self) -> bool:
         return self.rank == 0
+
+    def device(self, device: torch.device) -> torch.device:
+        """This process's own device of the kind of `device`."""
+        return torch.device("cuda", self.rank) if device.type == "cuda" and self.world_size > 1 else device
 
     def sum(self, values: Sequence[float]) -> list[float]:
         """Element by element over all processes."""
@@ -38,3 +55,33 @@ class Processes:
             values = [None] * self.world_size
             dist.all_gather_object(values, value)
         return values
+
+
+def launch(module: str, job: Path, *, num_processes: int) -> None:
+    """Run `python -m module job` in `num_processes` processes under torchrun. Raises ProcessesError when one fails."""
+    for old in job.parent.glob(ERROR.format(rank="*")):
+        old.unlink()
+    threads = max(torch.get_num_threads() // num_processes, 1)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_processes}"]
+    done = subprocess.run(  # noqa: S603 - this interpreter, this package
+        [*torchrun, "-m", module, str(job)], env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
+    )
+    if done.returncode:
+        messages = sorted(job.parent.glob(ERROR.format(rank="*")))
+        if messages:
+            raise ProcessesError(messages[0].read_text(encoding="utf-8"))
+        raise ProcessesError(f"a training process ended with status {done.returncode}; what it said is above")
+
+
+@contextmanager
+def joined(job: Path) -> Iterator[Processes]:
+    """This process's place among those that `launch` started. An error inside is left for `launch` to raise."""
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    rank = dist.get_rank()
+    try:
+        yield Processes(rank, dist.get_world_size())
+    except ValueError as error:
+        write_text(job.parent / ERROR.format(rank=rank), str(error))
+        raise SystemExit(1) from None
+    finally:
+        dist.destroy_process_group()

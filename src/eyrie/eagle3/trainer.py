@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from eyrie.eagle3.batches import Document, DocumentBatches, has_finite_features, is_supervised, num_supervised, pack
+from eyrie.eagle3.curves import Curves
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
@@ -113,6 +114,7 @@ class Trainer:
         heldout: Callable[[], Iterable[list[Document]]],
         settings: TrainHead,
         checkpoints: Checkpoints | None = None,
+        curves: Curves | None = None,
         processes: Processes | None = None,
     ) -> None:
         """`head` holds the starting weights, float32, on the device to train on.
@@ -128,9 +130,10 @@ class Trainer:
         self.optimizer = Optimizer(head, settings)
         self.progress = Progress()
         self.best_weights: dict[str, Tensor] = {}
-        self._checkpoints, self._heldout = checkpoints, heldout
+        self._checkpoints, self._heldout, self._curves = checkpoints, heldout, curves
         self._greedy_ids: list[Tensor] = []  # of the held-out batches; they never change
         position = self._resume()
+        self._draw_again()
         self.batches = batches(position)
         self._parallel = DistributedDataParallel(self.module) if self.processes.world_size > 1 else None
 
@@ -153,6 +156,8 @@ class Trainer:
                 bar.set_postfix_str(f"loss {done.losses[-1]:.3f}, tau {tau:.2f}, {rate:.0f} tokens/s", refresh=False)
                 bar.update()
         self.batches.close()
+        if self._curves is not None:
+            self._curves.close()
         self.head.load_state_dict(self.best_weights)
         steps = [step for step, _ in done.heldout_points]
         index = steps.index(done.best_step)
@@ -205,6 +210,8 @@ class Trainer:
         done = self.progress
         loss = _mean(done.losses[-self.settings.log_every :])
         done.train_points.append(TrainPoint(done.step, loss, rate))
+        if self._curves is not None:
+            self._curves.add_train(done.step, loss, rate)
         first = done.train_points[0].loss
         if loss > DIVERGED * first:
             raise TrainingError(
@@ -226,6 +233,8 @@ class Trainer:
             done = self.progress
             score = self._pooled(counts).score(self.objective)
             done.heldout_points.append((done.step, score))
+            if self._curves is not None:
+                self._curves.add_heldout(done.step, score)
             is_best = done.best_step == done.step
             if is_best:
                 self.best_weights = {name: tensor.clone() for name, tensor in self.head.state_dict().items()}
@@ -277,6 +286,18 @@ class Trainer:
         if self.processes.is_first:
             logger.info("going on from step %d of an interrupted run", found.step)
         return found.progress["positions"][self.processes.rank]
+
+    def _draw_again(self) -> None:
+        """The points of an interrupted run, into the new run's curves."""
+        if self._curves is None:
+            return
+        heldout = dict(self.progress.heldout_points)
+        train = {point.step: point for point in self.progress.train_points}
+        for step in sorted({*train, *heldout}):
+            if step in train:
+                self._curves.add_train(step, train[step].loss, train[step].learning_rate)
+            if step in heldout:
+                self._curves.add_heldout(step, heldout[step])
 
     def _no_number(self, documents: Sequence[Document], loss: float, norm: float) -> TrainingError:
         """The error for a loss or gradient that is no number: whose features, or the usual remedy."""

@@ -75,6 +75,8 @@ def local_files(params: Params, stage: Stage) -> list[str]:
         config = Path(section.analyzer_config)
         names = config.parent / "names"  # where the recogniser of names looks, unasked
         paths += [str(path) for path in (*named_beside(config), *([names] if names.is_dir() else []))]
+    if stage.name == "train_head" and section.init_from is not None and Path(section.init_from).is_dir():
+        paths.append(section.init_from)
     if stage.uses_target:
         paths += [params.target.model] if Path(params.target.model).is_dir() else []
         paths += [params.target.chat_template] if params.target.chat_template else []

@@ -101,8 +101,13 @@ STAGES: dict[str, Stage] = {
             {"features": FEATURES, "vocab": VOCAB},
             {"head": HEAD, "curves": CURVES, "metrics": _metrics("train_head")},
             plots={
-                f"{CURVES}/train.csv": {"x": "step", "y": "loss", "title": "Training loss"},
-                f"{CURVES}/heldout.csv": {"x": "step", "y": "acceptance_length", "title": "Held-out acceptance length"},
+                f"{CURVES}/plots/metrics/train/loss.tsv": {"x": "step", "y": "loss", "title": "Training loss"},
+                f"{CURVES}/plots/metrics/heldout/loss.tsv": {"x": "step", "y": "loss", "title": "Held-out loss"},
+                f"{CURVES}/plots/metrics/heldout/acceptance_length.tsv": {
+                    "x": "step",
+                    "y": "acceptance_length",
+                    "title": "Held-out acceptance length",
+                },
             },
             uses_target=True,
             resumes=True,

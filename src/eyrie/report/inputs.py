@@ -89,8 +89,12 @@ def read_inputs(*, metrics_dir: Path, cells: Path, curves: Path, head: Path, dat
         evaluation=read_json(metrics_dir / "evaluate_head.json", EvaluationMetrics),
         benchmark=benchmark,
         cells=measured,
-        train_curve=_read_train_curve(curves / "train.csv"),
-        heldout_curve=_read_heldout_curve(curves / "heldout.csv", best_step=training.best_step),
+        train_curve=_read_train_curve(curves / "plots/metrics/train"),
+        heldout_curve=_read_heldout_curve(
+            curves / "plots/metrics/heldout",
+            best_step=training.best_step,
+            num_steps=len(training.heldout_accuracy),
+        ),
         head=read_json(head / "config.json", HeadConfig),
         data_card=_read_text(data_card),
     )
@@ -129,39 +133,48 @@ def _check_cells(
                     )
 
 
-def _read_train_curve(path: Path) -> list[TrainPoint]:
-    """`step,loss,learning_rate`; may hold no rows when training was shorter than train_head.log_every."""
-    _, rows = _read_csv(path, ["step", "loss", "learning_rate"])
-    return [TrainPoint(int(step), loss, learning_rate) for step, loss, learning_rate in rows]
+def _read_train_curve(folder: Path) -> list[TrainPoint]:
+    """May hold no points when training was shorter than train_head.log_every."""
+    if not (folder / "loss.tsv").exists():
+        return []
+    loss, rate = _read_curve(folder, "loss"), _read_curve(folder, "learning_rate")
+    if loss.keys() != rate.keys():
+        raise SchemaError(f"{folder}: loss.tsv and learning_rate.tsv have points of different steps")
+    return [TrainPoint(step, loss[step], rate[step]) for step in loss]
 
 
-def _read_heldout_curve(path: Path, *, best_step: int) -> list[HeldoutPoint]:
-    """`step,loss,acceptance_length,accuracy_1,...`; the exported step must be among its rows."""
-    header, rows = _read_csv(path, ["step", "loss", "acceptance_length"])
-    expected = [f"accuracy_{index}" for index in range(1, len(header) - 2)]
-    if not expected or header[3:] != expected:
-        raise SchemaError(f"{path}: after acceptance_length the columns must be accuracy_1, accuracy_2, ...")
-    points = [HeldoutPoint(int(row[0]), row[1], row[2], tuple(row[3:])) for row in rows]
-    if best_step not in {point.step for point in points}:
-        raise SchemaError(f"{path}: no row for step {best_step}, the exported one of train_head.json")
-    return points
+def _read_heldout_curve(folder: Path, *, best_step: int, num_steps: int) -> list[HeldoutPoint]:
+    """The exported step must be among its points; `num_steps` drafts were scored."""
+    names = ["loss", "acceptance_length", *(f"accuracy_{index}" for index in range(1, num_steps + 1))]
+    curves = [_read_curve(folder, name) for name in names]
+    for name, curve in zip(names, curves, strict=True):
+        if curve.keys() != curves[0].keys() or best_step not in curve:
+            raise SchemaError(
+                f"{folder / name}.tsv: has points of other steps than loss.tsv, or none of step {best_step}, the "
+                "exported one of train_head.json"
+            )
+    return [
+        HeldoutPoint(step, curves[0][step], curves[1][step], tuple(curve[step] for curve in curves[2:]))
+        for step in curves[0]
+    ]
 
 
-def _read_csv(path: Path, leading: list[str]) -> tuple[list[str], list[list[float]]]:
-    """Header and rows of finite numbers. Raises SchemaError with path and line."""
-    lines = list(csv.reader(_read_text(path).splitlines()))
-    if not lines or lines[0][: len(leading)] != leading:
-        raise SchemaError(f"{path}: the first line must start with {','.join(leading)}")
-    rows = []
+def _read_curve(folder: Path, name: str) -> dict[int, float]:
+    """Step -> value of a curve as DVCLive writes it. Raises SchemaError with path and line."""
+    path = folder / f"{name}.tsv"
+    lines = list(csv.reader(_read_text(path).splitlines(), delimiter="\t"))
+    if not lines or lines[0] != ["step", name]:
+        raise SchemaError(f"{path}: the first line must be step and {name}")
+    curve = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = [float(value) for value in line]
+            step, value = line
+            curve[int(step)] = float(value)
         except ValueError as error:
             raise SchemaError(f"{path}:{number}: {error}") from None
-        if len(row) != len(lines[0]) or not all(math.isfinite(value) for value in row):
-            raise SchemaError(f"{path}:{number}: expected {len(lines[0])} finite numbers, got {','.join(line)}")
-        rows.append(row)
-    return lines[0], rows
+        if not math.isfinite(curve[int(step)]):
+            raise SchemaError(f"{path}:{number}: expected a finite number, got {value}")
+    return curve
 
 
 def _read_text(path: Path) -> str:

@@ -2,13 +2,17 @@
 
 In: feature shards (rows of split `train` and `heldout`), the draft vocabulary, the target's embedding and lm_head (no
 other weight of it). Out: the serving checkpoint (eagle3/checkpoint.py) of the held-out optimum, the curves
-`train.csv` and `heldout.csv`, TrainMetrics.
+(eagle3/curves.py), TrainMetrics.
 """
 
+import json
 import logging
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,11 @@ import torch
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.eagle3.config import HeadConfig
+from eyrie.eagle3.curves import Curves
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.initial import head_folder, start_from_head
 from eyrie.eagle3.model_card import render_model_card
+from eyrie.eagle3.processes import Processes, joined, launch
 from eyrie.eagle3.resume import Checkpoints
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
@@ -28,9 +35,9 @@ from eyrie.features.plan import cut_batches
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow, cut_spans, teacher_positions
 from eyrie.features.store import EncodedRow, Shard, require_target
-from eyrie.io import digest_of, write_json, write_text
+from eyrie.io import canonical_json, digest_of, write_json, write_text
 from eyrie.lineage.digests import target_revision
-from eyrie.params import Params, TrainHead
+from eyrie.params import Params, TrainHead, parse_params
 from eyrie.schemas import TrainMetrics
 
 logger = logging.getLogger(__name__)
@@ -41,12 +48,41 @@ def run(
 ) -> None:
     """Fill the folders `head` and `curves`, write `metrics`. Checkpoints in `scratch` outlive a kill.
 
-    Raises TargetError, SchemaError, DraftVocabError, TrainingError and ValueError (nothing to learn from, or the loss
-    is no number).
+    With `train_head.num_processes` above 1, torchrun starts so many on this machine, and they do the same together.
+    Raises TargetError, SchemaError, DraftVocabError, CheckpointError, TrainingError and ValueError (nothing to learn
+    from, or the loss is no number).
     """
+    files = _Files(features, vocab, head, curves, metrics, scratch)
+    if params.train_head.num_processes == 1:
+        _train(params, files, Processes())
+        return
+    job = scratch / "job.json"
+    write_text(job, canonical_json({"params": params.model_dump(mode="json"), "files": files.to_json()}))
+    launch("eyrie.stages.train_head", job, num_processes=params.train_head.num_processes)
+
+
+@dataclass(frozen=True)
+class _Files:
+    features: list[Path]
+    vocab: Path
+    head: Path
+    curves: Path
+    metrics: Path
+    scratch: Path
+
+    def to_json(self) -> dict[str, Any]:
+        return {**{key: str(value) for key, value in vars(self).items()}, "features": [str(p) for p in self.features]}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "_Files":
+        paths = {key: Path(value) for key, value in raw.items() if key != "features"}
+        return cls(features=[Path(path) for path in raw["features"]], **paths)
+
+
+def _train(params: Params, files: _Files, processes: Processes) -> None:
     settings = params.train_head
     config = load_config(params.target).get_text_config()
-    draft_vocab = read_vocab(vocab, vocab_size=config.vocab_size)
+    draft_vocab = read_vocab(files.vocab, vocab_size=config.vocab_size)
     head_config = HeadConfig.from_target(
         config,
         draft_vocab_size=len(draft_vocab.d2t),
@@ -56,8 +92,9 @@ def run(
         fc_norm=settings.fc_norm,
         norm_output=settings.norm_output,
     )
-    data_digest = _check_features(features, head_config, target_revision(params.target.model, params.target.revision))
-    device = resolve_device(params.target.device)
+    revision = target_revision(params.target.model, params.target.revision)
+    data_digest = _check_features(files.features, head_config, revision)
+    device = processes.device(resolve_device(params.target.device))
     ends = load_ends(params.target)
     logit_cap = getattr(config, "final_logit_softcapping", None)
 
@@ -65,31 +102,36 @@ def run(
     model = Eagle3Head(head_config)
     model.set_vocab(draft_vocab)
     model.start_from(ends.embedding_VH, ends.lm_head_VH)
+    if settings.init_from is not None:
+        start_from_head(model, head_folder(settings.init_from, settings.init_revision))
     trainer = Trainer(
         model.to(device),
         ends.embedding_VH.to(device),
         Teacher(ends.lm_head_VH.to(device), logit_cap, draft_vocab.target_ids.to(device)),
-        batches=partial(_TrainingBatches, features, settings),
-        heldout=partial(_heldout_batches, features, settings),
+        batches=partial(_TrainingBatches, files.features, settings, processes),
+        heldout=partial(_heldout_batches, files.features, settings, processes),
         settings=settings,
-        checkpoints=Checkpoints(scratch, keep=settings.keep_checkpoints),
+        checkpoints=Checkpoints(files.scratch, keep=settings.keep_checkpoints),
+        curves=Curves(files.curves) if processes.is_first else None,
+        processes=processes,
     )
     try:
         outcome = trainer.run()
     except TrainingError as error:
-        raise TrainingError(str(error) + _where(features, error.prompt_ids)) from None
+        raise TrainingError(str(error) + _where(files.features, error.prompt_ids)) from None
+    if not processes.is_first:
+        return
     document = _metrics(model, outcome)
     card = render_model_card(params, head_config, document, data_digest=data_digest, eyrie_version=version("eyrie"))
-    save_head(model, head, model_card=card)
-    _write_curves(curves, outcome)
-    write_json(metrics, document)
+    save_head(model, files.head, model_card=card)
+    write_json(files.metrics, document)
     logger.info("exported step %d of %d", outcome.best_step, outcome.steps)
 
 
 class _TrainingBatches:
     """The training split as eagle3 takes it (`DocumentBatches`)."""
 
-    def __init__(self, features: list[Path], settings: TrainHead, position: Any) -> None:
+    def __init__(self, features: list[Path], settings: TrainHead, processes: Processes, position: Any) -> None:
         self._reader = BatchReader(
             features,
             split="train",
@@ -97,6 +139,8 @@ class _TrainingBatches:
             batch_tokens=settings.micro_batch_tokens,
             max_sequence_tokens=settings.max_sequence_tokens,
             shuffle_tokens=settings.shuffle_tokens,
+            rank=processes.rank,
+            world_size=processes.world_size,
             start=position,
         )
 
@@ -114,9 +158,11 @@ class _TrainingBatches:
         self._reader.close()
 
 
-def _heldout_batches(features: list[Path], settings: TrainHead) -> Iterator[list[Document]]:
-    """The held-out split once, in the order of its rows, in batches as large as those of training."""
-    for batch in cut_batches(_heldout_rows(features, settings.max_sequence_tokens), settings.micro_batch_tokens):
+def _heldout_batches(features: list[Path], settings: TrainHead, processes: Processes) -> Iterator[list[Document]]:
+    """This process's share of the held-out split, in the order of its rows, in batches as large as in training."""
+    rows = _heldout_rows(features, settings.max_sequence_tokens)
+    batches = cut_batches(rows, settings.micro_batch_tokens)
+    for batch in islice(batches, processes.rank, None, processes.world_size):
         yield [_document(row.encoded.decode(settings.max_sequence_tokens)) for row in batch]
 
 
@@ -194,14 +240,13 @@ def _metrics(model: Eagle3Head, outcome: Outcome) -> TrainMetrics:
     )
 
 
-def _write_curves(folder: Path, outcome: Outcome) -> None:
-    """`train.csv`: step,loss,learning_rate. `heldout.csv`: step,loss,acceptance_length,accuracy_1..K."""
-    train = ["step,loss,learning_rate"]
-    train += [f"{point.step},{point.loss:.6f},{point.learning_rate:.6g}" for point in outcome.train_points]
-    names = [f"accuracy_{index}" for index in range(1, len(outcome.best.accuracy) + 1)]
-    heldout = [",".join(["step", "loss", "acceptance_length", *names])]
-    for step, score in outcome.heldout_points:
-        values = [score.loss, score.acceptance_length, *score.accuracy]
-        heldout.append(",".join([str(step), *(f"{value:.6f}" for value in values)]))
-    write_text(folder / "train.csv", "\n".join(train) + "\n")
-    write_text(folder / "heldout.csv", "\n".join(heldout) + "\n")
+def _work(job: Path) -> None:
+    """One of the processes that torchrun started."""
+    logging.basicConfig(level=logging.INFO, format="train_head: %(message)s")
+    raw = json.loads(job.read_text(encoding="utf-8"))
+    with joined(job) as processes:
+        _train(parse_params(raw["params"], origin=str(job)), _Files.from_json(raw["files"]), processes)
+
+
+if __name__ == "__main__":
+    _work(Path(sys.argv[1]))

@@ -141,20 +141,24 @@ def write_prompts(metrics: Path) -> None:
     )
 
 
+def write_curve(path: Path, points: dict[int, float]) -> None:
+    rows = [f"{step}\t{value:.6f}" for step, value in points.items()]
+    write_text(path, "\n".join([f"step\t{path.stem}", *rows]) + "\n")
+
+
 def write_training(folder: Path, *, best_step: int = 400) -> None:
-    rows = [
-        f"{step},{1.9 + 5.2 * math.exp(-step / 80) + 0.09 * math.sin(step):.4f},{0.002 * (1 - step / 500):.6f}"
-        for step in range(10, 501, 10)
-    ]
-    write_text(folder / "curves/train.csv", "\n".join(["step,loss,learning_rate", *rows]) + "\n")
-    header = "step,loss,acceptance_length," + ",".join(f"accuracy_{index}" for index in range(1, 8))
-    rows = []
-    for step in range(100, 501, 100):
-        grown = 1 - math.exp(-step / 130)
-        accuracy = [f"{(0.78 - 0.045 * depth) * grown:.4f}" for depth in range(7)]
-        tau = 1 + 2.35 * grown - (0.08 if step > best_step else 0)
-        rows.append(f"{step},{2.05 + 5 * math.exp(-step / 90):.4f},{tau:.4f},{','.join(accuracy)}")
-    write_text(folder / "curves/heldout.csv", "\n".join([header, *rows]) + "\n")
+    curves = folder / "curves/plots/metrics"
+    steps = range(10, 501, 10)
+    losses = {step: 1.9 + 5.2 * math.exp(-step / 80) + 0.09 * math.sin(step) for step in steps}
+    write_curve(curves / "train/loss.tsv", losses)
+    write_curve(curves / "train/learning_rate.tsv", {step: 0.002 * (1 - step / 500) for step in steps})
+    grown = {step: 1 - math.exp(-step / 130) for step in range(100, 501, 100)}
+    write_curve(curves / "heldout/loss.tsv", {step: 2.05 + 5 * math.exp(-step / 90) for step in grown})
+    tau = {step: 1 + 2.35 * share - (0.08 if step > best_step else 0) for step, share in grown.items()}
+    write_curve(curves / "heldout/acceptance_length.tsv", tau)
+    for depth in range(7):
+        accuracy = {step: (0.78 - 0.045 * depth) * share for step, share in grown.items()}
+        write_curve(curves / f"heldout/accuracy_{depth + 1}.tsv", accuracy)
     write_json(
         folder / "metrics/train_head.json",
         TrainMetrics(

@@ -1,5 +1,6 @@
 """A missing, truncated or contradictory input is one sentence with its path."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ METRICS = (
     "evaluate_head",
     "benchmark",
 )
+
+HELDOUT = "curves/plots/metrics/heldout/"
 
 
 def _failure(paths: dict[str, Path]) -> str:
@@ -40,7 +43,7 @@ def test_damaged_metrics_are_named(tmp_path: Path, stage: str, damage: str) -> N
     assert str(path) in _failure(paths)
 
 
-@pytest.mark.parametrize("name", ["cells.jsonl", "data_card.md", "head/config.json", "curves/train.csv"])
+@pytest.mark.parametrize("name", ["cells.jsonl", "data_card.md", "head/config.json", HELDOUT + "loss.tsv"])
 def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
     paths = write_inputs(tmp_path)
     (tmp_path / name).unlink()
@@ -64,23 +67,29 @@ def test_a_truncated_cell_is_named_by_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line"), [("100,", "many,", "2: could not convert"), ("100,", "100,nan,", "2: expected 10 finite")]
+    ("old", "new", "line"),
+    [
+        ("100\t", "many\t", "2: invalid literal"),
+        ("100\t", "100\t1\t", "2: too many values"),
+        ("100\t0.", "100\tnan\n", "2: expected a finite"),
+    ],
 )
-def test_bad_curve_rows_are_named_by_line(tmp_path: Path, old: str, new: str, line: str) -> None:
+def test_bad_curve_points_are_named_by_line(tmp_path: Path, old: str, new: str, line: str) -> None:
     paths = write_inputs(tmp_path)
-    curve = paths["curves"] / "heldout.csv"
+    curve = tmp_path / HELDOUT / "accuracy_2.tsv"
     curve.write_text(curve.read_text().replace(old, new, 1))
     assert f"{curve}:{line}" in _failure(paths)
 
 
-def test_exported_step_must_be_on_the_curve(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["loss", "accuracy_3"])
+def test_exported_step_must_be_on_the_curve(tmp_path: Path, name: str) -> None:
     paths = write_inputs(tmp_path)
-    curve = paths["curves"] / "heldout.csv"
-    curve.write_text("".join(line for line in curve.read_text().splitlines(True) if not line.startswith("400,")))
-    assert _failure(paths) == f"{curve}: no row for step 400, the exported one of train_head.json"
+    curve = tmp_path / HELDOUT / f"{name}.tsv"
+    curve.write_text("".join(line for line in curve.read_text().splitlines(True) if not line.startswith("400\t")))
+    assert "none of step 400, the exported one of train_head.json" in _failure(paths)
 
 
 def test_a_training_shorter_than_the_logging_interval_is_fine(tmp_path: Path) -> None:
     paths = write_inputs(tmp_path)
-    (paths["curves"] / "train.csv").write_text("step,loss,learning_rate\n")
+    shutil.rmtree(tmp_path / "curves/plots/metrics/train")
     assert read_inputs(**paths).train_curve == []

@@ -2,7 +2,14 @@
 
 import csv
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,18 +81,16 @@ class Workspace:
             extract_features.run(params, shard=index, responses=table, features=self.features[index])
         build_vocab.run(params, responses=tables, vocab=self.vocab, metrics=self.folder / "vocab.json")
 
-    def train(self, name: str, features: Sequence[Path] | None = None, **changes: Any) -> tuple[Path, TrainMetrics]:
+    def outputs(self, name: str) -> dict[str, Path]:
         out = self.folder / name
-        train_head.run(
-            self.params(**changes),
-            features=list(features or self.features),
-            vocab=self.vocab,
-            head=out / "head",
-            curves=out / "curves",
-            metrics=out / "metrics.json",
-            scratch=out / "scratch",
-        )
-        return out, read_json(out / "metrics.json", TrainMetrics)
+        files = {"head": "head", "curves": "curves", "metrics": "metrics.json", "scratch": "scratch"}
+        return {"vocab": self.vocab, **{key: out / file for key, file in files.items()}}
+
+    def train(self, name: str, features: Sequence[Path] | None = None, **changes: Any) -> tuple[Path, TrainMetrics]:
+        outputs = self.outputs(name)
+        train_head.run(self.params(**changes), features=list(features or self.features), **outputs)
+        shutil.rmtree(outputs["scratch"], ignore_errors=True)
+        return self.folder / name, read_json(outputs["metrics"], TrainMetrics)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -109,29 +114,29 @@ def trained(workspace: Workspace) -> tuple[Path, TrainMetrics]:
     return workspace.train("first")
 
 
-def read_csv(path: Path) -> list[dict[str, float]]:
-    with path.open(encoding="utf-8") as handle:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(handle)]
+def read_curve(out: Path, name: str) -> dict[int, float]:
+    with (out / "curves/plots/metrics" / f"{name}.tsv").open(encoding="utf-8") as handle:
+        return {int(row.pop("step")): float(*row.values()) for row in csv.DictReader(handle, delimiter="\t")}
 
 
 def test_training_lowers_the_loss(trained: tuple[Path, TrainMetrics]) -> None:
     out, _ = trained
-    curve = read_csv(out / "curves" / "train.csv")
-    assert [row["step"] for row in curve] == [5, 10, 15, 20, 25, 30]
-    assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
-    assert curve[-1]["learning_rate"] < curve[1]["learning_rate"] <= 0.01
+    losses, rates = read_curve(out, "train/loss"), read_curve(out, "train/learning_rate")
+    assert [*losses] == [*rates] == [5, 10, 15, 20, 25, 30]
+    assert losses[30] < 0.7 * losses[5]
+    assert rates[30] < rates[10] <= 0.01
 
 
 def test_the_exported_weights_are_those_of_the_best_evaluation(
     workspace: Workspace, trained: tuple[Path, TrainMetrics]
 ) -> None:
     out, metrics = trained
-    curve = read_csv(out / "curves" / "heldout.csv")
-    assert [row["step"] for row in curve] == [10, 20, 30]
-    best = max(curve, key=lambda row: row["acceptance_length"])
-    assert best["step"] == metrics.best_step
-    assert best["acceptance_length"] == pytest.approx(metrics.heldout_acceptance_length, abs=1e-5)
-    assert [best[f"accuracy_{step}"] for step in (1, 2, 3)] == pytest.approx(metrics.heldout_accuracy, abs=1e-5)
+    lengths = read_curve(out, "heldout/acceptance_length")
+    assert [*lengths] == [10, 20, 30]
+    assert max(lengths, key=lambda step: lengths[step]) == metrics.best_step
+    assert lengths[metrics.best_step] == pytest.approx(metrics.heldout_acceptance_length, abs=1e-4)
+    accuracy = [read_curve(out, f"heldout/accuracy_{step}")[metrics.best_step] for step in (1, 2, 3)]
+    assert accuracy == pytest.approx(metrics.heldout_accuracy, abs=1e-4)
     _, short = workspace.train("short", max_steps=8)
     assert short.best_step == short.steps == 8  # the last step is evaluated whatever eval_every says
 
@@ -219,3 +224,77 @@ def test_only_the_two_ends_of_the_target_are_read(tiny_target: Path, copy_target
     (copy_target / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"no tensor named ...lm_head.weight"):
         load_ends(tiny_params(copy_target).target)
+
+
+RUN = """
+import json, pathlib, sys
+from eyrie.params import parse_params
+from eyrie.stages import train_head
+raw = json.loads(pathlib.Path(sys.argv[1]).read_text())
+files = {key: pathlib.Path(path) for key, path in raw["files"].items()}
+features = [pathlib.Path(path) for path in raw["features"]]
+train_head.run(parse_params(raw["params"], origin="test"), features=features, **files)
+"""
+
+
+def kill_while_training(workspace: Workspace, name: str, at: str, **changes: Any) -> None:
+    """Train in a process of its own, and kill it -9 once the checkpoint `at` is there."""
+    outputs = workspace.outputs(name)
+    job = workspace.folder / f"{name}.json"
+    document = {
+        "params": workspace.params(**changes).model_dump(mode="json"),
+        "features": [str(path) for path in workspace.features],
+        "files": {key: str(path) for key, path in outputs.items()},
+    }
+    job.write_text(json.dumps(document))
+    process = subprocess.Popen([sys.executable, "-c", RUN, str(job)], start_new_session=True)
+    try:
+        deadline = time.monotonic() + 200
+        while not (outputs["scratch"] / at).exists():
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_run_killed_twice_gives_the_bytes_of_one_that_was_not(workspace: Workspace) -> None:
+    options = {"max_steps": 60, "checkpoint_every": 2}
+    straight, _ = workspace.train("straight", **options)
+    kill_while_training(workspace, "killed", "step-00000006", **options)
+    kill_while_training(workspace, "killed", "step-00000020", **options)
+    assert not (workspace.folder / "killed/head").exists()
+    resumed, _ = workspace.train("killed", **options)
+    assert path_digest(resumed) == path_digest(straight)
+
+
+def test_two_processes_train_one_head_and_resume(workspace: Workspace) -> None:
+    options = {"num_processes": 2, "micro_batch_tokens": 128, "max_steps": 24}
+    out, metrics = workspace.train("two", **options)
+    losses = read_curve(out, "train/loss")
+    assert losses[20] < 0.8 * losses[5]
+    config = load_config(workspace.params().target)
+    load_head(out / "head", config, device=torch.device("cpu"), dtype=torch.float32)
+    kill_while_training(workspace, "two-killed", "step-00000012", checkpoint_every=4, **options)
+    resumed, again = workspace.train("two-killed", checkpoint_every=4, **options)
+    assert again == metrics
+    assert path_digest(resumed / "curves") == path_digest(out / "curves")
+
+
+def test_an_error_in_one_of_two_processes_ends_in_its_sentence(workspace: Workspace) -> None:
+    with pytest.raises(ValueError, match="max_sequence_tokens"):
+        workspace.train(
+            "two-broken", edit_rows(workspace, "none", split="train"), num_processes=2, micro_batch_tokens=128
+        )
+
+
+def test_training_goes_on_from_an_exported_head(workspace: Workspace, trained: tuple[Path, TrainMetrics]) -> None:
+    out, metrics = trained
+    _, further = workspace.train("further", init_from=str(out / "head"), max_steps=2, learning_rate=1e-6)
+    assert further.heldout_loss == pytest.approx(metrics.heldout_loss, rel=0.02)  # the export is bfloat16
+    with pytest.raises(ValueError, match=r"midlayer.mlp.down_proj.weight is \[32, 32\], but the head to train has"):
+        workspace.train("other", init_from=str(out / "head"), intermediate_size=48)
+    with pytest.raises(ValueError, match="needs a pinned init_revision"):
+        workspace.train("hub", init_from="someone/a-head")

@@ -1,0 +1,44 @@
+"""The curves of a training run, through DVCLive: what `dvc plots`, `dvc exp show` and the report read.
+
+Out: `plots/metrics/train/{loss,learning_rate}.tsv`, `plots/metrics/heldout/{loss,acceptance_length,accuracy_1 ...}.tsv`
+(columns `step` and the metric) and `metrics.json` with the last values, written point by point while training goes on.
+They are a function of the points: no time, no host. DVCLive makes no experiment of its own and writes no dvc.yaml;
+Eyrie's stage does that.
+"""
+
+import logging
+from pathlib import Path
+
+from eyrie.eagle3.simulate import HeldoutScore
+
+logger = logging.getLogger(__name__)
+
+
+class Curves:
+    """Writes into `folder`; points must come in order of their steps."""
+
+    def __init__(self, folder: Path) -> None:
+        from dvclive.live import Live  # slow to import
+
+        logging.getLogger("dvclive").setLevel(logging.ERROR)  # it warns of everything it is told not to do
+        self._live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+
+    def add_train(self, step: int, loss: float, learning_rate: float) -> None:
+        """One point of the training curves."""
+        self._add(step, {"train/loss": loss, "train/learning_rate": learning_rate})
+
+    def add_heldout(self, step: int, score: HeldoutScore) -> None:
+        """One point of the held-out curves."""
+        values = {"heldout/loss": score.loss, "heldout/acceptance_length": score.acceptance_length}
+        values |= {f"heldout/accuracy_{index}": value for index, value in enumerate(score.accuracy, start=1)}
+        self._add(step, values)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._live.end()  # type: ignore[no-untyped-call]
+
+    def _add(self, step: int, values: dict[str, float]) -> None:
+        self._live.step = step
+        for name, value in values.items():
+            self._live.log_metric(name, float(f"{value:.6g}"))
+        self._live.make_summary()  # type: ignore[no-untyped-call]

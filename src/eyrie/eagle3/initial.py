@@ -1,0 +1,103 @@
+"""Starting from an existing head, to train it further on other traffic.
+
+In: a folder in SGLang's layout (or a hub name at a pinned revision). Out: a head with its weights. Rows of the output
+matrix go by target id, so the draft vocabularies may differ; a token that only the new one has keeps its start. Names
+that older exports use are understood. Source: SGLang 0.5.23 `models/llama_eagle3.py` (`legacy_name_map`).
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from eyrie.eagle3.checkpoint import CheckpointError
+from eyrie.eagle3.head import Eagle3Head
+
+OLDER_NAMES = {
+    "model.": "",
+    "layers.0.": "midlayer.",
+    "aux_norm_low": "fc_norm.0",
+    "aux_norm_mid": "fc_norm.1",
+    "aux_norm_high": "fc_norm.2",
+}
+
+
+def head_folder(name: str, revision: str | None) -> Path:
+    """The folder of a head: `name` itself, or the hub's files of that name. Raises CheckpointError."""
+    if Path(name).is_dir():
+        return Path(name)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise CheckpointError(f"train_head.init_from: {name} is neither a folder here nor a hub name (owner/name)")
+    if revision is None:
+        raise CheckpointError(
+            f"train_head.init_from: {name} is no folder here; a hub name needs a pinned init_revision"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"train_head.init_from: {name} at {revision} cannot be fetched: {reason}") from None
+
+
+def start_from_head(head: Eagle3Head, folder: Path) -> None:
+    """Give `head` the weights in `folder`. Its draft vocabulary stays its own. Raises CheckpointError."""
+    tensors = _read(folder)
+    d2t, lm_head = tensors.pop("d2t", None), tensors.pop("lm_head.weight", None)
+    tensors.pop("t2d", None)
+    state = head.state_dict()
+    wanted = {name for name in state if name not in ("d2t", "t2d", "lm_head.weight")}
+    if head.embed_tokens is None:
+        tensors.pop("embed_tokens.weight", None)  # some exports hold a copy of the target's
+    missing, unknown = sorted(wanted - tensors.keys()), sorted(tensors.keys() - wanted)
+    if missing or unknown:
+        raise CheckpointError(
+            f"{folder}: missing tensors {missing or 'none'}, unknown tensors {unknown or 'none'}; set "
+            "train_head.num_layers, fc_norm and hidden_size as they are there"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != state[name].shape:
+            raise CheckpointError(
+                f"{folder}: {name} is {list(tensor.shape)}, but the head to train has {list(state[name].shape)}"
+            )
+    head.load_state_dict(tensors, strict=False)
+    _take_output_rows(head, folder, d2t, lm_head)
+
+
+def _take_output_rows(head: Eagle3Head, folder: Path, d2t: Tensor | None, lm_head: Tensor | None) -> None:
+    if lm_head is None or d2t is None or lm_head.shape != (len(d2t), head.lm_head.weight.shape[1]):
+        raise CheckpointError(f"{folder}: d2t and lm_head.weight are missing or do not fit each other or the head")
+    row_of = {token: row for row, token in enumerate((torch.arange(len(d2t)) + d2t).tolist())}
+    own = (torch.arange(len(head.d2t)) + head.d2t).tolist()
+    pairs = [(row, row_of[token]) for row, token in enumerate(own) if token in row_of]
+    if pairs:
+        ours, theirs = (list(rows) for rows in zip(*pairs, strict=True))
+        with torch.no_grad():
+            head.lm_head.weight[ours] = lm_head[theirs].to(head.lm_head.weight.dtype)
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the folder's safetensors files, by the names that Eyrie uses."""
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise CheckpointError(f"{folder}: no safetensors file; a head in another format is not read")
+    found: dict[str, Tensor] = {}
+    for path in paths:
+        try:
+            tensors = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
+        for name, tensor in tensors.items():
+            found[_own_name(name)] = tensor
+    return found
+
+
+def _own_name(name: str) -> str:
+    for older, ours in OLDER_NAMES.items():
+        if name.startswith(older):
+            name = ours + name.removeprefix(older)
+    return name

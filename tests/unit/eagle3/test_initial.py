@@ -1,0 +1,82 @@
+"""Starting from an existing head: its weights by name, its output rows by target id."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from eyrie.eagle3.checkpoint import CheckpointError, save_head
+from eyrie.eagle3.initial import head_folder, start_from_head
+from eyrie.eagle3.vocab import build_vocab
+from tests.unit.eagle3.tiny import DRAFT_VOCAB, KINDS, VOCAB, tiny
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_is_taken(tmp_path: Path, kind: str) -> None:
+    theirs, ours = (
+        tiny(torch.float32, seed=0, kind=KINDS[kind]).head,
+        tiny(torch.float32, seed=1, kind=KINDS[kind]).head,
+    )
+    save_head(theirs, tmp_path, model_card="")
+    ours.d2t.copy_(theirs.d2t)
+    ours.t2d.copy_(theirs.t2d)
+    start_from_head(ours, tmp_path)
+    for (name, expected), weight in zip(theirs.named_parameters(), ours.parameters(), strict=True):
+        assert torch.equal(weight, expected.bfloat16().float()), name
+
+
+def test_older_names_of_the_same_layers_are_understood(tmp_path: Path) -> None:
+    theirs = tiny(torch.float32, kind=KINDS["eagle3.1"]).head
+    save_head(theirs, tmp_path, model_card="")
+    path = tmp_path / "model.safetensors"
+    older = {
+        "midlayer.": "layers.0.",
+        "fc_norm.0": "aux_norm_low",
+        "fc_norm.1": "aux_norm_mid",
+        "fc_norm.2": "aux_norm_high",
+    }
+    tensors = {}
+    for name, tensor in load_file(path).items():
+        for new, old in older.items():
+            name = name.replace(new, old)
+        tensors[f"model.{name}" if name.startswith("layers") else name] = tensor
+    save_file(tensors, path)
+    ours = tiny(torch.float32, seed=1, kind=KINDS["eagle3.1"]).head
+    start_from_head(ours, tmp_path)
+    assert torch.equal(ours.fc_norm[2].weight, theirs.fc_norm[2].weight.bfloat16().float())
+    assert torch.equal(
+        ours.midlayer.self_attn.q_proj.weight, theirs.midlayer.self_attn.q_proj.weight.bfloat16().float()
+    )
+
+
+def test_output_rows_go_by_target_id(tmp_path: Path) -> None:
+    theirs, ours = tiny(torch.float32).head, tiny(torch.float32, seed=1).head
+    save_head(theirs, tmp_path, model_card="")
+    counts = torch.zeros(VOCAB, dtype=torch.int64)
+    counts[: DRAFT_VOCAB - 2] = 1  # the first ids: some in the other vocabulary, some not
+    ours.set_vocab(build_vocab(counts, draft_vocab_size=DRAFT_VOCAB, always=frozenset({38, 39})))
+    before = ours.lm_head.weight.detach().clone()
+    start_from_head(ours, tmp_path)
+    shared = 0
+    for row, token in enumerate(ours.to_target_ids(torch.arange(DRAFT_VOCAB)).tolist()):
+        if theirs.t2d[token]:
+            shared += 1
+            other = theirs.to_target_ids(torch.arange(DRAFT_VOCAB)).tolist().index(token)
+            assert torch.equal(ours.lm_head.weight[row], theirs.lm_head.weight[other].bfloat16().float())
+        else:
+            assert torch.equal(ours.lm_head.weight[row], before[row])
+    assert 0 < shared < DRAFT_VOCAB
+
+
+def test_a_head_of_another_kind_is_refused(tmp_path: Path) -> None:
+    save_head(tiny(torch.float32).head, tmp_path, model_card="")
+    with pytest.raises(CheckpointError, match=r"missing tensors \['fc_norm.0.weight'.*set train_head.num_layers"):
+        start_from_head(tiny(torch.float32, kind=KINDS["eagle3.1"]).head, tmp_path)
+
+
+def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="neither a folder here nor a hub name"):
+        head_folder(str(tmp_path / "nowhere"), None)
+    with pytest.raises(CheckpointError, match="no safetensors file"):
+        start_from_head(tiny(torch.float32).head, tmp_path)

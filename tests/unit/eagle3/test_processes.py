@@ -1,0 +1,70 @@
+"""Several processes compute what one does."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from eyrie.eagle3.processes import Processes
+from eyrie.eagle3.trainer import Outcome, Trainer
+from tests.unit.eagle3.test_trainer import HELDOUT, losses, settings
+from tests.unit.eagle3.tiny import MemoryBatches, document, tiny
+
+TRAIN = [document(14, [(3, 8 + seed % 6)], seed) for seed in range(10)]  # processes count different rows
+OPTIONS: dict[str, Any] = {"max_steps": 6, "batch_tokens": 56, "micro_batch_tokens": 28, "max_grad_norm": 0.5}
+
+
+def train(processes: Processes, **changes: Any) -> tuple[Outcome, list[torch.Tensor]]:
+    chosen = settings(**{**OPTIONS, **changes})
+    made = tiny()
+
+    def batches(position: Any) -> MemoryBatches:
+        return MemoryBatches(
+            TRAIN,
+            seed=1,
+            batch_tokens=chosen.micro_batch_tokens,
+            rank=processes.rank,
+            world_size=processes.world_size,
+            start=position,
+        )
+
+    trainer = Trainer(
+        made.head,
+        made.embedding_VH,
+        made.teacher,
+        batches=batches,
+        heldout=lambda: [[one] for one in HELDOUT[processes.rank :: processes.world_size]],
+        settings=chosen,
+        processes=processes,
+    )
+    return trainer.run(), list(made.head.parameters())
+
+
+def work(rank: int, folder: Path, changes: dict[str, Any]) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    torch.save(train(Processes(rank, 2), **changes), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"fc_norm": True, "ema_decay": 0.5, "batch_tokens": 112}], ids=["plain", "more"]
+)
+def test_two_processes_have_the_curve_of_one_with_the_same_global_batch(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    torch.multiprocessing.spawn(work, (tmp_path, {**changes, "num_processes": 2}), nprocs=2)
+    one, weights = train(Processes(), **changes)
+    for rank in range(2):
+        two, shared = torch.load(tmp_path / f"{rank}.pt", weights_only=False)
+        assert losses(two) == pytest.approx(losses(one), rel=1e-9)
+        assert [score.loss for _, score in two.heldout_points] == pytest.approx(
+            [score.loss for _, score in one.heldout_points], rel=1e-9
+        )
+        assert two.best_step == one.best_step
+        assert two.tokens_seen == one.tokens_seen
+        for ours, theirs in zip(shared, weights, strict=True):
+            torch.testing.assert_close(ours, theirs)
