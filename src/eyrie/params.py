@@ -182,7 +182,7 @@ class BuildVocab(Section):
 
 
 class ExtractFeatures(Section):
-    encoding: Literal["bf16"]
+    encoding: Literal["bf16", "int8", "int4"]
     max_batch_tokens: PositiveInt
 
 

@@ -29,14 +29,14 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from eyrie.features import encodings
-from eyrie.features.encodings import Encoding
+from eyrie.features.encodings import Encoding, States
 from eyrie.features.rows import FeatureRow, Spans, cut_spans, teacher_positions
 from eyrie.io import atomic_path, canonical_json, digest_of
 from eyrie.schemas import SchemaError
 
 STORE_VERSION = "2"
 BLOCK_TOKENS = 8192
-STATES = ("aux", "last")
+STATES: tuple[States, ...] = ("aux", "last")
 Source = str | Path  # a local path, or any address that fsspec opens, such as gs://bucket/shard
 
 
@@ -50,9 +50,10 @@ class ShardMeta:
     target_revision: str
     last_hidden: Literal["post_norm"] = "post_norm"  # the input of lm_head, after the final norm
 
-    def width(self, states: str) -> int:
-        """Values per token of `aux` or `last`."""
-        return self.hidden_size * (len(self.aux_layer_ids) if states == "aux" else 1)
+    def layout(self, states: States) -> tuple[int, int, int]:
+        """Bits per value, state vectors per token and hidden size of `aux` or `last`."""
+        num_states = len(self.aux_layer_ids) if states == "aux" else 1
+        return encodings.num_bits(self.encoding, states), num_states, self.hidden_size
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,13 @@ class EncodedRow:
             spans=spans,
         )
 
-    def _decode(self, states: str, num_tokens: int) -> Tensor:
-        width, encoding = self.meta.width(states), self.meta.encoding
+    def _decode(self, states: States, num_tokens: int) -> Tensor:
+        layout = self.meta.layout(states)
         planes = {}
-        for plane, size in encodings.planes_of(encoding, width).items():
+        for plane, size in encodings.planes_of(*layout).items():
             cell = np.frombuffer(self.cells[f"{states}.{plane}"], np.uint8, size * num_tokens)
             planes[plane] = torch.from_numpy(cell.copy()).view(num_tokens, size)
-        return encodings.decode(planes, encoding, width)
+        return encodings.decode(planes, *layout)
 
 
 def entry_of(row: FeatureRow) -> RowEntry:
@@ -177,10 +178,11 @@ class ShardWriter:
         self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._num_rows, self._num_blocks = end, self._num_blocks + 1
 
-    def _encode(self, states: str, parts: list[Tensor]) -> dict[str, list[bytes]]:
+    def _encode(self, states: States, parts: list[Tensor]) -> dict[str, list[bytes]]:
         """Column -> one cell per row. The block is encoded at once and then cut."""
         bounds = list(pairwise(np.cumsum([0, *(len(part) for part in parts)]).tolist()))
-        planes = encodings.encode(torch.cat(parts), self._header.meta.encoding)
+        bits, num_states, hidden_size = self._header.meta.layout(states)
+        planes = encodings.encode(torch.cat(parts).view(-1, num_states, hidden_size), bits)
         columns = {}
         for plane, values in planes.items():
             whole = values.cpu().numpy()
@@ -288,7 +290,7 @@ def read_shard(source: Source) -> tuple[ShardMeta, list[FeatureRow]]:
 
 
 def _schema(meta: ShardMeta) -> pa.Schema:
-    planes = [f"{states}.{plane}" for states in STATES for plane in encodings.planes_of(meta.encoding, 1)]
+    planes = [f"{states}.{plane}" for states in STATES for plane in encodings.planes_of(*meta.layout(states))]
     fields = [pa.field(name, pa.large_binary(), nullable=False) for name in ("input_ids", *planes)]
     return pa.schema([pa.field("checksum", pa.uint64(), nullable=False), *fields])
 

@@ -2,24 +2,25 @@
 
 In: a Parquet shard of responses. Out: a feature shard (`features.store`). `gather` sums the shards into the metrics.
 
-Rows are sorted by length and run in batches bounded by a token budget, padded on the right only: under causal attention
-a pad behind a token cannot reach it, so no mask is needed and every stored state is that of the unpadded row. Three
-layers are hooked; logits are never built.
-
-Shapes: B batch, T tokens, H hidden size.
+Rows stay in their order. Consecutive ones, up to a token budget, make one forward, laid end to end without padding
+(`engines.packed`), and one block of the shard, encoded on the target's device and written before the next one runs: a
+shard of any size takes the memory of one block. Three layers are hooked; logits are never built. What resumes is the
+shard: finished ones are kept whatever happens to the others.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from eyrie.eagle3.config import aux_layer_ids
-from eyrie.engines.target import TargetModel, capture_layers, load_target
+from eyrie.engines.packed import can_pack, forward_states
+from eyrie.engines.target import TargetModel, load_target
 from eyrie.features.rows import FeatureRow
-from eyrie.features.store import Shard, ShardMeta, write_shard
+from eyrie.features.store import RowEntry, Shard, ShardMeta, cut_blocks, new_shard
 from eyrie.io import progress, read_table, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params
@@ -27,33 +28,37 @@ from eyrie.schemas import RESPONSES, FeatureMetrics
 
 logger = logging.getLogger(__name__)
 
+SHARD_MB = (50, 500)  # smaller ones waste requests, larger ones waste work when a job is killed
+
 
 def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
-    """Write the feature shard of `responses`. Raises TargetError, SchemaError, ValueError (too few layers)."""
+    """Write the feature shard of `responses`.
+
+    Raises TargetError, SchemaError, ValueError (too few layers, a row too long, hidden states that are no numbers).
+    """
     rows = read_table(responses, RESPONSES)
     target = load_target(params.target)
-    layers = aux_layer_ids(target.config.num_hidden_layers)
-    limit = target.config.max_position_embeddings
-    for row in rows:
-        if len(row["input_ids"]) > limit:
-            raise ValueError(
-                f"{responses}: prompt {row['prompt_id']} has {len(row['input_ids'])} tokens, the target takes {limit}; "
-                "lower generate_responses.max_prompt_tokens or max_new_tokens"
-            )
-    extracted: list[FeatureRow | None] = [None] * len(rows)
-    total = sum(len(row["input_ids"]) for row in rows)
-    with progress(total, desc=f"features, shard {shard}", unit="tok", position=shard) as bar:
-        for batch in _batches(rows, params.extract_features.max_batch_tokens):
-            for index, features_of_row in _forward(target, list(layers), rows, batch):
-                extracted[index] = features_of_row
-            bar.update(sum(len(rows[index]["input_ids"]) for index in batch))
+    layers = list(aux_layer_ids(target.config.num_hidden_layers))
+    _check_lengths(responses, rows, target.config.max_position_embeddings)
+    sequences = [row["input_ids"] for row in rows]
     meta = ShardMeta(
         params.extract_features.encoding,
         target.config.hidden_size,
-        layers,
+        tuple(layers),
         target_revision(params.target.model, params.target.revision),
     )
-    write_shard(features, [row for row in extracted if row is not None], meta)
+    pack = can_pack(target, layers, sequences)
+    if not pack:
+        logger.warning("shard %d: this target's sequences cannot be packed; they run one by one", shard)
+    blocks = cut_blocks([len(ids) for ids in sequences], params.extract_features.max_batch_tokens)
+    total = sum(len(ids) for ids in sequences)
+    with (
+        progress(total, desc=f"features, shard {shard}", unit="tok", position=shard) as bar,
+        new_shard(features, meta, [_entry(row) for row in rows], blocks) as writer,
+    ):
+        for begin, end in pairwise(accumulate(blocks, initial=0)):
+            writer.write_block(list(_features(target, layers, rows[begin:end], pack=pack)))
+            bar.update(sum(len(ids) for ids in sequences[begin:end]))
     logger.info("shard %d: %d rows, %d tokens", shard, len(rows), total)
 
 
@@ -80,41 +85,45 @@ def gather(params: Params, *, features: list[Path], metrics: Path) -> None:
         aux_layer_ids=list(meta.aux_layer_ids),
     )
     write_json(metrics, document)
+    mean_mb = num_bytes / len(features) / 1e6
+    if len(features) > 1 and mean_mb > SHARD_MB[1]:
+        wanted = round(num_bytes / 1e6 / SHARD_MB[1]) + 1
+        logger.warning("shards have %.0f MB on average; generate_responses.num_shards %d would do", mean_mb, wanted)
 
 
-def _batches(rows: list[dict[str, Any]], max_batch_tokens: int) -> Iterator[list[int]]:
-    """Row indices, similar lengths together; a batch's padded size stays within the budget unless it is one row."""
-    batch: list[int] = []
-    for index in sorted(range(len(rows)), key=lambda item: len(rows[item]["input_ids"])):
-        if batch and (len(batch) + 1) * len(rows[index]["input_ids"]) > max_batch_tokens:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+def _check_lengths(responses: Path, rows: Sequence[dict[str, Any]], limit: int) -> None:
+    for row in rows:
+        if len(row["input_ids"]) > limit:
+            raise ValueError(
+                f"{responses}: prompt {row['prompt_id']} has {len(row['input_ids'])} tokens, the target takes {limit}; "
+                "lower generate_responses.max_prompt_tokens or max_new_tokens"
+            )
 
 
-def _forward(
-    target: TargetModel, layers: list[int], rows: list[dict[str, Any]], batch: list[int]
-) -> Iterator[tuple[int, FeatureRow]]:
-    lengths = [len(rows[index]["input_ids"]) for index in batch]
-    input_ids_BT = torch.zeros((len(batch), max(lengths)), dtype=torch.int64)
-    for position, index in enumerate(batch):
-        input_ids_BT[position, : lengths[position]] = torch.tensor(rows[index]["input_ids"])
-    with torch.inference_mode(), capture_layers(target, layers) as captured:
-        last_BTH = target.forward(input_ids_BT.to(target.device), use_cache=False).to(torch.bfloat16).cpu()
-        aux_BT3H = torch.cat([captured[layer] for layer in layers], dim=-1).to(torch.bfloat16).cpu()
-    for position, (index, length) in enumerate(zip(batch, lengths, strict=True)):
-        row = rows[index]
-        yield (
-            index,
-            FeatureRow(
-                prompt_id=row["prompt_id"],
-                workload=row["workload"],
-                split=row["split"],
-                input_ids=input_ids_BT[position, :length].clone(),
-                aux=aux_BT3H[position, :length].clone(),
-                last=last_BTH[position, :length].clone(),
-                spans=tuple(zip(row["span_starts"], row["span_ends"], strict=True)),
-            ),
+def _entry(row: dict[str, Any]) -> RowEntry:
+    spans = tuple(zip(row["span_starts"], row["span_ends"], strict=True))
+    return RowEntry(row["prompt_id"], row["workload"], row["split"], len(row["input_ids"]), spans)
+
+
+def _features(
+    target: TargetModel, layers: list[int], rows: Sequence[dict[str, Any]], *, pack: bool
+) -> Iterator[FeatureRow]:
+    """The rows of one block, in order, their states still on the target's device."""
+    states = forward_states(target, layers, [row["input_ids"] for row in rows], pack=pack)
+    finite_T = states.aux_TE.isfinite().all(-1) & states.last_TH.isfinite().all(-1)
+    bounds = pairwise(accumulate((len(row["input_ids"]) for row in rows), initial=0))
+    for row, (begin, end) in zip(rows, bounds, strict=True):
+        if not finite_T[begin:end].all():
+            raise ValueError(
+                f"prompt {row['prompt_id']}: the target's hidden states are not all finite numbers in "
+                f"{target.dtype}; try target.dtype bfloat16 or float32"
+            )
+        yield FeatureRow(
+            prompt_id=row["prompt_id"],
+            workload=row["workload"],
+            split=row["split"],
+            input_ids=torch.tensor(row["input_ids"]),
+            aux=states.aux_TE[begin:end],
+            last=states.last_TH[begin:end],
+            spans=_entry(row).spans,
         )

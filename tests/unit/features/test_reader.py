@@ -229,9 +229,7 @@ def test_shards_are_read_one_after_the_other_and_blocks_in_order() -> None:
     assert len({tuple(block_order([1] * 6, seed=1, epoch=epoch, rank=0, world_size=1)) for epoch in range(5)}) > 1
 
 
-def test_batches_are_cut_as_the_trainer_cuts_them() -> None:
-    from eyrie.eagle3.batches import plan_batches
-
-    lengths = [5, 12, 7, 30, 9, 4, 16]
-    batches = [[row.num_tokens for row in batch] for batch in cut_batches([_Row(length) for length in lengths], 20)]
-    assert batches == [[lengths[index] for index in batch] for batch in plan_batches(lengths, range(7), 20)]
+def test_a_batch_ends_before_the_row_that_does_not_fit() -> None:
+    rows = [_Row(length) for length in (5, 12, 7, 30, 9, 4, 16)]
+    batches = [[row.num_tokens for row in batch] for batch in cut_batches(rows, 20)]
+    assert batches == [[5, 12], [7], [30], [9, 4], [16]]

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from eyrie.engines.target import load_target
+from eyrie.engines.target import TargetModel, load_target
 from eyrie.features.rows import teacher_positions
 from eyrie.features.store import read_shard
 from eyrie.io import read_json, write_table
+from eyrie.params import Target
 from eyrie.schemas import RESPONSES, FeatureMetrics, check_response_row
 from eyrie.stages import extract_features
 from tests.conftest import tiny_params
@@ -40,7 +41,7 @@ def responses(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 100, 10_000])
 def test_features_are_those_of_the_unpadded_row(tiny_target: Path, responses: Path, max_batch_tokens: int) -> None:
-    params = tiny_params(tiny_target, extract_features={"max_batch_tokens": max_batch_tokens})
+    params = tiny_params(tiny_target, extract_features={"max_batch_tokens": max_batch_tokens, "encoding": "bf16"})
     extract_features.run(params, shard=0, responses=responses, features=responses.parent / "f")
     meta, rows = read_shard(responses.parent / "f")
     target = load_target(params.target)
@@ -71,3 +72,36 @@ def test_a_row_longer_than_the_target_s_context_is_refused(tiny_target: Path, tm
     write_table(tmp_path / "r", [_row(0, 513)], RESPONSES, check_response_row)
     with pytest.raises(ValueError, match="has 513 tokens, the target takes 512"):
         extract_features.run(tiny_params(tiny_target), shard=0, responses=tmp_path / "r", features=tmp_path / "f")
+
+
+def test_hidden_states_that_are_no_numbers_stop_the_shard(
+    tiny_target: Path, responses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = extract_features.load_target
+
+    def broken(settings: Target) -> TargetModel:
+        target = load(settings)
+        target.model.get_decoder().layers[3].mlp.down_proj.weight.data[0, 0] = torch.inf
+        return target
+
+    monkeypatch.setattr(extract_features, "load_target", broken)
+    with pytest.raises(ValueError, match=r"prompt 0{32}: the target's hidden states are not all finite .* float32"):
+        extract_features.run(tiny_params(tiny_target), shard=0, responses=responses, features=responses.parent / "f")
+    assert sorted(path.name for path in responses.parent.iterdir()) == ["responses.parquet"]
+
+
+@pytest.mark.parametrize(("encoding", "bound"), [("int8", 1e-4), ("int4", 0.02)])
+def test_smaller_encodings_stay_close_to_the_exact_states(
+    tiny_target: Path, responses: Path, encoding: str, bound: float
+) -> None:
+    rows = {}
+    for name in ("bf16", encoding):
+        params = tiny_params(tiny_target, extract_features={"encoding": name})
+        extract_features.run(params, shard=0, responses=responses, features=responses.parent / name)
+        rows[name] = read_shard(responses.parent / name)[1]
+    for row, exact in zip(rows[encoding], rows["bf16"], strict=True):
+        kept = teacher_positions(exact.spans)
+        for found, wanted in ((row.aux, exact.aux), (row.last[kept], exact.last[kept])):
+            error = (found.float() - wanted.float()).square().sum()
+            assert error < bound * wanted.float().square().sum()
+    assert (responses.parent / encoding).stat().st_size < (responses.parent / "bf16").stat().st_size
