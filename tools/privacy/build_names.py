@@ -23,15 +23,18 @@ _PACKAGES = ("transformers", "torch", "sympy", "matplotlib", "datasets", "spacy"
 _GROUPS = 8  # each group of prompts does not know a quarter of the names, as at work
 _HIDDEN = 0.25
 _BLURRED = 0.5
-_AROUND = frozenset(("-1w", "+1w", "-2w", "+2w", "-3w", "+3w", "-12", "+12", "-+w"))
-_THRESHOLDS = {"PER": 0.5, "LOC": 0.5}
+_AROUND = frozenset((b"-1w", b"+1w", b"-2w", b"+2w", b"-3w", b"+3w", b"-12", b"+12", b"-+w"))
+# Marginals, chosen on the dev set of benchmarks/privacy.py; `unlisted`: of a single word that is on no list of names.
+_THRESHOLDS = {"PER": 0.08, "LOC": 0.08, "unlisted": 0.3}
 _TRAINER = {"c1": 0.05, "c2": 0.05, "max_iterations": 100, "feature.minfreq": 2, "feature.possible_transitions": True}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the training prompts")
+    parser.add_argument(
+        "--scale", type=float, default=0.4, help="share of the training prompts; the shipped model has 0.4"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -80,8 +83,9 @@ def training_prompts(codes: dict[str, str], rng: random.Random, *, scale: float)
     docs = [Prompt(text, []) for text in corpus.documentation(_PACKAGES, limit=int(11_000 * scale), rng=rng)]
     prompts += docs[::2]
     # Names in surroundings that no template has: any place of any clean text.
+    loud = [_with_capitals(prompt, rng) for prompt in docs[1::3]]
     plain = [*docs[1::2], *[prompt for prompt in prompts[: -len(docs)] if not prompt.spans][::2]]
-    prompts += [_with_name(prompt, make) for prompt in plain]
+    prompts += [*loud, *(_with_name(prompt, make) for prompt in plain)]
     rng.shuffle(prompts)
     return prompts
 
@@ -94,6 +98,12 @@ def _surrounded(own: Prompt, pool: str, pools: dict[str, list[str]], make: Gener
         kind = f"{'clean' if pool.startswith('clean') or rng.random() < 0.6 else 'names'}-{language}"
         parts.insert(rng.randint(0, len(parts)), make.fill(rng.choice(pools[kind])))
     return corpus.join(parts, [rng.choice((" ", " ", "\n", "\n\n")) for _ in parts[1:]])
+
+
+def _with_capitals(prompt: Prompt, rng: random.Random) -> Prompt:
+    """Ordinary words capitalised at random, as people do with Job Titles and what they find Important."""
+    words = prompt.text.split(" ")
+    return Prompt(" ".join(word.capitalize() if rng.random() < 0.12 and word.islower() else word for word in words), [])
 
 
 def _with_name(prompt: Prompt, make: Generator) -> Prompt:
@@ -119,7 +129,7 @@ def _varied(prompt: Prompt, rng: random.Random) -> Prompt:
 
 def examples(
     prompts: Sequence[Prompt], lexicon: Lexicon, rng: random.Random
-) -> Iterator[tuple[list[list[str]], list[str]]]:
+) -> Iterator[tuple[list[list[bytes]], list[str]]]:
     """Feature rows and labels of every stretch that the tagger would see."""
     words = sorted(word for word in lexicon.words() if any(code in "flpqtk" for code in lexicon.codes(word)))
     for group in range(_GROUPS):
@@ -130,7 +140,7 @@ def examples(
                 yield [_blurred(row, rng) for row in rows], labels_of(tokens, prompt.spans)
 
 
-def _blurred(row: list[str], rng: random.Random) -> list[str]:
+def _blurred(row: list[bytes], rng: random.Random) -> list[bytes]:
     """Half of the tokens do not see which words are around them: else the templates' words are learned by heart."""
     if rng.random() < _BLURRED:
         return [item for item in row if item[:3] not in _AROUND]

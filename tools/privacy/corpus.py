@@ -7,7 +7,9 @@ The template files of training and of `benchmarks/` share no sentence; slots are
 import ast
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -128,13 +130,6 @@ _TAILS = [
     "Studios",
     "Partners",
 ]
-_FRENCH_PLACES = (
-    "France Italie Espagne Allemagne Belgique Suisse Chine Russie Japon Maroc Algérie Tunisie Sénégal Pologne "
-)
-_FRENCH_PLACES += (
-    "Grèce Turquie Égypte Inde Brésil Mexique Canada Portugal Autriche Paris Londres Rome Berlin Madrid Athènes "
-)
-_FRENCH_PLACES += "Moscou Pékin Venise Vienne Varsovie Bruxelles Genève Normandie Bretagne Alsace Europe Afrique Asie"
 
 
 class Prompt(NamedTuple):
@@ -175,9 +170,10 @@ class Generator:
             "PROD": lambda: rng.choice(sources.phrases("products.txt")),
             "LANG": lambda: rng.choice(sources.phrases("languages.txt")),
             "G": self.big_place,
-            "GF": lambda: rng.choice(_FRENCH_PLACES.split()),
+            "GF": lambda: rng.choice(sources.phrases("places-fr.txt")),
             "ORG": self.company,
             "M": lambda: rng.choice(_MONTHS),
+            "EP": self.last,  # of a law or a disease, not of a person
             "MF": lambda: rng.choice(_MONTHS_FR),
             "D": lambda: rng.choice(_DAYS),
             "N": lambda: str(rng.randint(2, 90)),
@@ -316,6 +312,21 @@ def documentation(packages: Sequence[str], *, limit: int, rng: random.Random) ->
     Paragraphs that may speak of a person are left out: they are used as text without names.
     """
     personal = re.compile(r"@|[Aa]uthor|[Cc]opyright|et al|live in|name is|[A-Z]\. [A-Z]|Contributed|arxiv|doi|http")
+    paragraphs = [item for item in _docstrings(tuple(packages)) if 60 < len(item) < 500 and not personal.search(item)]
+    rng.shuffle(paragraphs)
+    yield from paragraphs[:limit]
+
+
+def capitalised_words(packages: Sequence[str]) -> list[str]:
+    """Lower-cased words that docstrings write with a capital within a sentence, at least four times."""
+    within = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,14}\b(?! [A-Z])")
+    seen = Counter(word for text in _docstrings(tuple(packages)) for word in within.findall(text))
+    return sorted(word.lower() for word, count in seen.items() if count >= 4)
+
+
+@cache
+def _docstrings(packages: tuple[str, ...]) -> list[str]:
+    """Paragraphs of every third module, in a fixed order."""
     paragraphs: list[str] = []
     for package in packages:
         spec = find_spec(package)
@@ -328,8 +339,5 @@ def documentation(packages: Sequence[str], *, limit: int, rng: random.Random) ->
                 continue
             for node in ast.walk(tree):
                 if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Module)):
-                    for paragraph in (ast.get_docstring(node) or "").split("\n\n"):
-                        if 60 < len(paragraph) < 500 and not personal.search(paragraph):
-                            paragraphs.append(paragraph)
-    rng.shuffle(paragraphs)
-    yield from paragraphs[:limit]
+                    paragraphs += (ast.get_docstring(node) or "").split("\n\n")
+    return paragraphs

@@ -22,8 +22,9 @@ from eyrie.privacy.name_features import (
     REGION,
     TECHNICAL,
 )
-from tools.privacy import sources
+from tools.privacy import corpus, sources
 
+_DOCUMENTED = ("transformers", "torch", "sympy", "matplotlib", "datasets", "numpy", "snakemake", "dvc", "pygments")
 _NUM_WORDS = 60_000  # of English, by frequency
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 # Literary tenses and rare persons: two thirds of the French forms, and nearly none of what people type.
@@ -44,13 +45,17 @@ def build_lexicon() -> dict[str, str]:
                         codes[part.lower()].add(code)
     for town, _, population in sources.towns(15_000):
         _add_place(codes, town, PLACE, known=population > 0)
-    for name in [*sources.countries(), *sources.us_states()]:
+    for name in [*sources.countries(), *sources.us_states(), *sources.phrases("places-fr.txt")]:
         _add_place(codes, name, REGION, known=True)
     for name in [*sources.phrases("famous.txt"), *sources.phrases("mathematicians.txt")]:
         codes_of_parts(codes, name, FAMOUS)
     for name in sources.technical_names():
         codes_of_parts(codes, name, TECHNICAL)
-    for word, case in _case_classes().items():
+    cases = _case_classes()
+    for word in corpus.capitalised_words(_DOCUMENTED):
+        if not codes.get(word) and cases.get(word, PROPER) == PROPER:
+            codes[word].add(TECHNICAL)
+    for word, case in cases.items():
         codes[word].add(case)
     for word in _french():
         codes[word].add(FRENCH)

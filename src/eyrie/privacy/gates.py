@@ -8,27 +8,26 @@ every pattern of a recogniser; one whose class is not listed here is always aske
 import re
 from typing import Any
 
-_FEW_DIGITS = re.compile(r"\d(?:\D{0,2}\d){3}")  # also passports such as C01X00T47
+_FEW_DIGITS = re.compile(r"\d(?:\D{0,2}\d){3}|\b(?=[A-Z]+\d)[C-Z0-9]{9,10}\b")  # or a German passport
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _LONG_WORD = re.compile(r"\w{25}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 _GATES: dict[str, Any] = {
     "EmailRecognizer": re.compile("@"),
+    "AddressRecognizer": re.compile(r"\d|\bi[' ’](?:live|a?m from|was born)|address", re.IGNORECASE),
     "CryptoRecognizer": _LONG_WORD,
     "EthereumRecognizer": _LONG_WORD,
     "MacAddressRecognizer": _MAC,
     "HostAddressRecognizer": re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),
     **dict.fromkeys(
-        ("PhoneNumberRecognizer", "CardNumberRecognizer", "IbanRecognizer", "UsSsnRecognizer", "UsItinRecognizer"),
-        _MANY_DIGITS,
-    ),
-    **dict.fromkeys(
-        ("NhsInContextRecognizer", "UkNinoRecognizer", "UkPassportRecognizer", "FrNirRecognizer", "EsNifRecognizer",
+        ("PhoneNumberRecognizer", "CardNumberRecognizer", "UpperCaseIbanRecognizer", "UsSsnRecognizer",
+         "UsItinRecognizer", "NhsInContextRecognizer", "UkNinoRecognizer", "UkPassportRecognizer", "FrNirRecognizer",
+         "EsNifRecognizer",
          "GermanTaxIdInContextRecognizer", "EsNieRecognizer", "AadhaarInContextRecognizer", "UsPassportRecognizer"),
         _MANY_DIGITS,
     ),
     **dict.fromkeys(
-        ("UsLicenseRecognizer", "UkDrivingLicenceRecognizer", "DeIdCardRecognizer", "DePassportRecognizer",
+        ("UsLicenseRecognizer", "UkDrivingLicenceRecognizer", "GermanIdCardRecognizer", "GermanPassportRecognizer",
          "DeSocialSecurityRecognizer", "EsPassportRecognizer", "ItFiscalCodeRecognizer", "ItDriverLicenseRecognizer",
          "ItIdentityCardRecognizer", "ItPassportRecognizer", "IndianPanRecognizer", "InPassportRecognizer",
          "InVoterRecognizer"),

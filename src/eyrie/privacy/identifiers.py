@@ -10,7 +10,10 @@ from typing import Any
 
 from presidio_analyzer import Pattern, PatternRecognizer
 from presidio_analyzer.predefined_recognizers import (
+    DeIdCardRecognizer,
+    DePassportRecognizer,
     DeTaxIdRecognizer,
+    IbanRecognizer,
     InAadhaarRecognizer,
     IpRecognizer,
     NhsRecognizer,
@@ -22,14 +25,14 @@ _ISSUERS = re.compile(
     r"|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"  # Mastercard
     r"|3[47]\d{13}"  # American Express
     r"|3(?:0[0-5]|[689]\d)\d{11,16}"  # Diners Club
-    r"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
+    r"|35\d{14,17}|(?:2131|1800)\d{11}"  # JCB
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"  # Discover
     r"|62\d{14,17}"  # UnionPay
-    r"|(?:50|5[6-9]|6\d)\d{11,17}"  # Maestro; its rare 12 digits are mostly other things
+    r"|(?:50|5[6-9]|6\d)\d{11,17}|(?:50(?:18|20|38)|5893|6304|6759|676[123])\d{8}"  # Maestro; of 12 digits few
 )
 
 # Not inside a UUID, a decimal or a longer word.
-_CARD = r"(?<![\w.])(?<![0-9a-f]-)\d(?:[ \-\u2013\u00a0.]?\d){12,18}(?![\w]|\.\d)"
+_CARD = r"(?<![\w.])(?<![0-9a-f]-)\d(?:[ \-\u2013\u00a0.]?\d){11,18}(?![\w]|\.\d)"
 _NEEDS_CONTEXT = 0.05
 
 
@@ -51,6 +54,16 @@ class CardNumberRecognizer(PatternRecognizer):  # type: ignore[misc]
     def validate_result(self, pattern_text: str) -> bool:
         digits = "".join(char for char in pattern_text if char.isdecimal())
         return len(set(digits)) > 1 and _ISSUERS.fullmatch(digits) is not None and luhn_valid(digits)
+
+
+class UpperCaseIbanRecognizer(IbanRecognizer):  # type: ignore[misc]
+    """IBAN_CODE. Without case, Presidio's pattern takes the next words for groups, and the check fails."""
+
+    patterns: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.patterns = [Pattern(item.name, f"(?-i:{item.regex})", item.score) for item in self.patterns]
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]
@@ -126,6 +139,32 @@ class AadhaarInContextRecognizer(_InContext, InAadhaarRecognizer):  # type: igno
 
 class GermanTaxIdInContextRecognizer(_InContext, DeTaxIdRecognizer):  # type: ignore[misc]
     """DE_TAX_ID."""
+
+
+class _GermanDocument(PatternRecognizer):  # type: ignore[misc]
+    """Before a Presidio class: the nine characters of the serial number may be followed by their check digit."""
+
+    patterns: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        serial = r"\b[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ0-9]{8}\d?\b"
+        self.patterns = [*self.patterns, Pattern("serial", serial, _NEEDS_CONTEXT)]
+
+    def validate_result(self, pattern_text: str) -> bool | None:
+        if len(pattern_text) != 10:
+            return super().validate_result(pattern_text) or None  # Presidio's rule takes the ninth for the check digit
+        numbers = [int(char, 36) for char in pattern_text]
+        total = sum(number * weight for number, weight in zip(numbers[:9], (7, 3, 1) * 3, strict=True))
+        return False if total % 10 != numbers[9] else None  # 1 in 10 fits by chance: a context word decides
+
+
+class GermanPassportRecognizer(_GermanDocument, DePassportRecognizer):  # type: ignore[misc]
+    """DE_PASSPORT."""
+
+
+class GermanIdCardRecognizer(_GermanDocument, DeIdCardRecognizer):  # type: ignore[misc]
+    """DE_ID_CARD."""
 
 
 class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]

@@ -24,8 +24,7 @@ NAME_CODES = frozenset((FIRST, LAST, PLACE, PLACE_PART, REGION))
 _SENTENCE_END = frozenset(".!?:;\n\"“”«»-–—•*#>(|'‘")
 _CODE_BEFORE = frozenset("_./\\@$`=([{<:#")
 _CODE_AFTER = frozenset("_(/\\@=[{`<")
-_WINDOW = 4  # tokens around a candidate that the tagger sees as one sequence
-_WORD_START, _WORD_END = "<s>", "</s>"
+_WINDOW = 3  # tokens around a candidate that the tagger sees as one sequence
 
 
 class Token(NamedTuple):
@@ -74,11 +73,21 @@ class Lexicon:
 class Word(NamedTuple):
     """What is known of a word wherever it stands."""
 
-    own: tuple[str, ...]  # features of the token itself
-    near: tuple[str, ...]  # what its neighbours see of it
+    own: tuple[bytes, ...]  # features of the token itself
+    near: bytes  # the most telling of what its neighbours see of it
+    around: tuple[tuple[bytes, ...], ...]  # all of it, as the neighbours at +1, -1, +2 and -2 list it
     codes: str
     capitalised: bool
     lower: str
+
+
+def _word(own: tuple[str, ...], near: tuple[str, ...], codes: str, capitalised: bool, lower: str) -> Word:
+    around = tuple(tuple(f"{place}{item}".encode() for item in near) for place in ("-1", "+1", "-2", "+2"))
+    return Word(tuple(item.encode() for item in own), near[-1].encode(), around, codes, capitalised, lower)
+
+
+_BEGIN = _word((), ("<s>",), "", False, "")
+_END = _word((), ("</s>",), "", False, "")
 
 
 def tokenize(text: str) -> list[Token]:
@@ -117,7 +126,7 @@ class Featurizer:
     def _describe(self, text: str) -> Word:
         lower, form, codes = text.lower(), shape(text), self._lexicon.codes(text)
         if not text[0].isalnum():
-            return Word((f"w={text}",), (text,), "", False, text)
+            return _word((f"w={text}",), (text,), "", False, text)
         lists = "".join(code for code in codes if code in "flpqckt")
         case = next((code for code in codes if code in "omxn"), "")
         french = FRENCH if FRENCH in codes else ""
@@ -131,7 +140,7 @@ class Featurizer:
         else:
             own += [f"p2={lower[:2]}", f"p3={lower[:3]}", f"e1={lower[-1:]}", f"e2={lower[-2:]}", f"e3={lower[-3:]}"]
             own += [f"e4={lower[-4:]}", f"n={min(len(text), 12)}"]
-        return Word(tuple(own), tuple(near), codes, text[0].isupper(), lower)
+        return _word(tuple(own), tuple(near), codes, text[0].isupper(), lower)
 
     def is_candidate(self, word: Word, *, starts: bool) -> bool:
         """Whether a token could belong to a name; the rest of a text is never shown to the tagger."""
@@ -141,7 +150,7 @@ class Featurizer:
             return named or not ordinary
         return named and word.lower.isalpha() and not any(code in word.codes for code in "omxr")
 
-    def sequences(self, text: str) -> list[tuple[list[Token], list[list[str]]]]:
+    def sequences(self, text: str) -> list[tuple[list[Token], list[list[bytes]]]]:
         """Stretches of tokens around candidates, with the features of each token."""
         tokens = tokenize(text)
         words = [self.word(token.text) for token in tokens]
@@ -157,7 +166,7 @@ class Featurizer:
 
     def _stretches(
         self, text: str, tokens: list[Token], words: list[Word], starts: list[bool], wanted: bytearray
-    ) -> list[tuple[list[Token], list[list[str]]]]:
+    ) -> list[tuple[list[Token], list[list[bytes]]]]:
         lowered = {word.lower for word in words if not word.capitalised}
         cased = any(word.capitalised for word in words)
         lines = _capital_lines(words)
@@ -171,44 +180,40 @@ class Featurizer:
                 row = self._row(words, i)
                 word, token = words[i], tokens[i]
                 if starts[i]:
-                    row.append("start")
-                    row.append(f"start|{word.near[0]}")
+                    row.append(b"start")
+                    row.append(b"start|" + word.around[0][0][2:])
                 if not cased:
-                    row.append("uncased")
+                    row.append(b"uncased")
                 if word.capitalised and word.lower in lowered:
-                    row.append("alsolower")
+                    row.append(b"alsolower")
                 if lines[i] and word.capitalised:
-                    row.append("title")
+                    row.append(b"title")
                 before = text[token.start - 1 : token.start]
                 after = text[token.end : token.end + 1]
                 if before in _CODE_BEFORE and before:
-                    row.append(f"cb{before}")
+                    row.append(f"cb{before}".encode())
                 if after in _CODE_AFTER and after:
-                    row.append(f"ca{after}")
+                    row.append(f"ca{after}".encode())
                 rows.append(row)
             out.append((tokens[low:high], rows))
             low = wanted.find(1, high)
         return out
 
     @staticmethod
-    def _row(words: Sequence[Word], i: int) -> list[str]:
-        row = [*words[i].own]
+    def _row(words: Sequence[Word], i: int) -> list[bytes]:
         last = len(words) - 1
-        p1 = words[i - 1].near if i > 0 else (_WORD_START,)
-        n1 = words[i + 1].near if i < last else (_WORD_END,)
-        p2 = words[i - 2].near if i > 1 else (_WORD_START,)
-        n2 = words[i + 2].near if i + 1 < last else (_WORD_END,)
-        row += ["-1" + item for item in p1]
-        row += ["+1" + item for item in n1]
-        row += ["-2" + item for item in p2]
-        row += ["+2" + item for item in n2]
-        row.append("-12" + p2[-1] + "|" + p1[-1])
-        row.append("-+w" + p1[-1] + "|" + n1[-1])
-        row.append("+12" + n1[-1] + "|" + n2[-1])
+        before = words[i - 1] if i > 0 else _BEGIN
+        after = words[i + 1] if i < last else _END
+        before2 = words[i - 2] if i > 1 else _BEGIN
+        after2 = words[i + 2] if i + 1 < last else _END
+        row = [*words[i].own, *before.around[0], *after.around[1], *before2.around[2], *after2.around[3]]
+        row.append(b"-12%b|%b" % (before2.near, before.near))
+        row.append(b"-+w%b|%b" % (before.near, after.near))
+        row.append(b"+12%b|%b" % (after.near, after2.near))
         if i > 2:
-            row.append("-3" + words[i - 3].near[-1])
+            row.append(b"-3" + words[i - 3].near)
         if i + 2 < last:
-            row.append("+3" + words[i + 3].near[-1])
+            row.append(b"+3" + words[i + 3].near)
         return row
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pycrfsuite
-from presidio_analyzer import AnalysisExplanation, EntityRecognizer, RecognizerResult
+from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from eyrie.privacy.name_features import Featurizer, Lexicon, Token, tokenize
+from eyrie.privacy.name_features import NAME_CODES, Featurizer, Lexicon, Token, tokenize
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
-_LOWEST_SCORE = 0.4  # a span at its entity's threshold; a certain one has 1
+_LOWEST_SCORE, _HIGHEST_SCORE = 0.4, 0.9  # of a span at its type's threshold, and of a certain one
 _CAPITALISED = re.compile(r"\w[^\W\d_A-ZÀ-ÖØ-Þ]+(?:[-'’]\w+)*")
 _read_lexicon = lru_cache(maxsize=2)(Lexicon.read)  # 250,000 words; two recognisers use the same
 
@@ -54,11 +54,16 @@ class NameTagger:
             seen += tokens
         return found + self._repeats(found, seen, text) if found else found
 
-    def _decode(self, text: str, tokens: list[Token], rows: list[list[str]]) -> list[Span]:
+    def _decode(self, text: str, tokens: list[Token], rows: list[list[bytes]]) -> list[Span]:
         self._tagger.set(rows)
         marginal = self._tagger.marginal
+        lowest = min(self.thresholds[label] for label in ENTITIES)
         best: list[tuple[str, float]] = []
         for i in range(len(rows)):
+            outside = marginal("O", i)
+            if 1 - outside < lowest:
+                best.append(("PER", 0.0))
+                continue
             person = marginal("B-PER", i) + marginal("I-PER", i)
             place = marginal("B-LOC", i) + marginal("I-LOC", i)
             # The two types share their mass: "Jordan" may be either, and is a name in both cases.
@@ -74,7 +79,24 @@ class NameTagger:
             if run:
                 spans.append(_span(tokens, best, run))
             run = [i] if inside and tokens[i].text != "\n" else []
-        return [span for span in spans if any(char.isalpha() for char in text[span.start : span.end])]
+        return [
+            span
+            for span in spans
+            if self._is_likely(text[span.start : span.end], span.probability)
+            and not text.startswith(('":', "':"), span.end)  # a key of JSON or of a dict
+        ]
+
+    def _is_likely(self, value: str, probability: float) -> bool:
+        """Not a number, an identifier of code, nor one word on no list of names of which the tagger is not sure."""
+        if not any(char.isalpha() for char in value):
+            return False
+        if " " in value:
+            return True
+        if probability < self.thresholds["unlisted"] and NAME_CODES.isdisjoint(self.featurizer.word(value).codes):
+            return False
+        codes = self.featurizer.word(value).codes
+        ordinary = ("o" in codes or "m" in codes) and NAME_CODES.isdisjoint(codes)
+        return not any(char.isdigit() for char in value) and (not ordinary or probability >= _SURE)
 
     def _repeats(self, found: list[Span], seen: list[Token], text: str) -> list[Span]:
         covered = [(span.start, span.end) for span in found]
@@ -119,15 +141,14 @@ class NameRecognizer(EntityRecognizer):  # type: ignore[misc]
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Offsets are characters of `text`; a score of 0.4 is the entity's own threshold, 1 is certainty."""
+        """Offsets are characters of `text`; a score of 0.4 is the type's own threshold, 0.9 is certainty."""
         return [self._result(span) for span in self._tagger.spans(text)]
 
     def _result(self, span: Span) -> RecognizerResult:
         threshold = self._tagger.thresholds[span.label]
         above = (span.probability - threshold) / max(1e-9, 1 - threshold)
-        score = min(1.0, _LOWEST_SCORE + (1 - _LOWEST_SCORE) * max(0.0, above))
-        explanation = AnalysisExplanation(recognizer=self.name, original_score=score)
-        return RecognizerResult(ENTITIES[span.label], span.start, span.end, score, explanation)
+        score = _LOWEST_SCORE + (_HIGHEST_SCORE - _LOWEST_SCORE) * min(1.0, max(0.0, above))
+        return RecognizerResult(ENTITIES[span.label], span.start, span.end, score)
 
 
 class CapitalisedWordRecognizer(EntityRecognizer):  # type: ignore[misc]
@@ -152,9 +173,8 @@ class CapitalisedWordRecognizer(EntityRecognizer):  # type: ignore[misc]
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """One result a word."""
-        explanation = AnalysisExplanation(recognizer=self.name, original_score=self.SCORE)
         return [
-            RecognizerResult("PERSON", token.start, token.end, self.SCORE, explanation)
+            RecognizerResult("PERSON", token.start, token.end, self.SCORE)
             for token in tokenize(text)
             if self._is_rare(token.text)
         ]

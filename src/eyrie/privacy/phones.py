@@ -29,6 +29,13 @@ _NOT_A_PHONE = re.compile(
     r"|(?:(?:19|20)\d\d[ \-–/]?){2,}",  # years
     re.DOTALL,
 )
+# "call" is a stop word of the context machinery, and people write "call me on", so the words before are read here.
+_CUE = re.compile(
+    r"\b(?:call(?:ed|ing|s)?|ring|dial|reach|text|phone|tel|tél|appel\w*|joindre|llam\w+|chiam\w+|ruf\w*|anruf\w*)\b[^.\n]{0,20}$",
+    re.IGNORECASE,
+)
+_CUE_WIDTH = 40
+_THOUSANDS = re.compile(r"\d{1,3}(?:\D\d{3})+")
 _HIGH, _GROUPED, _NEEDS_CONTEXT = 0.6, 0.5, 0.25
 _CONTEXT = (
     "phone telephone tel cell cellphone mobile call text sms whatsapp fax reach dial number contact "
@@ -62,6 +69,10 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
             if _NOT_A_PHONE.fullmatch(written):
                 continue
             score = self._score(written)
+            if score == _NEEDS_CONTEXT and _CUE.search(
+                text[max(0, candidate.start() - _CUE_WIDTH) : candidate.start()]
+            ):
+                score = _GROUPED
             if score is not None:
                 best[candidate.span()] = score
         return [self._result(start, end, score) for (start, end), score in best.items()]
@@ -77,7 +88,9 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         if written.lstrip("(").startswith(("+", "00")):
             return _HIGH
         grouped = len(re.findall(r"\d+", written)) >= 2 and "\n" not in written
-        if grouped and written.startswith(("0", "(0")):
+        num_groups = len(re.findall(r"\d+", written))
+        national = num_groups >= 3 and len(written) >= 11 and not _THOUSANDS.fullmatch(written)
+        if grouped and (national or written.startswith(("0", "("))):
             return _GROUPED if any(map(phonenumbers.is_valid_number, possible)) else _NEEDS_CONTEXT
         return _NEEDS_CONTEXT
 

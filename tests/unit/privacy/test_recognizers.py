@@ -9,6 +9,8 @@ from eyrie.privacy.engine import Analyzer
 from eyrie.privacy.identifiers import luhn_valid
 
 THRESHOLD = 0.4
+# Between a name that merely occurs and one that users give as their own: as in params.yaml for the sample prompts.
+DISCLOSED = 0.92
 ALNUM = string.ascii_letters + string.digits
 
 
@@ -199,6 +201,8 @@ def test_identifiers_are_covered_whole(analyzer: Analyzer, entity: str) -> None:
 )
 def test_what_users_say_of_themselves_is_found(analyzer: Analyzer, text: str, entity: str, value: str) -> None:
     assert covers(analyzer, entity, value, text)
+    start = text.index(value)
+    assert any(item.entity == entity and item.start <= start for item in analyzer.find(text, score_threshold=DISCLOSED))
 
 
 @pytest.mark.parametrize(
@@ -212,5 +216,5 @@ def test_what_users_say_of_themselves_is_found(analyzer: Analyzer, text: str, en
         "She has 5 place settings and 3 lanes.",
     ],
 )
-def test_names_that_merely_occur_are_left_alone(analyzer: Analyzer, text: str) -> None:
-    assert found(analyzer, text) == set()
+def test_names_that_merely_occur_have_lower_scores_than_disclosures(analyzer: Analyzer, text: str) -> None:
+    assert analyzer.find(text, score_threshold=DISCLOSED) == []

@@ -1,0 +1,165 @@
+"""python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
+
+Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
+recall and precision per type; for identifiers and secrets the recall per type; false flags on clean prompts per kind;
+and prompts per second for one and two processes. How the sets were made: privacy_sets.py and privacy_values.py.
+"""
+
+import argparse
+import multiprocessing
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from benchmarks.privacy_sets import Case, clean, names_and_places
+from benchmarks.privacy_values import values
+from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
+
+_CONFIG = Path(__file__).parent.parent / "resources/privacy/analyzer.yaml"
+_NAMES = ("PERSON", "LOCATION")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--part", choices=("dev", "test"), default="test", help="dev: the set that thresholds were chosen on"
+    )
+    parser.add_argument("--config", type=Path, default=_CONFIG)
+    parser.add_argument("--threshold", type=float, default=0.4)
+    parser.add_argument("--fail-closed", action="store_true")
+    parser.add_argument("--copies", type=int, default=20, help="prompts per sentence or type")
+    parser.add_argument("--num-speed", type=int, default=6_000, help="prompts of about 400 characters to time; 0: none")
+    parser.add_argument("--show-clean", action="store_true", help="print the clean prompts that were flagged")
+    options = parser.parse_args()
+    analyzer = load_analyzer(options.config, fail_closed=options.fail_closed)
+    names = names_and_places(options.part, copies=options.copies)
+    report_names(names, analyzer, options.threshold)
+    report_values(values(copies=options.copies), analyzer, options.threshold)
+    untouched = clean(options.part)
+    report_clean(untouched, analyzer, options.threshold, show=options.show_clean)
+    if options.num_speed:
+        report_speed([*names, *untouched], options.config, options.threshold, options.num_speed)
+
+
+def uncovered(text: str, span: tuple[int, int, str], found: Sequence[Finding]) -> bool:
+    """Whether a letter or digit of the span lies outside every finding, of whatever type."""
+    inside = {i for item in found for i in range(item.start, item.end)}
+    return any(text[i].isalnum() and i not in inside for i in range(span[0], span[1]))
+
+
+def report_names(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
+    totals: dict[str, Counter[str]] = defaultdict(Counter)
+    for case in cases:
+        found = analyzer.find(case.text, score_threshold=threshold)
+        missed = [span for span in case.spans if uncovered(case.text, span, found)]
+        for group in (case.group, "all"):
+            total = totals[group]
+            total["prompts"] += 1
+            total["flagged"] += bool(found)
+            total["covered"] += not missed
+            for entity in _NAMES:
+                total[f"spans {entity}"] += sum(span[2] == entity for span in case.spans)
+                total[f"missed {entity}"] += sum(span[2] == entity for span in missed)
+            for item in found:
+                right = any(item.start < span[1] and item.end > span[0] for span in case.spans)
+                total[f"{'right' if right else 'wrong'} {item.entity}"] += 1
+    for group, total in sorted(totals.items()):
+        print(
+            f"names and places, {group}: {total['prompts']} prompts, "
+            f"prompt recall {total['flagged'] / total['prompts']:.3f}, "
+            f"every span covered {total['covered'] / total['prompts']:.3f}"
+        )
+        for entity in _NAMES:
+            spans, right = total[f"spans {entity}"], total[f"right {entity}"]
+            precision = right / max(1, right + total[f"wrong {entity}"])
+            print(
+                f"  {entity}: recall {1 - total[f'missed {entity}'] / spans:.3f} of {spans}, precision {precision:.3f}"
+            )
+
+
+def report_values(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
+    """A value counts as found when a finding of its type covers it whole."""
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for case in cases:
+        found = analyzer.find(case.text, score_threshold=threshold)
+        ((start, end, entity),) = case.spans
+        # A passport number does not tell its country.
+        alike = [item for item in found if item.entity == entity or item.entity[2:] == entity[2:] == "_PASSPORT"]
+        hits[case.group].append(any(item.start <= start and item.end >= end for item in alike))
+    for kind in ("identifiers", "secrets"):
+        chosen = {name: marks for name, marks in hits.items() if name.startswith("SECRET") == (kind == "secrets")}
+        marks = [mark for group in chosen.values() for mark in group]
+        print(f"{kind}: recall {sum(marks) / len(marks):.4f} of {len(marks)} values of {len(chosen)} types")
+        for name, group in sorted(chosen.items()):
+            if not all(group):
+                print(f"  {name}: {sum(group) / len(group):.3f}")
+
+
+def report_clean(cases: Sequence[Case], analyzer: Analyzer, threshold: float, *, show: bool) -> None:
+    flagged: Counter[str] = Counter()
+    total = Counter(case.group for case in cases)
+    for case in cases:
+        found = analyzer.find(case.text, score_threshold=threshold)
+        flagged[case.group] += bool(found)
+        if found and show:
+            print(
+                "  flagged:", [(case.text[item.start : item.end], item.entity) for item in found], "in", repr(case.text)
+            )
+    print(f"clean prompts: {sum(flagged.values())} of {len(cases)} flagged ({sum(flagged.values()) / len(cases):.3f})")
+    print("  " + ", ".join(f"{group} {flagged[group]} of {total[group]}" for group in total))
+    others = len(cases) - total["general"]
+    print(f"  without general knowledge: {(sum(flagged.values()) - flagged['general']) / others:.3f}")
+
+
+def prompts_of(cases: Sequence[Case], count: int, length: int = 400) -> list[str]:
+    """Prompts of about `length` characters, of different lines of the sets."""
+    texts = sorted({case.text for case in cases})
+    out = []
+    position = 0
+    while len(out) < count:
+        text = ""
+        while len(text) < length - 40:
+            text += texts[position * 7919 % len(texts)] + "\n"
+            position += 1
+        out.append(text[: length + 60])
+    return out
+
+
+_worker: Analyzer | None = None
+
+
+def _start(config: Path) -> None:
+    global _worker
+    _worker = load_analyzer(config)
+
+
+def _count(texts: Sequence[str], threshold: float) -> tuple[int, float]:
+    assert _worker is not None
+    began = time.process_time()
+    found = sum(bool(_worker.find(text, score_threshold=threshold)) for text in texts)
+    return found, time.process_time() - began
+
+
+def report_speed(cases: Sequence[Case], config: Path, threshold: float, count: int) -> None:
+    """Wall clock and CPU seconds, after every worker has loaded its analyzer."""
+    texts = prompts_of(cases, count)
+    chunks = [texts[i : i + 100] for i in range(0, len(texts), 100)]
+    print(f"speed: {len(texts)} prompts of {sum(map(len, texts)) / len(texts):.0f} characters")
+    for workers in (1, 2):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(config,)) as pool:
+            list(pool.map(_count, chunks[: workers * 4], [threshold] * workers * 4))
+            began = time.perf_counter()
+            done = list(pool.map(_count, chunks, [threshold] * len(chunks)))
+            wall = time.perf_counter() - began
+        cpu = sum(seconds for _, seconds in done)
+        print(
+            f"  {workers} process{'es' if workers > 1 else ''}: {len(texts) / wall:.0f} prompts/s, "
+            f"{len(texts) / cpu:.0f} prompts/s/core, {cpu / len(texts) * 1e6 / 3600:.2f} core-hours per 1M prompts"
+        )
+
+
+if __name__ == "__main__":
+    main()
