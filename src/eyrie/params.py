@@ -77,6 +77,13 @@ class Source(Origin):
     split: Split | Literal["by_digest"]
     license: str | None
     license_override: str | None
+    keep_answers: Annotated[str, Field(pattern=r"\S")] | None
+
+    @model_validator(mode="after")
+    def _answers_are_there(self) -> Self:
+        if self.keep_answers is not None and self.turns not in ("messages", "conversations"):
+            raise ValueError("keep_answers needs turns with answers: messages or conversations")
+        return self
 
 
 class SelectPrompts(Section):

@@ -25,6 +25,7 @@ def _schema(table: str, fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
 
 
 # One conversation's prompts. `turns` are the user turns in order; `system` is "" when there is none.
+# `answers` is empty, or the source's own answer to each turn, to be used instead of the target's.
 # `prompt_id` is the hex sha256 of the canonical JSON of [system, *turns], 32 characters kept.
 PROMPTS = _schema(
     "prompts",
@@ -35,11 +36,13 @@ PROMPTS = _schema(
         ("split", pa.string()),
         ("system", pa.string()),
         ("turns", pa.list_(pa.string())),
+        ("answers", pa.list_(pa.string())),
     ],
 )
 
 # One training sequence: the ids the target really saw and produced. `span_starts[i]:span_ends[i]` is the i-th
-# assistant turn in `input_ids`, end-of-turn token included (end exclusive). `finish_reasons[i]` is stop | length.
+# assistant turn in `input_ids`, end-of-turn token included (end exclusive). `finish_reasons[i]` is stop | length, or
+# given for an answer that the source had.
 RESPONSES = _schema(
     "responses",
     [
@@ -61,6 +64,10 @@ def check_prompt_row(row: dict[str, Any]) -> None:
     """Raise SchemaError unless the row has a turn and every turn has text."""
     if not row["turns"] or not all(turn.strip() for turn in row["turns"]):
         raise SchemaError(f"prompt {row['prompt_id']}: a prompt needs at least one non-empty user turn")
+    if len(row["answers"]) not in (0, len(row["turns"])):
+        raise SchemaError(
+            f"prompt {row['prompt_id']}: {len(row['answers'])} answers to {len(row['turns'])} turns; one each, or none"
+        )
 
 
 def check_response_row(row: dict[str, Any]) -> None:

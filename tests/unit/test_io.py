@@ -26,7 +26,15 @@ from eyrie.io import (
 )
 from eyrie.schemas import PROMPTS, SchemaError, VocabMetrics, check_prompt_row
 
-ROW = {"prompt_id": "a", "source": "s", "workload": "chat", "split": "train", "system": "", "turns": ["hello"]}
+ROW = {
+    "prompt_id": "a",
+    "source": "s",
+    "workload": "chat",
+    "split": "train",
+    "system": "",
+    "turns": ["hello"],
+    "answers": [],
+}
 VOCAB = VocabMetrics(vocab_size=10, draft_vocab_size=4, coverage_train=0.9, coverage_heldout=0.8, digest="d")
 
 

@@ -80,7 +80,7 @@ def _to_row(chat: ChatTemplate, draft: _Draft) -> Row:
         if _decode(chat, ids[:last]) != _decode(chat, ids[:first]) + draft.text[start:end]:
             raise TranscriptError(f"{where}: its tokens do not decode to it")
         row.spans.append((first, last))
-        row.finish_reasons.append("stop")
+        row.finish_reasons.append("given")
     return row
 
 

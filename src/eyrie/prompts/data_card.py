@@ -62,7 +62,7 @@ def data_card(selection: SelectionMetrics, screening: PromptMetrics, *, screenin
     """Markdown. `screening_facts` are those of `describe_screening`."""
     parts = [
         "# Data card",
-        "Prompts only: user turns and system prompts. No answer of any source is kept; the target writes its own.",
+        _answers(selection),
         "## Sources",
         _table(
             ["source", "split", "licence", "origin", "rows", "malformed", "selected"],
@@ -104,6 +104,16 @@ def data_card(selection: SelectionMetrics, screening: PromptMetrics, *, screenin
         _table(["split", "prompts"], ([name, count] for name, count in screening.by_split.items())),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _answers(selection: SelectionMetrics) -> str:
+    lines = [
+        f"- {name}: its own answers are trained on, because: {_cell(facts['answers'])}"
+        for name, facts in selection.sources.items()
+        if facts.get("answers")
+    ]
+    told = "Prompts only: user turns and system prompts. No answer of a source is kept; the target writes its own"
+    return f"{told}, but for:\n\n" + "\n".join(lines) if lines else f"{told}."
 
 
 def _overrides(selection: SelectionMetrics) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from eyrie.params import Origin, SelectPrompts, Split, Workload
+from eyrie.params import Origin, SelectPrompts, Source, Split, Workload
 from eyrie.prompts.sources import BadRow, SourceError, read_rows
 from eyrie.prompts.spill import Spill
 from eyrie.prompts.splits import split_of
@@ -34,6 +34,7 @@ class Prompt(NamedTuple):
     workload: Workload
     system: str
     turns: list[str]
+    answers: list[str]
 
     @property
     def text(self) -> str:
@@ -42,7 +43,7 @@ class Prompt(NamedTuple):
 
     @property
     def num_chars(self) -> int:
-        return len(self.system) + sum(map(len, self.turns))
+        return len(self.system) + sum(map(len, self.turns)) + sum(map(len, self.answers))
 
 
 @dataclass
@@ -126,12 +127,14 @@ def read_prompts(source: Origin, config: SelectPrompts, malformed: Malformed) ->
 
 
 def _prompt(row: Any, source: Origin, config: SelectPrompts) -> Prompt:
-    dialogue = read_dialogue(row, turns=source.turns, column=source.column)
+    keep_answers = isinstance(source, Source) and source.keep_answers is not None
+    dialogue = read_dialogue(row, turns=source.turns, column=source.column, keep_answers=keep_answers)
     workload = source.workload or row.get(source.workload_column)
     if workload not in WORKLOADS:
         raise RowError("unknown workload")
     own = dialogue.system if config.keep_system_prompts else ""
-    return Prompt(workload, "\n\n".join(part for part in (config.system_prompt, own) if part), dialogue.turns)
+    system = "\n\n".join(part for part in (config.system_prompt, own) if part)
+    return Prompt(workload, system, dialogue.turns, dialogue.answers)
 
 
 @dataclass

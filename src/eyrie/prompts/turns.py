@@ -1,4 +1,5 @@
-"""One row of a source -> the user's turns and an optional system prompt. Assistant text never leaves this module.
+"""One row of a source -> the user's turns and an optional system prompt. Assistant text leaves this module only when
+the caller says that the answers may be used.
 
 Formats: `messages` (role, content), `conversations` (ShareGPT: from, value), `alpaca` (instruction, input), `text` (one
 column), `openai_log` (the body of a logged request: chat completions, completions or responses; the row itself, or
@@ -16,7 +17,8 @@ TurnFormat = Literal["messages", "conversations", "alpaca", "text", "openai_log"
 
 _USER = {"user", "human"}
 _SYSTEM = {"system", "developer"}
-_OTHERS = {"assistant", "gpt", "model", "chatgpt", "bard", "bing", "tool", "function", "observation", "function_call"}
+_ANSWERS = {"assistant", "gpt", "model", "chatgpt", "bard", "bing"}
+_OTHERS = _ANSWERS | {"tool", "function", "observation", "function_call"}
 _TEXT_PARTS = {"text", "input_text"}
 _ID_LENGTH = 32
 
@@ -26,10 +28,12 @@ class RowError(ValueError):
 
 
 class Dialogue(NamedTuple):
-    """`system` is "" when there is none; `turns` are the user's, in order, at least one."""
+    """`system` is "" when there is none; `turns` are the user's, in order, at least one; `answers` are one to each
+    turn, or none at all."""
 
     system: str
     turns: list[str]
+    answers: list[str] = []  # noqa: RUF012 - never changed
 
 
 def prompt_id(system: str, turns: list[str]) -> str:
@@ -37,12 +41,16 @@ def prompt_id(system: str, turns: list[str]) -> str:
     return digest_of([system, *turns])[:_ID_LENGTH]
 
 
-def read_dialogue(row: Any, *, turns: TurnFormat, column: str | None) -> Dialogue:
+def read_dialogue(row: Any, *, turns: TurnFormat, column: str | None, keep_answers: bool = False) -> Dialogue:
     """Raises RowError."""
     if not isinstance(row, dict):
         raise RowError("not an object")
     dialogue = _READERS[turns](row, column)
-    for text in (dialogue.system, *dialogue.turns):
+    if not keep_answers:
+        dialogue = dialogue._replace(answers=[])
+    elif len(dialogue.answers) != len(dialogue.turns):
+        raise RowError("turns and answers do not alternate")
+    for text in (dialogue.system, *dialogue.turns, *dialogue.answers):
         _check_text(text)
     if not dialogue.turns:
         raise RowError("no user turn")
@@ -100,12 +108,16 @@ def _from_list(entries: Any, role_key: str, text_key: str) -> Dialogue:
     entries = _parsed(entries, "turns are")
     if not isinstance(entries, list):
         raise RowError("turns are not a list")
-    system, turns = "", []
+    system = ""
+    turns: list[str] = []
+    answers: list[Any] = []
+    alternating = True
     for entry in entries:
         if not isinstance(entry, dict):
             raise RowError("a turn is not an object")
         role = str(entry.get(role_key))  # a role of another type is an unknown role
         if role in _USER:
+            alternating = alternating and len(answers) == len(turns)
             turns.append(_text(entry.get(text_key)))
         elif role in _SYSTEM:
             if turns or system:
@@ -113,7 +125,11 @@ def _from_list(entries: Any, role_key: str, text_key: str) -> Dialogue:
             system = _text(entry.get(text_key))
         elif role not in _OTHERS:
             raise RowError("unknown role")
-    return Dialogue(system, turns)
+        else:
+            alternating = alternating and role in _ANSWERS and len(answers) == len(turns) - 1
+            answers.append(entry.get(text_key))
+    whole = alternating and len(answers) == len(turns) and all(isinstance(text, str) and text for text in answers)
+    return Dialogue(system, turns, answers if whole else [])
 
 
 def _messages(row: dict[str, Any], column: str | None) -> Dialogue:

@@ -87,7 +87,7 @@ def _screened(
 
     def texts_of(prompts: Sequence[Prompt]) -> list[list[str]]:
         # What is too long to be read is not sent to the backend either.
-        return [[] if _too_long(prompt, config) else [prompt["system"], *prompt["turns"]] for prompt in prompts]
+        return [[] if _too_long(prompt, config) else [prompt["system"], *_spoken(prompt)] for prompt in prompts]
 
     for prompts, found in detect_with(detector, _batches(selected, detector.batch_rows), texts_of):
         yield (
@@ -112,7 +112,12 @@ def _batches(selected: Path, max_rows: int) -> Iterator[list[Prompt]]:
 
 
 def _num_chars(prompt: Prompt) -> int:
-    return len(prompt["system"]) + sum(map(len, prompt["turns"]))
+    return len(prompt["system"]) + sum(map(len, _spoken(prompt)))
+
+
+def _spoken(prompt: Prompt) -> list[str]:
+    """The user's turns, then the answers that the source may bring: all are screened alike."""
+    return [*prompt["turns"], *prompt["answers"]]
 
 
 def _too_long(prompt: Prompt, config: FilterPrompts) -> bool:
@@ -122,7 +127,7 @@ def _too_long(prompt: Prompt, config: FilterPrompts) -> bool:
 def _outcome(prompt: Prompt, detected: Detected, config: FilterPrompts) -> Screened:
     if _too_long(prompt, config):
         detected = Detected([], "longer than max_chars")
-    conversation = Conversation(prompt["prompt_id"], prompt["system"], prompt["turns"])
+    conversation = Conversation(prompt["prompt_id"], prompt["system"], _spoken(prompt))
     return screen(conversation, detected, config.policy, seed=config.seed)
 
 
@@ -141,11 +146,13 @@ class _Tally:
     def add(self, prompt: Prompt, outcome: Screened) -> tuple[str | None, Prompt]:
         """Why the prompt goes (None: it stays), and its row with the new text and the id of that text."""
         self.findings.update(outcome.findings)
-        new_id = prompt_id(outcome.system, outcome.turns)
+        num_turns = len(prompt["turns"])
+        turns, answers = outcome.turns[:num_turns], outcome.turns[num_turns:]
+        new_id = prompt_id(outcome.system, turns)
         reason = outcome.drop_reason
         if reason is None and bytes.fromhex(new_id) in self._seen:  # two prompts that differed in redacted values only
             reason = "equal after redaction"
-        row = {**prompt, "prompt_id": new_id, "system": outcome.system, "turns": outcome.turns}
+        row = {**prompt, "prompt_id": new_id, "system": outcome.system, "turns": turns, "answers": answers}
         if reason is not None:
             self.dropped[reason] += 1
             return reason, row

@@ -2,6 +2,7 @@
 
 In: `clean.parquet` (train and held-out prompts; benchmark prompts are left for the benchmark). Out: one Parquet shard
 of training rows, ids in and ids out under the target's own chat template. `gather` sums the shards into the metrics.
+A prompt whose source brought its answers is not asked: it becomes rows as it is.
 
 Conversations run side by side, each turn by turn. A finished one goes into a journal at once: a killed job asks again
 only those that were in flight.
@@ -15,11 +16,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eyrie.chat.conversation import Conversation
+from eyrie.chat.conversation import Conversation, Row
 from eyrie.chat.template import ChatTemplate, ChatTemplateError
+from eyrie.chat.transcript import TranscriptError, rows_of
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
@@ -47,8 +50,9 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
         if len(journal):
             logger.info("shard %d: %d of %d conversations were answered before", shard, len(journal), len(mine))
         waiting = [prompt for prompt in mine if prompt["prompt_id"] not in journal]
-        if waiting:
-            asyncio.run(_answer_all(params, waiting, journal, shard))
+        _take_given(params, [prompt for prompt in waiting if prompt["answers"]], journal)
+        if asked := [prompt for prompt in waiting if not prompt["answers"]]:
+            asyncio.run(_answer_all(params, asked, journal, shard))
         with TableWriter(responses, RESPONSES, check_response_row) as table:
             for prompt in mine:
                 table.write(_table_rows(prompt, journal[prompt["prompt_id"]], section.seed))
@@ -109,6 +113,25 @@ def _share(clean: Path, shard: int, num_shards: int) -> Iterator[dict[str, Any]]
                 if index % num_shards == shard:
                     yield row
                 index += 1
+
+
+def _take_given(params: Params, prompts: list[dict[str, Any]], journal: Journal) -> None:
+    """Conversations that have their answers become rows as they are; what has no exact mask is cut out."""
+    if not prompts:
+        return
+    chat = load_chat(params.target)
+    longest: int = load_config(params.target).get_text_config().max_position_embeddings
+    for prompt in prompts:
+        messages = [{"role": "system", "content": prompt["system"]}] if prompt["system"] else []
+        for turn, answer in zip(prompt["turns"], prompt["answers"], strict=True):
+            messages += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer}]
+        try:
+            rows, skipped = rows_of(chat, messages), None
+        except (ChatTemplateError, TranscriptError) as error:
+            rows, skipped = [], str(error)
+        if any(len(row.input_ids) > longest for row in rows):
+            rows, skipped = [], f"a conversation is longer than the target's {longest} tokens"
+        journal.append(prompt["prompt_id"], _part(rows, skipped))
 
 
 @contextlib.asynccontextmanager
@@ -176,11 +199,12 @@ async def _answer(
         answer_ids = await generator.generate(prompt_ids, sampling)
         conversation.add_answer(prompt_ids, answer_ids)
         turn += 1
-    rows = [
-        {"input_ids": row.input_ids, "spans": row.spans, "finish_reasons": row.finish_reasons}
-        for row in conversation.rows
-    ]
-    return {"rows": rows, "skipped": skipped}
+    return _part(conversation.rows, skipped)
+
+
+def _part(rows: list[Row], skipped: str | None) -> dict[str, Any]:
+    """What the journal keeps of a conversation."""
+    return {"rows": [asdict(row) for row in rows], "skipped": skipped}
 
 
 def _conversation_seed(seed: int, prompt_id: str) -> int:

@@ -251,6 +251,7 @@ def _rows(prompts: Prompts, kept: Numbers, config: SelectPrompts) -> Iterator[di
             "split": SPLITS[splits[number]],
             "system": prompt.system,
             "turns": prompt.turns,
+            "answers": prompt.answers,
         }
 
 
@@ -283,6 +284,7 @@ def _metrics(
                 "provenance": f"{source.hub}@{source.revision}" if source.hub else str(source.path),
                 "denied_provenance": clearances[source.name].provenance,
                 "override": source.license_override or "",
+                "answers": source.keep_answers or "",
                 "split": source.split,
                 "raw": reading.num_rows[source.name],
                 "malformed": reading.num_malformed[source.name],

@@ -18,6 +18,7 @@ def row(number: int, workload: str, split: str) -> dict[str, Any]:
         "split": split,
         "system": "",
         "turns": [f"question {number}"],
+        "answers": [],
     }
 
 

@@ -122,7 +122,7 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def _row(chat: ChatTemplate, marked: str) -> Row:
+def _row(chat: ChatTemplate, marked: str, finish_reason: str = "stop") -> Row:
     """The row that a marked text stands for, tokenised piece by piece."""
     row = Row([])
     for index, piece in enumerate(marked.replace("⟧", "⟦").split("⟦")):
@@ -130,7 +130,7 @@ def _row(chat: ChatTemplate, marked: str) -> Row:
         row.input_ids += chat.tokenize(piece)
         if index % 2:
             row.spans.append((start, len(row.input_ids)))
-            row.finish_reasons.append("stop")
+            row.finish_reasons.append(finish_reason)
     return row
 
 
@@ -153,7 +153,7 @@ def test_answers_taken_as_they_are_get_the_same_mask_as_the_target_s_own(name: s
     for number in "12":
         answered = chat.answer_message([], chat.tokenize(answer.replace("1", number)))
         messages += [{"role": "user", "content": f"Q{number}"}, answered]
-    assert rows_of(chat, messages) == [_row(chat, marked) for marked in rows]
+    assert rows_of(chat, messages) == [_row(chat, marked, "given") for marked in rows]
 
 
 def test_a_template_without_a_system_role_takes_prompts_without_one() -> None:
@@ -170,7 +170,7 @@ def test_a_template_s_own_system_prompt_is_part_of_the_row_and_not_supervised() 
     chat = SHAPES["chatml-default-system"].chat()
     (row,) = rows_of(chat, [{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}])
     expected = _ml("system", "You are a helpful assistant.<|im_end|>\n") + _ml("user", "Q1<|im_end|>\n")
-    assert row == _row(chat, expected + _ml("assistant", "⟦A1<|im_end|>⟧"))
+    assert row == _row(chat, expected + _ml("assistant", "⟦A1<|im_end|>⟧"), "given")
 
 
 @pytest.mark.parametrize("name", ["deepseek-r1", "mistral"])
@@ -183,7 +183,7 @@ def test_an_answer_that_the_target_would_not_have_begun_so_is_refused(name: str)
 def test_a_template_that_moves_the_system_prompt_takes_answers_of_a_conversation_without_one() -> None:
     chat = SHAPES["mistral"].chat()
     messages = [{"role": role, "content": role} for role in ("user", "assistant")]
-    assert rows_of(chat, messages) == [_row(chat, "<s>[INST] user[/INST]⟦ assistant</s>⟧")]
+    assert rows_of(chat, messages) == [_row(chat, "<s>[INST] user[/INST]⟦ assistant</s>⟧", "given")]
 
 
 def test_a_token_across_the_border_of_an_answer_is_refused() -> None:

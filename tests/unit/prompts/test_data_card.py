@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from eyrie.params import parse_params
 from eyrie.prompts.data_card import data_card, describe_screening
 from eyrie.schemas import FunnelStep, MixDistance, PromptMetrics, SelectionMetrics, Shortfall
@@ -60,6 +62,12 @@ def test_the_funnel_runs_from_raw_to_screened() -> None:
 
 def test_an_override_stands_with_its_reason_on_one_line() -> None:
     assert "- logs (other): our own traffic, see contract 7" in card().splitlines()
+
+
+def test_answers_that_are_trained_on_stand_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "No answer of a source is kept; the target writes its own." in card()
+    monkeypatch.setitem(SOURCE, "answers", "our own assistant's")
+    assert "- logs: its own answers are trained on, because: our own assistant's" in card().splitlines()
 
 
 def test_types_found_not_found_and_left_in_place_are_told_apart() -> None:

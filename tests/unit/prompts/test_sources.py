@@ -30,6 +30,7 @@ BASE = {
     "split": "train",
     "license": "mit",
     "license_override": None,
+    "keep_answers": None,
 }
 
 

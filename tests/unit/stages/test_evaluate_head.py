@@ -24,6 +24,7 @@ def prompt_row(number: int, workload: str, split: str, turns: list[str]) -> dict
         "split": split,
         "system": "",
         "turns": turns,
+        "answers": [],
     }
 
 

@@ -48,6 +48,7 @@ def prompt(*turns: str, split: str = "train", workload: str = "chat", system: st
         "split": split,
         "system": system,
         "turns": list(turns),
+        "answers": [],
     }
 
 
@@ -125,6 +126,21 @@ def test_conversations_are_dropped_or_rewritten_as_the_policy_says(tmp_path: Pat
     assert run.metrics.entities["EMAIL_ADDRESS"] == {"surrogate": 2}
     assert run.metrics.entities["IBAN_CODE"] == {"drop": 0}
     assert run.metrics.by_split == {"heldout": 1, "train": 3}
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+def test_answers_that_a_source_brought_are_screened_like_turns(tmp_path: Path) -> None:
+    prompts = [
+        prompt("Who do I write to?") | {"answers": ["Write to mail@corp-example.com"]},
+        prompt("Which card?") | {"answers": ["Charge 4111 1111 1111 1111 now."]},
+        prompt("One", "Two") | {"answers": ["first", "second"]},
+    ]
+    run = Run(tmp_path, prompts, shipped_params())
+    assert run.metrics.funnel[0].dropped == {"CREDIT_CARD": 1}
+    written, plain = run.rows
+    assert written["turns"] == ["Who do I write to?"]
+    assert "corp-example" not in written["answers"][0]
+    assert (plain["turns"], plain["answers"]) == (["One", "Two"], ["first", "second"])
 
 
 @pytest.mark.usefixtures("shared_analyzer")

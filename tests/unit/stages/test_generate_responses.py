@@ -11,7 +11,7 @@ import torch
 from eyrie.engines.generate import local_generator
 from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.sampling import SamplingParams
-from eyrie.engines.target import TargetModel, load_target
+from eyrie.engines.target import TargetModel, load_chat, load_target
 from eyrie.io import read_json, read_table, write_table
 from eyrie.params import Params
 from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_prompt_row
@@ -27,6 +27,7 @@ def _prompt(index: int, *turns: str, split: str = "train") -> dict[str, object]:
         "split": split,
         "system": "",
         "turns": list(turns),
+        "answers": [],
     }
 
 
@@ -141,6 +142,23 @@ def test_a_killed_shard_asks_only_for_what_was_in_flight(
     assert _run(params, clean, "resumed").read_bytes() == whole
     assert len(asked) == 5  # four prompts, one of them twice
     assert sorted(set(asked)) == [row["prompt_id"] for row in PROMPT_ROWS[:4]]
+
+
+def test_answers_that_a_source_brought_are_taken_as_they_are_and_the_target_is_not_asked(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate_responses, "load_target", lambda _: pytest.fail("the target was loaded"))
+    rows = [
+        _prompt(0, "one", "two") | {"answers": ["the first", "the second"]},
+        _prompt(1, "long") | {"answers": ["the answer " * 400]},
+    ]
+    write_table(tmp_path / "clean.parquet", rows, PROMPTS, check_prompt_row)
+    (row,) = read_table(_run(_tiny(tiny_target), tmp_path / "clean.parquet"), RESPONSES)
+    chat = load_chat(tiny_params(tiny_target).target)
+    spans = zip(row["span_starts"], row["span_ends"], strict=True)
+    answers = [chat.tokenizer.decode(row["input_ids"][start:end]) for start, end in spans]
+    assert answers == ["the first<|eot_id|>", "the second<|eot_id|>"]
+    assert row["finish_reasons"] == ["given", "given"]
 
 
 def test_prompts_over_the_limit_are_counted_and_left_out(tiny_target: Path, clean: Path) -> None:

@@ -115,6 +115,18 @@ def test_answers_never_reach_the_output(folder: Path, select: Select, tmp_path: 
     assert all(item["prompt_id"] == prompt_id(item["system"], item["turns"]) for item in rows)
 
 
+def test_answers_are_kept_with_a_written_reason_and_only_where_every_turn_has_one(folder: Path, select: Select) -> None:
+    turns = row("and now for something else entirely")["messages"]
+    write(folder / "train-b.jsonl", [row("write code that sorts", "code"), {"workload": "code", "messages": turns[:1]}])
+    params = params_with(folder, workload_mix=MIX).model_dump()
+    params["select_prompts"]["sources"][0]["keep_answers"] = "our own assistant's, see contract 7"
+    rows, metrics = select(parse_params(params, origin="test"))
+    assert {tuple(item["answers"]) for item in rows if item["split"] == "train"} == {("ANSWER",)}
+    assert {tuple(item["answers"]) for item in rows if item["split"] != "train"} == {()}
+    assert [item.reason for item in metrics.malformed_rows] == ["turns and answers do not alternate"]
+    assert metrics.sources["eyrie-samples"]["answers"] == "our own assistant's, see contract 7"
+
+
 FORMATS = {
     "messages": {"messages": [{"role": "user", "content": "QUESTION"}, {"role": "assistant", "content": "CANARY"}]},
     "conversations": {"messages": [{"from": "human", "value": "QUESTION"}, {"from": "gpt", "value": "CANARY"}]},
@@ -211,7 +223,11 @@ def test_a_source_can_be_split_by_digest(folder: Path, select: Select) -> None:
 
 def test_prompts_that_measure_elsewhere_are_kept_out_and_never_selected(folder: Path, select: Select) -> None:
     write(folder / "exam.jsonl", [row("A aing about as with my a friend"), row("an exam question of another kind")])
-    exam = params_with(folder).select_prompts.sources[0].model_dump(exclude={"split", "license", "license_override"})
+    exam = (
+        params_with(folder)
+        .select_prompts.sources[0]
+        .model_dump(exclude={"split", "license", "license_override", "keep_answers"})
+    )
     exam |= {"name": "exam", "path": str(folder / "exam.jsonl")}
     rows, metrics = select(params_with(folder, workload_mix=MIX, decontaminate_against=[exam]))
     assert metrics.funnel[4].name == "decontamination"
@@ -231,7 +247,11 @@ def test_the_mix_can_follow_a_sample_of_real_traffic(folder: Path, select: Selec
     write(folder / "train-a.jsonl", [chat(f"w{at}x", *shape) for at, shape in enumerate(shapes)])
     (folder / "train-b.jsonl").unlink()
     write(folder / "traffic.jsonl", [chat("t", 30, 1), *[chat("u", 300, 1)] * 2, chat("v", 100, 3)])
-    sample = params_with(folder).select_prompts.sources[0].model_dump(exclude={"split", "license", "license_override"})
+    sample = (
+        params_with(folder)
+        .select_prompts.sources[0]
+        .model_dump(exclude={"split", "license", "license_override", "keep_answers"})
+    )
     sample |= {"name": "traffic", "path": str(folder / "traffic.jsonl")}
     rows, metrics = select(params_with(folder, workload_mix=None, traffic_sample=sample, max_prompts=40))
     shapes_taken = Counter(
