@@ -22,6 +22,7 @@ from typing import Literal, Self
 
 import fsspec  # type: ignore[import-untyped]
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 import xxhash
@@ -37,6 +38,7 @@ from eyrie.schemas import SchemaError
 STORE_VERSION = "2"
 BLOCK_TOKENS = 8192
 STATES: tuple[States, ...] = ("aux", "last")
+Cell = npt.NDArray[np.uint8]
 Source = str | Path  # a local path, or any address that fsspec opens, such as gs://bucket/shard
 
 
@@ -84,7 +86,7 @@ class EncodedRow:
 
     meta: ShardMeta
     entry: RowEntry
-    cells: dict[str, bytes]
+    cells: dict[str, Cell]
 
     def decode(self, max_tokens: int | None = None) -> FeatureRow:
         """The row, or its first `max_tokens` tokens, spans cut to fit."""
@@ -97,7 +99,7 @@ class EncodedRow:
             prompt_id=self.entry.prompt_id,
             workload=self.entry.workload,
             split=self.entry.split,
-            input_ids=torch.from_numpy(np.frombuffer(self.cells["input_ids"], np.int32, num_tokens).astype(np.int64)),
+            input_ids=torch.from_numpy(self.cells["input_ids"].view(np.int32)[:num_tokens].astype(np.int64)),
             aux=self._decode("aux", num_tokens),
             last=last,
             spans=spans,
@@ -107,8 +109,8 @@ class EncodedRow:
         layout = self.meta.layout(states)
         planes = {}
         for plane, size in encodings.planes_of(*layout).items():
-            cell = np.frombuffer(self.cells[f"{states}.{plane}"], np.uint8, size * num_tokens)
-            planes[plane] = torch.from_numpy(cell.copy()).view(num_tokens, size)
+            cell = self.cells[f"{states}.{plane}"][: size * num_tokens]
+            planes[plane] = torch.from_numpy(cell).view(num_tokens, size)
         return encodings.decode(planes, *layout)
 
 
@@ -165,7 +167,7 @@ class ShardWriter:
         assert tuple(entry_of(row) for row in rows) == self._header.rows[begin:end], "not the rows announced"
         positions = [teacher_positions(row.spans) for row in rows]
         cells = {
-            "input_ids": [row.input_ids.cpu().to(torch.int32).numpy().tobytes() for row in rows],
+            "input_ids": [row.input_ids.cpu().to(torch.int32).numpy().view(np.uint8) for row in rows],
             **self._encode("aux", [row.aux for row in rows]),
             **self._encode("last", [row.last[keep] for row, keep in zip(rows, positions, strict=True)]),
         }
@@ -173,12 +175,11 @@ class ShardWriter:
             _checksum(begin + index, {name: column[index] for name, column in cells.items()})
             for index in range(len(rows))
         ]
-        columns = [checksums, *(cells[name] for name in self._schema.names[1:])]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        arrays = [pa.array(checksums, pa.uint64()), *(_column(cells[name]) for name in self._schema.names[1:])]
         self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._num_rows, self._num_blocks = end, self._num_blocks + 1
 
-    def _encode(self, states: States, parts: list[Tensor]) -> dict[str, list[bytes]]:
+    def _encode(self, states: States, parts: list[Tensor]) -> dict[str, list[Cell]]:
         """Column -> one cell per row. The block is encoded at once and then cut."""
         bounds = list(pairwise(np.cumsum([0, *(len(part) for part in parts)]).tolist()))
         bits, num_states, hidden_size = self._header.meta.layout(states)
@@ -186,7 +187,7 @@ class ShardWriter:
         columns = {}
         for plane, values in planes.items():
             whole = values.cpu().numpy()
-            columns[f"{states}.{plane}"] = [whole[begin:end].tobytes() for begin, end in bounds]
+            columns[f"{states}.{plane}"] = [whole[begin:end].reshape(-1) for begin, end in bounds]
         return columns
 
 
@@ -238,7 +239,7 @@ class Shard:
             if len(checksums) != len(entries):
                 raise ValueError(f"block {block} has {len(checksums)} rows instead of {len(entries)}")
             rows = [
-                EncodedRow(self.meta, entry, {name: column[index].as_py() for name, column in columns.items()})
+                EncodedRow(self.meta, entry, {name: _cell(column[index]) for name, column in columns.items()})
                 for index, entry in enumerate(entries)
             ]
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -310,12 +311,25 @@ def _read_header(schema: pa.Schema) -> ShardHeader:
     return header
 
 
-def _checksum(ordinal: int, cells: dict[str, bytes]) -> int:
+def _column(cells: list[Cell]) -> pa.LargeBinaryArray:
+    offsets = np.cumsum([0, *(len(cell) for cell in cells)], dtype=np.int64)
+    values = np.concatenate(cells) if cells else np.empty(0, np.uint8)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(cells), [None, pa.py_buffer(offsets), pa.py_buffer(values)]
+    )
+
+
+def _cell(value: pa.LargeBinaryScalar) -> Cell:
+    """A copy of its own: the block it lies in can go."""
+    return np.frombuffer(value.as_buffer() or b"", np.uint8).copy()
+
+
+def _checksum(ordinal: int, cells: dict[str, Cell]) -> int:
     """XXH3 of the row's number and its cells, each with its name and length."""
     hasher = xxhash.xxh3_64(ordinal.to_bytes(8, "little"))
     for name in sorted(cells):
         hasher.update(f"{name}\0{len(cells[name])}\0".encode())
-        hasher.update(cells[name])
+        hasher.update(cells[name].data)
     return hasher.intdigest()
 
 
