@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eyrie.eagle3.config import aux_layer_ids
-from eyrie.engines.packed import forward_states
+from eyrie.engines.packed import _attention_within
 from eyrie.engines.target import load_target
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow, teacher_positions
@@ -254,7 +254,11 @@ def compare_extraction(target, layers, responses, work: Path, repeats: int) -> N
 
     def bare() -> None:
         for begin, end in blocks:
-            forward_states(target, [], [row["input_ids"] for row in responses[begin:end]], pack=True)
+            sequences = [row["input_ids"] for row in responses[begin:end]]
+            positions = torch.cat([torch.arange(len(ids)) for ids in sequences])[None]
+            ids = torch.tensor([[token for ids in sequences for token in ids]])
+            with torch.inference_mode(), _attention_within(target, [len(ids) for ids in sequences]):
+                target.forward(ids, position_ids=positions, use_cache=False)
 
     def stage(encoding: str) -> None:
         meta = ShardMeta(encoding, target.config.hidden_size, tuple(layers), "benchmark")  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from typing import Self
 
 from eyrie.features import plan
 from eyrie.features.rows import FeatureRow, cut_spans, teacher_positions
-from eyrie.features.store import EncodedRow, RowEntry, Shard, Source
+from eyrie.features.store import EncodedRow, RowEntry, Shard, Source, decode_rows
 from eyrie.io import digest_of
 from eyrie.schemas import SchemaError
 
@@ -166,7 +166,7 @@ class BatchReader:
                 return
 
     def _decode(self, rows: list[EncodedRow]) -> list[FeatureRow]:
-        return [row.decode(self._max_tokens) for row in rows]
+        return decode_rows(rows, self._max_tokens)
 
     def _encoded_batches(self, start: Position) -> Iterator[tuple[Position, list[EncodedRow]]]:
         """Each batch with the position after it."""

@@ -33,7 +33,7 @@ from eyrie.features import encodings
 from eyrie.features.encodings import Encoding, States
 from eyrie.features.rows import FeatureRow, Spans, cut_spans, teacher_positions
 from eyrie.io import atomic_path, canonical_json, digest_of
-from eyrie.schemas import SchemaError
+from eyrie.schemas import SchemaError, span_rows
 
 STORE_VERSION = "2"
 BLOCK_TOKENS = 8192
@@ -90,28 +90,54 @@ class EncodedRow:
 
     def decode(self, max_tokens: int | None = None) -> FeatureRow:
         """The row, or its first `max_tokens` tokens, spans cut to fit."""
-        num_tokens = min(self.entry.num_tokens, max_tokens or self.entry.num_tokens)
-        spans = cut_spans(self.entry.spans, num_tokens)
-        positions = teacher_positions(spans)
-        last = torch.full((num_tokens, self.meta.hidden_size), torch.nan, dtype=torch.bfloat16)
-        last[positions] = self._decode("last", len(positions))
-        return FeatureRow(
-            prompt_id=self.entry.prompt_id,
-            workload=self.entry.workload,
-            split=self.entry.split,
-            input_ids=torch.from_numpy(self.cells["input_ids"].view(np.int32)[:num_tokens].astype(np.int64)),
-            aux=self._decode("aux", num_tokens),
-            last=last,
-            spans=spans,
-        )
+        (row,) = decode_rows([self], max_tokens)
+        return row
 
-    def _decode(self, states: States, num_tokens: int) -> Tensor:
-        layout = self.meta.layout(states)
-        planes = {}
-        for plane, size in encodings.planes_of(*layout).items():
-            cell = self.cells[f"{states}.{plane}"][: size * num_tokens]
-            planes[plane] = torch.from_numpy(cell).view(num_tokens, size)
-        return encodings.decode(planes, *layout)
+
+def decode_rows(rows: Sequence[EncodedRow], max_tokens: int | None = None) -> list[FeatureRow]:
+    """Rows of one encoding, or their first `max_tokens` tokens, spans cut to fit. Together they take fewer steps."""
+    if not rows:
+        return []
+    lengths = [min(row.entry.num_tokens, max_tokens or row.entry.num_tokens) for row in rows]
+    spans = [cut_spans(row.entry.spans, length) for row, length in zip(rows, lengths, strict=True)]
+    aux = _decode("aux", rows, lengths)
+    last = _decode("last", rows, [len(teacher_positions(found)) for found in spans])
+    return [
+        FeatureRow(
+            prompt_id=row.entry.prompt_id,
+            workload=row.entry.workload,
+            split=row.entry.split,
+            input_ids=torch.from_numpy(row.cells["input_ids"].view(np.int32)[:length].astype(np.int64)),
+            aux=row_aux,
+            last=_spread(row_last, row_spans, length),
+            spans=row_spans,
+        )
+        for row, length, row_spans, row_aux, row_last in zip(rows, lengths, spans, aux, last, strict=True)
+    ]
+
+
+def _decode(states: States, rows: Sequence[EncodedRow], lengths: list[int]) -> Sequence[Tensor]:
+    """The states of each row's first tokens."""
+    layout = rows[0].meta.layout(states)
+    planes: dict[str, list[Tensor]] = {}
+    for plane, size in encodings.planes_of(*layout).items():
+        cells = [row.cells[f"{states}.{plane}"][: size * length] for row, length in zip(rows, lengths, strict=True)]
+        planes[plane] = [torch.from_numpy(cell).view(-1, size) for cell in cells]
+    if layout[0] == 16:  # nothing to compute, so nothing to gain by copying it together
+        return [encodings.decode({"values": values}, *layout) for values in planes["values"]]
+    whole = encodings.decode({plane: torch.cat(parts) for plane, parts in planes.items()}, *layout)
+    return torch.split(whole, lengths)
+
+
+def _spread(teachers: Tensor, spans: Spans, num_tokens: int) -> Tensor:
+    """[T, H]: the stored last hidden states at `teacher_positions`, NaN elsewhere."""
+    last = torch.full((num_tokens, teachers.shape[1]), torch.nan, dtype=torch.bfloat16)
+    begin = 0
+    for start, end in spans:
+        rows = span_rows(start, end)
+        last[rows.start + 1 : rows.stop + 1] = teachers[begin : begin + len(rows)]
+        begin += len(rows)
+    return last
 
 
 def entry_of(row: FeatureRow) -> RowEntry:
@@ -279,8 +305,7 @@ def iterate_rows(source: Source) -> Iterator[FeatureRow]:
     """Every row of a shard, decoded, in order, one block in memory at a time. Raises SchemaError."""
     with Shard(source) as shard:
         for block in range(len(shard.header.block_rows)):
-            for row in shard.read_block(block):
-                yield row.decode()
+            yield from decode_rows(shard.read_block(block))
 
 
 def read_shard(source: Source) -> tuple[ShardMeta, list[FeatureRow]]:
