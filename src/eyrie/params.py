@@ -190,6 +190,7 @@ class BuildVocab(Section):
 
 class ExtractFeatures(Section):
     encoding: Literal["bf16", "int8", "int4"]
+    truncated_answers: Literal["keep", "drop"]
     max_batch_tokens: PositiveInt
 
 

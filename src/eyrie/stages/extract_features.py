@@ -9,7 +9,7 @@ shard: finished ones are kept whatever happens to the others.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
     Raises TargetError, SchemaError, ValueError (too few layers, a row too long, hidden states that are no numbers).
     """
     rows = read_table(responses, RESPONSES)
+    if params.extract_features.truncated_answers == "drop":
+        rows = list(_without_truncated(rows))
     target = load_target(params.target)
     layers = list(aux_layer_ids(target.config.num_hidden_layers))
     _check_lengths(responses, rows, target.config.max_position_embeddings)
@@ -91,12 +93,21 @@ def gather(params: Params, *, features: list[Path], metrics: Path) -> None:
         logger.warning("shards have %.0f MB on average; generate_responses.num_shards %d would do", mean_mb, wanted)
 
 
+def _without_truncated(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows without an answer that ran out of tokens: it is a row's last. One that has no other answer goes."""
+    for row in rows:
+        whole = len(row["finish_reasons"]) - (row["finish_reasons"][-1] == "length")
+        if whole:
+            cut = {key: row[key][:whole] for key in ("span_starts", "span_ends", "finish_reasons")}
+            yield {**row, **cut, "input_ids": row["input_ids"][: cut["span_ends"][-1]]}
+
+
 def _check_lengths(responses: Path, rows: Sequence[dict[str, Any]], limit: int) -> None:
     for row in rows:
         if len(row["input_ids"]) > limit:
             raise ValueError(
                 f"{responses}: prompt {row['prompt_id']} has {len(row['input_ids'])} tokens, the target takes {limit}; "
-                "lower generate_responses.max_prompt_tokens or max_new_tokens"
+                "lower generate_responses.max_prompt_tokens or sampling.*.max_new_tokens"
             )
 
 

@@ -105,3 +105,16 @@ def test_smaller_encodings_stay_close_to_the_exact_states(
             error = (found.float() - wanted.float()).square().sum()
             assert error < bound * wanted.float().square().sum()
     assert (responses.parent / encoding).stat().st_size < (responses.parent / "bf16").stat().st_size
+
+
+def test_answers_that_ran_out_of_tokens_can_be_left_out(tiny_target: Path, tmp_path: Path) -> None:
+    cut_twice = {"span_starts": [3, 20], "span_ends": [9, 30], "finish_reasons": ["stop", "length"]}
+    rows = [_row(0, 30) | cut_twice, _row(1, 12) | {"finish_reasons": ["length"]}, _row(2, 15)]
+    write_table(tmp_path / "r", rows, RESPONSES, check_response_row)
+    kept = {}
+    for choice in ("keep", "drop"):
+        params = tiny_params(tiny_target, extract_features={"truncated_answers": choice, "encoding": "bf16"})
+        extract_features.run(params, shard=0, responses=tmp_path / "r", features=tmp_path / choice)
+        kept[choice] = [(len(row.input_ids), row.spans) for row in read_shard(tmp_path / choice)[1]]
+    assert kept["keep"] == [(30, ((3, 9), (20, 30))), (12, ((1, 12),)), (15, ((1, 15),))]
+    assert kept["drop"] == [(9, ((3, 9),)), (15, ((1, 15),))]
