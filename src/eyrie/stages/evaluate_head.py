@@ -19,7 +19,8 @@ from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
 from eyrie.chat.template import ChatTemplate
 from eyrie.eagle3.checkpoint import load_head
-from eyrie.engines.reference.engine import Engine, Request
+from eyrie.engines.reference.engine import Engine
+from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import TargetModel, load_target

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from eyrie.eagle3.checkpoint import save_head
-from eyrie.engines.reference.engine import Engine, Request
+from eyrie.engines.reference.engine import Engine
+from eyrie.engines.reference.request import Request
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, read_jsonl, write_table
 from eyrie.params import Params

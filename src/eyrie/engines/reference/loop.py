@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 
-from eyrie.engines.reference.engine import Engine, Request
+from eyrie.engines.reference.engine import Engine
+from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from eyrie.engines.reference.engine import Request
+from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
 
 _UNSUPPORTED: dict[str, tuple[Any, ...]] = {  # field -> the values that ask for nothing

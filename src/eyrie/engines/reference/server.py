@@ -19,7 +19,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from eyrie.engines.reference.detokenizer import IncrementalDetokenizer
-from eyrie.engines.reference.engine import Request
 from eyrie.engines.reference.loop import EngineLoop
 from eyrie.engines.reference.protocol import (
     ChatBody,
@@ -29,6 +28,7 @@ from eyrie.engines.reference.protocol import (
     meta_info,
     usage,
 )
+from eyrie.engines.reference.request import Request
 
 
 class _Kind:
