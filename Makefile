@@ -18,11 +18,14 @@ run: $(VENV)/.base
 remote: $(VENV)/.base
 	@eyrie remote "$(BUCKET)"
 
+# Files side by side, in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
+PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.dev lint
-	@pytest
+	@$(PYTEST)
 
 test-fast: $(VENV)/.dev
-	@pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev
 	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow
