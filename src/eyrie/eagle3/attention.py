@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from eyrie.eagle3.batches import Run
 
+CPU_KERNEL = True  # off: the other kernel, for its test
 BLOCK_ROWS = 128  # of the kernel for devices other than the CPU: its scores are [N, 128, keys]
 
 
@@ -123,7 +124,7 @@ def _flash(q_nGMD: Tensor, k_LGD: Tensor, v_LGD: Tensor, causal: bool) -> tuple[
     """Output [G, M, n, D] and log-sum-exp [G, M, n] of plain attention; causal: row i sees keys 0..i."""
     q = q_nGMD.permute(1, 2, 0, 3)
     k, v = (_heads_first(x, q.shape[1]) for x in (k_LGD, v_LGD))
-    if q.device.type == "cpu":
+    if q.device.type == "cpu" and CPU_KERNEL:
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal)
         return out, lse
     return flash_in_blocks(q, k, v, causal)
@@ -143,7 +144,7 @@ def _flash_backward(
     q, grad, out = (x.permute(1, 2, 0, 3) for x in (q_nGMD, grad_nGMD, out_nGMD))
     k, v = (_heads_first(x, q.shape[1]) for x in (k_LGD, v_LGD))
     lse = lse_nGM.permute(1, 2, 0)
-    if q.device.type == "cpu":
+    if q.device.type == "cpu" and CPU_KERNEL:
         grads: Sequence[Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
             grad, q, k, v, out, lse.contiguous(), 0.0, causal
         )

@@ -18,6 +18,8 @@ from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.rope import Rotation, cos_sin, rotate, signed_frequencies
 from eyrie.eagle3.vocab import DraftVocab
 
+Weights = tuple[Tensor, Tensor]  # of a layer: q, k and v as one matrix, gate and up as one matrix
+
 
 class KeyValueCache(Protocol):
     """Where serving keeps the keys and values of earlier tokens."""
@@ -74,30 +76,35 @@ class DecoderLayer(nn.Module):
         self.hidden_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps) if first else None
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self._fused: tuple[Tensor, Tensor] | None = None
+        self._fused: Weights | None = None
 
-    def project(self, embeds_BTH: Tensor, hidden_BTH: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+    def weights(self) -> Weights:
+        """What `project` and `finish` multiply by; made once for many passes."""
+        return (self._qkv_weight(), self._gate_up_weight()) if self._fused is None else self._fused
+
+    def project(
+        self, embeds_BTH: Tensor, hidden_BTH: Tensor, rotation: Rotation, weights: Weights
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]."""
         inputs = self.hidden_norm(hidden_BTH)
         if self.input_layernorm is not None:
             inputs = torch.cat([self.input_layernorm(embeds_BTH), inputs], dim=-1)
-        weight = self._qkv_weight() if self._fused is None else self._fused[0]
-        heads = torch.unflatten(F.linear(inputs, weight), -1, (-1, self.head_dim))
+        heads = torch.unflatten(F.linear(inputs, weights[0]), -1, (-1, self.head_dim))
         rotated, values_BTGD = torch.split(heads, [self.num_heads + self.num_kv_heads, self.num_kv_heads], 2)
         queries_BTND, keys_BTGD = torch.split(rotate(rotated, rotation), [self.num_heads, self.num_kv_heads], 2)
         return queries_BTND, keys_BTGD, values_BTGD
 
-    def finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
+    def finish(self, hidden: Tensor, attended: Tensor, weights: Weights) -> Tensor:
         """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""
         middle = hidden + self.self_attn.o_proj(attended)
-        weight = self._gate_up_weight() if self._fused is None else self._fused[1]
-        gate, up = F.linear(self.post_attention_layernorm(middle), weight).chunk(2, dim=-1)
+        gate, up = F.linear(self.post_attention_layernorm(middle), weights[1]).chunk(2, dim=-1)
         next_hidden: Tensor = middle + self.mlp.down_proj(F.silu(gate) * up)
         return next_hidden
 
     def fuse_for_inference(self) -> None:
         """Keep q/k/v and gate/up as one matrix each: fewer calls per drafted token. Weights must not change after."""
-        self._fused = (self._qkv_weight().detach(), self._gate_up_weight().detach())
+        qkv, gate_up = self.weights()
+        self._fused = (qkv.detach(), gate_up.detach())
 
     def _qkv_weight(self) -> Tensor:
         attention = self.self_attn
@@ -184,7 +191,8 @@ class Eagle3Head(nn.Module):
         """
         rotation = self.rotation(positions_BT)
         for index, layer in enumerate(self.stack):
-            queries_BTND, keys_BTGD, values_BTGD = layer.project(embeds_BTH, hidden_BTH, rotation)
+            weights = layer.weights()
+            queries_BTND, keys_BTGD, values_BTGD = layer.project(embeds_BTH, hidden_BTH, rotation, weights)
             keys_BGSD, values_BGSD = keys_BTGD.transpose(1, 2), values_BTGD.transpose(1, 2)
             if cache is not None:
                 keys_BGSD, values_BGSD = cache.update(index, keys_BGSD, values_BGSD)
@@ -201,7 +209,7 @@ class Eagle3Head(nn.Module):
                 is_causal=mask_B1TS is None and num_new > 1,
                 enable_gqa=True,
             )
-            hidden_BTH = layer.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2))
+            hidden_BTH = layer.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2), weights)
         return self.feed_forward(hidden_BTH)
 
     def rotation(self, positions_BT: Tensor) -> Rotation:

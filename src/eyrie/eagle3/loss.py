@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from eyrie.eagle3.attention import TttAttention
 from eyrie.eagle3.batches import PackedBatch
-from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.head import Eagle3Head, Weights
 from eyrie.eagle3.objective import Objective, WeightedScore
 from eyrie.eagle3.rope import Rotation
 from eyrie.eagle3.teacher import Teacher
@@ -32,7 +32,8 @@ def unroll(
     step's inner tensors are made again in the backward instead of being kept.
     """
     wide = head.norm.weight.dtype  # the residual stream stays in the weights' own precision, also under autocast
-    hidden_RH, memory = _first_pass(head, embedding_VH, batch, wide, recompute)
+    weights = [layer.weights() for layer in head.stack]
+    hidden_RH, memory = _first_pass(head, embedding_VH, batch, weights, recompute)
     outputs = [hidden_RH]
     diagonals: Diagonals = [[] for _ in head.stack]
     positions_R = batch.positions_T[batch.rows_R]
@@ -42,13 +43,13 @@ def unroll(
         embeds_RH = head.embed(batch.next_ids(batch.rows_R, step), embedding_VH).to(wide)
         rotation = head.rotation((positions_R + step)[None])
         made: list[Tensor] = []
-        for layer, (keys_TGD, values_TGD), earlier in zip(head.stack, memory, diagonals, strict=True):
-            queries, keys, values = layer.project(embeds_RH[None], hidden_RH[None], rotation)
+        for layer, weight, (keys_TGD, values_TGD), earlier in zip(head.stack, weights, memory, diagonals, strict=True):
+            queries, keys, values = layer.project(embeds_RH[None], hidden_RH[None], rotation, weight)
             made += [keys[0], values[0]]
             attended_RND = TttAttention.apply(
                 queries[0], keys_TGD, values_TGD, batch.runs, *earlier[: 2 * step - 2], keys[0], values[0]
             )
-            hidden_RH = layer.finish(hidden_RH, attended_RND.flatten(1))
+            hidden_RH = layer.finish(hidden_RH, attended_RND.flatten(1), weight)
         return head.feed_forward(hidden_RH), *made
 
     for step in range(1, num_steps):
@@ -63,9 +64,10 @@ def unroll(
 
 
 def _first_pass(
-    head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, wide: torch.dtype, recompute: bool
+    head: Eagle3Head, embedding_VH: Tensor, batch: PackedBatch, weights: list[Weights], recompute: bool
 ) -> tuple[Tensor, Memory]:
     """Step 0: every token makes keys and values in every layer; only in the last layer do rows alone suffice."""
+    wide = head.norm.weight.dtype
     all_T = torch.arange(len(batch.input_ids_T), device=batch.input_ids_T.device)
 
     def first_step(aux_TE: Tensor) -> tuple[Tensor, ...]:
@@ -73,15 +75,15 @@ def _first_pass(
         embeds_TH = head.embed(batch.next_ids(all_T, 0), embedding_VH).to(wide)
         rotation: Rotation = head.rotation(batch.positions_T[None])
         made: list[Tensor] = []
-        for layer in head.stack:
-            queries, keys, values = layer.project(embeds_TH[None], hidden_TH[None], rotation)
+        for layer, weight in zip(head.stack, weights, strict=True):
+            queries, keys, values = layer.project(embeds_TH[None], hidden_TH[None], rotation, weight)
             made += [keys[0], values[0]]
             last = layer is head.stack[-1]
             queries_RND = queries[0].index_select(0, batch.rows_R) if last else queries[0]
             if last:
                 hidden_TH = hidden_TH.index_select(0, batch.rows_R)
             attended = TttAttention.apply(queries_RND, keys[0], values[0], batch.runs if last else batch.documents)
-            hidden_TH = layer.finish(hidden_TH, attended.flatten(1))
+            hidden_TH = layer.finish(hidden_TH, attended.flatten(1), weight)
         return head.feed_forward(hidden_TH), *made
 
     if recompute:

@@ -73,6 +73,8 @@ def score(
     for begin in range(0, num_rows, CHUNK_ROWS):
         end = min(begin + CHUNK_ROWS, num_rows)
         target = _Target(objective, teacher, batch.teacher_last_RH[begin:end])
+        rows_of_steps: list[Tensor] = []
+        grads_of_steps: list[Tensor] = []
         for step, hidden_RH in enumerate(hidden):
             first = max(begin, step)
             if first >= end or (step_weights is not None and not step_weights[step]):
@@ -84,14 +86,18 @@ def score(
                 scores.drafts_KR[step, rows] = logits_CD.argmax(-1)
             losses_C, grad_CD = target.compare(logits_CD, first - begin)
             scores.sums_K[step] += losses_C.masked_fill_(past_end_C, 0.0).sum()
-            if step_weights is not None and scores.grad_weight_DH is not None:
-                grad_CD.masked_fill_(past_end_C[:, None], 0.0).mul_(step_weights[step])
-                grad = grad_CD.to(weight.dtype)
-                scores.grad_hidden[step][rows] = grad @ weight
-                if grad.dtype == wide:
-                    scores.grad_weight_DH.addmm_(grad.T, hidden_RH[rows])
-                else:
-                    scores.grad_weight_DH += grad.T @ hidden_RH[rows]
+            if step_weights is not None:
+                share_C1 = torch.where(past_end_C, 0.0, step_weights[step])[:, None].to(wide)
+                grads_of_steps.append(grad_CD.mul_(share_C1).to(weight.dtype))
+                rows_of_steps.append(hidden_RH[rows])
+                torch.mm(grads_of_steps[-1], weight, out=scores.grad_hidden[step][rows])
+        if scores.grad_weight_DH is not None and grads_of_steps:
+            # all steps at once: the sum over rows is as large as the vocabulary, and is read and written once
+            grad_ND, rows_NH = torch.cat(grads_of_steps), torch.cat(rows_of_steps)
+            if grad_ND.dtype == wide:
+                scores.grad_weight_DH.addmm_(grad_ND.T, rows_NH)
+            else:
+                scores.grad_weight_DH += grad_ND.T @ rows_NH
     return scores
 
 

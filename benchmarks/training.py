@@ -1,0 +1,249 @@
+"""Time and memory of one optimizer step of head training, against the straightforward way, and against the machine.
+
+    python -m benchmarks.training --hidden 1024 --tokens 2048 --documents mixed
+
+Both ways train the same head on the same documents (K = 7, D = 8192, V = 32000), each in a process of its own: seconds
+per optimizer step (the least disturbed one), per supervised token (one row at one step), and how far resident memory
+grows above what it was before the first step. `--documents one` is a single sequence; `mixed` draws lengths from a
+log-normal distribution like that of chat data, cut off so that they fill `--tokens`. The roofline counts the
+floating-point operations of Eyrie's way and divides by the speed of a large matrix product measured on the same threads
+right before and after. CPU seconds are printed beside wall seconds: on a busy machine they are what to compare.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NUM_STEPS, DECAY = 7, 0.8
+VOCAB, DRAFT_VOCAB = 32000, 8192
+WAYS = ("eyrie", "eyrie, recomputing", "straightforward")
+
+
+@dataclass(frozen=True)
+class Shape:
+    hidden: int
+    tokens: int
+    documents: str
+
+    @property
+    def heads(self) -> tuple[int, int]:
+        return self.hidden // 64, max(self.hidden // 256, 1)
+
+    @property
+    def intermediate(self) -> int:
+        return 11 * self.hidden // 4
+
+
+def lengths(shape: Shape) -> list[int]:
+    """Document lengths that add up to `tokens`: log-normal, median 380, a third above 600."""
+    import numpy as np
+
+    if shape.documents == "one":
+        return [shape.tokens]
+    generator = np.random.default_rng(1)
+    found: list[int] = []
+    while (room := shape.tokens - sum(found)) > 0:
+        drawn = int(np.clip(math.exp(generator.normal(math.log(380), 0.8)), 48, shape.tokens // 2))
+        found.append(drawn if room - drawn >= 48 else room)
+    return found
+
+
+def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
+    """Head, embedding, teacher and random documents; 60% of each document is the answer."""
+    import torch
+    from transformers import LlamaConfig
+
+    from eyrie.eagle3.batches import Document
+    from eyrie.eagle3.config import HeadConfig
+    from eyrie.eagle3.head import Eagle3Head
+    from eyrie.eagle3.teacher import Teacher
+
+    torch.manual_seed(0)
+    heads, groups = shape.heads
+    config = LlamaConfig(
+        hidden_size=shape.hidden,
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        head_dim=64,
+        num_hidden_layers=8,
+        vocab_size=VOCAB,
+        max_position_embeddings=8192,
+    )
+    head = Eagle3Head(
+        HeadConfig.from_target(config, draft_vocab_size=DRAFT_VOCAB, intermediate_size=shape.intermediate)
+    )
+    ids = torch.arange(DRAFT_VOCAB) * 3
+    head.d2t.copy_(ids - torch.arange(DRAFT_VOCAB))
+    head.t2d[ids] = True
+    documents = [
+        Document(
+            str(index),
+            torch.randint(0, VOCAB, (length,)),
+            torch.randn(length, 3 * shape.hidden).bfloat16(),
+            torch.randn(length, shape.hidden).bfloat16(),
+            ((length - length * 6 // 10, length),),
+        )
+        for index, length in enumerate(lengths(shape))
+    ]
+    embedding, output = (torch.randn(VOCAB, shape.hidden) * shape.hidden**-0.5 for _ in range(2))
+    return head, embedding, Teacher(output, None, ids), documents
+
+
+def loss_of(way: str, shape: Shape) -> tuple[Any, Callable[[], Any]]:
+    """The head, and a function that computes its loss one way."""
+    import torch
+
+    from benchmarks.straightforward_head import StraightforwardLoss
+    from eyrie.eagle3.batches import num_supervised, pack
+    from eyrie.eagle3.loss import TttLoss
+    from eyrie.eagle3.objective import Objective
+
+    head, embedding, teacher, documents = make(shape)
+    if way == "straightforward":
+        plain = StraightforwardLoss(head, embedding, teacher, num_steps=NUM_STEPS, decay=DECAY)
+        return head, lambda: plain(documents)
+    objective = Objective(NUM_STEPS, DECAY)
+    module = TttLoss(head, embedding, teacher, objective, recompute=way != "eyrie")
+    counts = [num_supervised(documents, step) for step in range(NUM_STEPS)]
+    return head, lambda: module(pack(documents, torch.device("cpu")), counts)[0]
+
+
+def work(way: str, shape: Shape, num_steps: int) -> dict[str, Any]:
+    """Measure one way in this process."""
+    import torch
+
+    matmul_before = matmul_gflops()
+    head, compute_loss = loss_of(way, shape)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-4, fused=True)
+    memory = Memory()
+    walls, cpus, losses = [], [], []
+    for _ in range(num_steps + 1):  # the first one warms up
+        wall, cpu = time.perf_counter(), time.process_time()
+        optimizer.zero_grad()
+        loss = compute_loss()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        optimizer.step()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+        losses.append(loss.item())
+    peak = memory.stop()
+    return {
+        "way": way,
+        "first_loss": losses[0],
+        "wall_s": min(walls[1:]),
+        "cpu_s": min(cpus[1:]),
+        "peak_mib": peak,
+        "matmul_gflops": [matmul_before, matmul_gflops()],
+    }
+
+
+class Memory:
+    """How far resident memory grows, sampled every 2 ms."""
+
+    def __init__(self) -> None:
+        self._before = self._peak = self._now()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """MiB above what it was at the start."""
+        self._done.set()
+        self._thread.join()
+        return (self._peak - self._before) / 2**20
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.002):
+            self._peak = max(self._peak, self._now())
+
+    def _now(self) -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def matmul_gflops() -> float:
+    """The best of several products of 2048 x 2048 float32 matrices, in 10^9 operations per CPU second of a thread."""
+    import torch
+
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    best = math.inf
+    for _ in range(6):
+        begin = time.process_time()
+        a @ b
+        best = min(best, time.process_time() - begin)
+    return 2 * 2048**3 / best / 1e9
+
+
+def operations(shape: Shape) -> tuple[float, int]:
+    """Floating-point operations of one step of Eyrie's way (no recomputation), and supervised tokens."""
+    heads, groups = shape.heads
+    hidden, query, key = shape.hidden, heads * 64, groups * 64
+    answers = [(length - length * 6 // 10, length) for length in lengths(shape)]
+    rows = sum(end - start - 1 for start, end in answers)
+    tokens = shape.tokens
+    linear = (tokens + (NUM_STEPS - 1) * rows) * 2 * hidden * (query + 2 * key)
+    linear += NUM_STEPS * rows * (query * hidden + 3 * hidden * shape.intermediate + hidden * DRAFT_VOCAB)
+    seen = sum((end - start - 1) * (start - 1 + (end - start) / 2) for start, end in answers)
+    attention = NUM_STEPS * seen * 2 * query + sum(range(NUM_STEPS)) * rows * 2 * query
+    fuse = tokens * 3 * hidden * hidden  # its input needs no gradient: two products, not three
+    teacher = rows * hidden * DRAFT_VOCAB
+    supervised = sum(max(end - start - 1 - step, 0) for start, end in answers for step in range(NUM_STEPS))
+    return 2.0 * (3 * (linear + attention) + 2 * fuse + teacher), supervised
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--tokens", type=int, default=512)
+    parser.add_argument("--documents", choices=["one", "mixed"], default="one")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    shape = Shape(arguments.hidden, arguments.tokens, arguments.documents)
+    if arguments.work:
+        print(json.dumps(work(arguments.work, shape, arguments.steps)))
+        return
+    flops, supervised = operations(shape)
+    print(f"H={shape.hidden} T={shape.tokens} documents={shape.documents} lengths={lengths(shape)}")
+    print(
+        f"{flops / 1e9:.1f} GFLOP per step, {supervised} supervised tokens, {flops / supervised / 1e6:.2f} MFLOP each"
+    )
+    results = {}
+    for way in arguments.ways:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.training", *sys.argv[1:], "--work", way],
+            env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        results[way] = found = json.loads(done.stdout.splitlines()[-1])
+        peak = max(found["matmul_gflops"])
+        share = f", {flops / found['cpu_s'] / 1e9 / peak:.0%} of {peak:.0f} GFLOP/s" if way == "eyrie" else ""
+        print(
+            f"{way:20s} {found['wall_s']:8.3f} s/step wall {found['cpu_s']:8.3f} s/step CPU "
+            f"{found['cpu_s'] / supervised * 1e6:8.1f} us/supervised token {found['peak_mib']:8.0f} MiB{share}",
+            flush=True,
+        )
+    if {"eyrie", "straightforward"} <= results.keys():
+        ours, theirs = results["eyrie"], results["straightforward"]
+        assert math.isclose(ours["first_loss"], theirs["first_loss"], rel_tol=1e-4), (ours, theirs)
+        print(
+            f"straightforward / eyrie: {theirs['cpu_s'] / ours['cpu_s']:.2f} x CPU time, "
+            f"{theirs['wall_s'] / ours['wall_s']:.2f} x wall time, {theirs['peak_mib'] / ours['peak_mib']:.2f} x memory"
+        )
+
+
+if __name__ == "__main__":
+    main()
