@@ -54,10 +54,10 @@ class StraightforwardLoss(torch.nn.Module):
             queries = queries.transpose(1, 2) * queries.shape[-1] ** -0.5
             scores = (queries @ keys[0].transpose(2, 3)).masked_fill(future_TT, -torch.inf)
             diagonals = [(queries * earlier).sum(-1, keepdim=True) for earlier in keys[1:]]
-            weights = torch.cat([scores, *diagonals], -1).softmax(-1)
-            attended = weights[..., :num_tokens] @ values[0]
+            shares = torch.cat([scores, *diagonals], -1).softmax(-1)
+            attended = shares[..., :num_tokens] @ values[0]
             for index, earlier in enumerate(values[1:]):
-                attended = attended + weights[..., num_tokens + index, None] * earlier
+                attended = attended + shares[..., num_tokens + index, None] * earlier
             hidden_BTH = layer.finish(hidden_BTH, attended.transpose(1, 2).flatten(2), weights)
             log_q_BTD = head.logits(hidden_BTH).log_softmax(-1)
             target_BTD = _shift(p_BTD, step + 1)

@@ -225,7 +225,7 @@ def main() -> None:
             [sys.executable, "-m", "benchmarks.training", *sys.argv[1:], "--work", way],
             env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)},
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
         )
         results[way] = found = json.loads(done.stdout.splitlines()[-1])

@@ -51,7 +51,7 @@ def test_a_chain_of_seven_is_drafted_as_it_was_trained(target: TargetModel, kind
 
 
 def drafted_and_trained(target: TargetModel, head: Eagle3Head, prompt: Tensor) -> tuple[list[int], list[int]]:
-    """The chain that the engine drafts after `prompt`, and the most likely drafts of training's steps on the same row."""
+    """The chain that the engine drafts after `prompt`, and the most likely drafts of training on the same row."""
     layers = head.config.aux_layer_ids
     with capture_layers(target, list(layers)) as captured:
         last = target.forward(prompt[None])[0]
