@@ -70,11 +70,14 @@ def score(
         grad_hidden=[] if step_weights is None else [torch.zeros_like(tensor) for tensor in hidden],
         grad_weight_DH=None if step_weights is None else torch.zeros(weight.shape, dtype=wide, device=weight.device),
     )
+    # the gradients of a chunk's logits at all steps: one product then adds them to that of the weight, which is as
+    # large as the vocabulary and would be read and written for each step
+    grads_ND = weight.new_empty(0 if step_weights is None else len(hidden) * min(CHUNK_ROWS, num_rows), len(weight))
     for begin in range(0, num_rows, CHUNK_ROWS):
         end = min(begin + CHUNK_ROWS, num_rows)
         target = _Target(objective, teacher, batch.teacher_last_RH[begin:end])
-        rows_of_steps: list[Tensor] = []
-        grads_of_steps: list[Tensor] = []
+        scored: list[Tensor] = []
+        num_scored = 0
         for step, hidden_RH in enumerate(hidden):
             first = max(begin, step)
             if first >= end or (step_weights is not None and not step_weights[step]):
@@ -88,16 +91,16 @@ def score(
             scores.sums_K[step] += losses_C.masked_fill_(past_end_C, 0.0).sum()
             if step_weights is not None:
                 share_C1 = torch.where(past_end_C, 0.0, step_weights[step])[:, None].to(wide)
-                grads_of_steps.append(grad_CD.mul_(share_C1).to(weight.dtype))
-                rows_of_steps.append(hidden_RH[rows])
-                torch.mm(grads_of_steps[-1], weight, out=scores.grad_hidden[step][rows])
-        if scores.grad_weight_DH is not None and grads_of_steps:
-            # all steps at once: the sum over rows is as large as the vocabulary, and is read and written once
-            grad_ND, rows_NH = torch.cat(grads_of_steps), torch.cat(rows_of_steps)
-            if grad_ND.dtype == wide:
-                scores.grad_weight_DH.addmm_(grad_ND.T, rows_NH)
+                grad = torch.mul(grad_CD, share_C1, out=grads_ND[num_scored : num_scored + end - first])
+                torch.mm(grad, weight, out=scores.grad_hidden[step][rows])
+                scored.append(hidden_RH[rows])
+                num_scored += end - first
+        if scores.grad_weight_DH is not None and scored:
+            rows_NH = torch.cat(scored)
+            if rows_NH.dtype == wide:
+                scores.grad_weight_DH.addmm_(grads_ND[:num_scored].T, rows_NH)
             else:
-                scores.grad_weight_DH += grad_ND.T @ rows_NH
+                scores.grad_weight_DH += grads_ND[:num_scored].T @ rows_NH
     return scores
 
 
