@@ -145,7 +145,7 @@ class Trainer:
             started, tokens_before = time.monotonic(), done.tokens_seen
             while done.step < settings.max_steps and not self._is_enough():
                 self._step(learning_rate(done.step, settings))
-                if done.step % settings.log_every == 0:
+                if done.step % settings.log_every == 0 or done.step == settings.max_steps:
                     self._log(learning_rate(done.step - 1, settings))
                 if done.step % settings.eval_every == 0 or done.step == settings.max_steps:
                     self._evaluate()
@@ -208,14 +208,15 @@ class Trainer:
     def _log(self, rate: float) -> None:
         """Add a point to the training curve. Raises TrainingError when the loss has grown beyond all hope."""
         done = self.progress
-        loss = _mean(done.losses[-self.settings.log_every :])
+        since = done.losses[done.train_points[-1].step if done.train_points else 0 :]
+        loss = _mean(since)
         done.train_points.append(TrainPoint(done.step, loss, rate))
         if self._curves is not None:
             self._curves.add_train(done.step, loss, rate)
         first = done.train_points[0].loss
         if loss > DIVERGED * first:
             raise TrainingError(
-                f"training stopped at step {done.step}: the mean loss of {self.settings.log_every} steps is "
+                f"training stopped at step {done.step}: the mean loss of {len(since)} steps is "
                 f"{loss:.4f}, more than {DIVERGED:g} times the {first:.4f} of the first ones; lower "
                 "train_head.learning_rate"
             )

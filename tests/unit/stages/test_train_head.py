@@ -139,6 +139,7 @@ def test_the_exported_weights_are_those_of_the_best_evaluation(
     assert accuracy == pytest.approx(metrics.heldout_accuracy, abs=1e-4)
     _, short = workspace.train("short", max_steps=8)
     assert short.best_step == short.steps == 8  # the last step is evaluated whatever eval_every says
+    assert [*read_curve(workspace.folder / "short", "train/loss")] == [5, 8]
 
 
 def test_the_head_serves_its_target_and_no_other(
