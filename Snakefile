@@ -1,11 +1,11 @@
 # The whole workflow. `snakemake --cores 2` builds reports/report.html; `make run` does the same through DVC.
 # Parameters are checked before any rule; every rule calls one sub-command of `eyrie`.
 
-import os
 import sys
 import time
 
 from eyrie.lineage import doors, guard, timings
+from eyrie.lineage.dvcfile import is_in_step
 from eyrie.lineage.fingerprint import STAMPS, write_stamps
 from eyrie.lineage.settle import settle
 from eyrie.params import ParamsError, load_params, parse_params
@@ -21,6 +21,10 @@ try:
         # DVC would record params.yaml for outputs that other values made
         raise ParamsError("--config and --configfile are not allowed: edit params.yaml")
     preflight(PARAMS)
+    if doors.dvc_stage() and not is_in_step(PARAMS):
+        raise ParamsError(
+            "dvc.yaml does not fit params.yaml and the code: run `eyrie sync`, then `dvc repro`"
+        )
     if workflow.is_main_process:
         # not in a job that an executor runs through Snakemake again
         guard.watch_doors()
@@ -61,15 +65,15 @@ include: "workflow/rules/serving.smk"
 
 
 onstart:
-    if "DVC_STAGE" not in os.environ:
+    if not doors.dvc_stage():
         print(doors.plan(PARAMS), flush=True)
 
 
 onsuccess:
     guard.release_workflow_lock()
-    if "DVC_STAGE" in os.environ:
+    if doors.dvc_stage():
         try:
-            doors.verify_stage(Path("params.yaml"), os.environ["DVC_STAGE"])
+            doors.verify_stage(Path("params.yaml"), doors.dvc_stage())
         except (ValueError, OSError) as error:
             sys.exit(f"eyrie: {error}")
     else:

@@ -73,6 +73,10 @@ def make_target(folder: Path, *, num_layers: int = 8, vocab_size: int = 320, see
     return folder
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="every combination of the lineage suite, not a choice of them")
+
+
 @pytest.fixture(scope="session")
 def tiny_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny random target with 8 layers and 320 tokens."""

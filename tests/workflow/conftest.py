@@ -38,14 +38,19 @@ def tiny_raw_params(target: Path) -> dict[str, Any]:
     return raw
 
 
-def make_project(folder: Path, target: Path) -> Path:
+def make_project(folder: Path, target: Path, *, with_dvc: bool = False) -> Path:
     """Lay out a project in `folder`: workflow, code and resources copied, parameters for the tiny target."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     shutil.copy(REPOSITORY / "Snakefile", folder)
     for name in ("workflow", "resources", "src"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "demo-target"))
     shutil.copytree(target, folder / "target")
     write_params(folder, tiny_raw_params(Path("target")))
+    if with_dvc:
+        for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+            assert run_in(folder, *command).returncode == 0
+        for name in (".dvc/config", ".dvcignore", ".gitignore"):
+            shutil.copy(REPOSITORY / name, folder / name)
     return folder
 
 

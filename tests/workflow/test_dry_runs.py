@@ -1,11 +1,35 @@
 """What Snakemake would run, and what it refuses before running anything."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from eyrie.lineage.layout import STAGES
-from tests.workflow.conftest import change_params, run_in
+from eyrie.lineage.layout import STAGES, upstream_of
+from tests.conftest import REPOSITORY
+from tests.workflow.conftest import change_params, make_project, run_in
+
+PROFILES = sorted(path.parent.name for path in (REPOSITORY / "workflow/profiles").glob("*/config.yaml"))
+RULE_GRAPH = {
+    "select_prompts": {"filter_prompts", "report"},
+    "filter_prompts": {
+        "generate_responses_shard",
+        "generate_responses",
+        "evaluate_head",
+        "benchmark",
+        "report",
+    },
+    "generate_responses_shard": {"generate_responses", "build_vocab", "extract_features_shard"},
+    "generate_responses": {"report"},
+    "build_vocab": {"train_head", "report"},
+    "extract_features_shard": {"extract_features", "train_head"},
+    "extract_features": {"report"},
+    "train_head": {"evaluate_head", "benchmark", "report"},
+    "evaluate_head": {"report"},
+    "benchmark": {"report"},
+    "report": {"all"},
+}
 
 
 def _planned(output: str) -> dict[str, int]:
@@ -65,3 +89,57 @@ def test_parameters_that_dvc_would_not_see_are_refused(project: Path) -> None:
     done = run_in(project, "snakemake", "--cores", "1", "-n", "--config", "report={title: other}")
     assert done.returncode != 0
     assert "edit params.yaml" in done.stderr
+
+
+def _edges(dot: str) -> set[tuple[str, str]]:
+    """(from, to) of a graph in dot, whose nodes may carry their names as labels."""
+    labels = dict(re.findall(r'(\w+)\[label ?= ?"(\w+)', dot))
+    pairs = re.findall(r'"?(\w+)"? -> "?(\w+)"?', dot)
+    return {(labels.get(first, first), labels.get(second, second)) for first, second in pairs}
+
+
+def test_the_rule_graph_is_the_one_that_was_drawn(parsed_project: Path) -> None:
+    done = run_in(parsed_project, "snakemake", "--cores", "1", "--rulegraph")
+    assert done.returncode == 0, done.stderr
+    assert _edges(done.stdout) == {(rule, following) for rule, rules in RULE_GRAPH.items() for following in rules}
+
+
+def test_dvc_has_the_same_graph(tmp_path: Path, tiny_target: Path) -> None:
+    project = make_project(tmp_path / "project", tiny_target, with_dvc=True)
+    assert run_in(project, "eyrie", "sync").returncode == 0
+    done = run_in(project, "dvc", "dag", "--dot")
+    assert done.returncode == 0, done.stderr
+    by_stage = {
+        (rule.removesuffix("_shard"), following.removesuffix("_shard"))
+        for rule, rules in RULE_GRAPH.items()
+        for following in rules - {"all"}
+    }
+    expected = {(first, second) for first, second in by_stage if first != second}
+    assert _edges(done.stdout) == expected
+    assert expected == {(first, stage) for stage in STAGES for first in upstream_of(stage)}
+
+
+def test_lint_finds_nothing_but_that_the_environment_is_not_snakemake_s(parsed_project: Path) -> None:
+    done = run_in(parsed_project, "snakemake", "--lint")
+    found = re.findall(r"^    \* (.+)\.:$", done.stdout + done.stderr, re.MULTILINE)
+    assert set(found) == {"Specify a conda environment or container for each rule"}  # requirements/*.lock is it
+
+
+def test_every_rule_has_a_log_and_resources() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk")]
+    rules = {block.split(":")[0]: block for text in texts for block in re.split(r"(?m)^rule ", text)[1:]}
+    assert set(rules) == {rule for stage in STAGES.values() for rule in stage.rules}
+    for name, block in rules.items():
+        for part in ("log:", "resources:", "mem_mb=", "runtime="):
+            assert part in block, f"{name}: no {part}"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_plans_the_whole_pipeline_and_names_only_rules_that_exist(profile: str, project: Path) -> None:
+    text = (REPOSITORY / f"workflow/profiles/{profile}/config.yaml").read_text(encoding="utf-8")
+    settings = yaml.safe_load(text)
+    rules = {rule for stage in STAGES.values() for rule in stage.rules}
+    assert {*settings.get("set-resources", {}), *settings.get("set-threads", {})} <= rules
+    done = run_in(project, "snakemake", "--profile", f"workflow/profiles/{profile}", "-n", "--quiet", "rules")
+    assert done.returncode == 0, done.stderr
+    assert _planned(done.stdout + done.stderr)["report"] == 1

@@ -8,6 +8,9 @@ rule build_vocab:
         metrics="reports/metrics/build_vocab.json",
     log:
         "logs/build_vocab.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
     shell:
         "eyrie build_vocab --log {log}"
 
@@ -22,6 +25,9 @@ rule extract_features_shard:
     log:
         "logs/extract_features-{shard}.log",
     threads: SHARD_THREADS
+    resources:
+        mem_mb=32000,
+        runtime=480,
     shell:
         "eyrie extract_features --shard {wildcards.shard} --threads {threads} --log {log}"
 
@@ -35,5 +41,8 @@ rule extract_features:
         manifest="reports/metrics/extract_features.json.manifest.json",
     log:
         "logs/extract_features.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
     shell:
         "eyrie extract_features --log {log}"

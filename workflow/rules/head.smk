@@ -11,6 +11,9 @@ rule train_head:
     log:
         "logs/train_head.log",
     threads: workflow.cores
+    resources:
+        mem_mb=64000,
+        runtime=1440,
     shell:
         "eyrie train_head --threads {threads} --log {log}"
 
@@ -27,5 +30,8 @@ rule evaluate_head:
     log:
         "logs/evaluate_head.log",
     threads: workflow.cores
+    resources:
+        mem_mb=32000,
+        runtime=240,
     shell:
         "eyrie evaluate_head --threads {threads} --log {log}"

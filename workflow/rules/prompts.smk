@@ -7,6 +7,9 @@ rule select_prompts:
         metrics="reports/metrics/select_prompts.json",
     log:
         "logs/select_prompts.log",
+    resources:
+        mem_mb=8000,
+        runtime=120,
     shell:
         "eyrie select_prompts --log {log}"
 
@@ -24,5 +27,8 @@ rule filter_prompts:
     log:
         "logs/filter_prompts.log",
     threads: workflow.cores
+    resources:
+        mem_mb=8000,
+        runtime=240,
     shell:
         "eyrie filter_prompts --threads {threads} --log {log}"

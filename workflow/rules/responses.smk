@@ -8,6 +8,9 @@ rule generate_responses_shard:
     log:
         "logs/generate_responses-{shard}.log",
     threads: SHARD_THREADS
+    resources:
+        mem_mb=32000,
+        runtime=720,
     shell:
         "eyrie generate_responses --shard {wildcards.shard} --threads {threads} --log {log}"
 
@@ -22,5 +25,8 @@ rule generate_responses:
         manifest="reports/metrics/generate_responses.json.manifest.json",
     log:
         "logs/generate_responses.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
     shell:
         "eyrie generate_responses --log {log}"

@@ -10,6 +10,9 @@ rule benchmark:
     log:
         "logs/benchmark.log",
     threads: workflow.cores  # nothing else runs beside a measurement
+    resources:
+        mem_mb=64000,
+        runtime=480,
     shell:
         "eyrie benchmark --threads {threads} --log {log}"
 
@@ -37,5 +40,8 @@ rule report:
         chart="reports/chart.png",
     log:
         "logs/report.log",
+    resources:
+        mem_mb=4000,
+        runtime=30,
     shell:
         "eyrie report --log {log}"

@@ -1,5 +1,6 @@
 """The two doors: what both say before they start, which stages DVC is asked for, and what is checked when one ends."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,11 @@ from eyrie.params import Params, load_params
 
 class ChangedError(ValueError):
     """Parameters, code or inputs are others than when the stage started."""
+
+
+def dvc_stage() -> str | None:
+    """The DVC stage that this process runs for; None outside DVC."""
+    return os.environ.get("DVC_STAGE")
 
 
 def plan(params: Params) -> str:

@@ -34,11 +34,15 @@ def dvc_yaml(params: Params) -> str:
 
 def sync_dvc_yaml(params: Params) -> bool:
     """Write dvc.yaml when its text differs. Returns whether it did."""
-    text = dvc_yaml(params)
-    if DVC_YAML.is_file() and DVC_YAML.read_text(encoding="utf-8") == text:
+    if is_in_step(params):
         return False
-    write_text(DVC_YAML, text)
+    write_text(DVC_YAML, dvc_yaml(params))
     return True
+
+
+def is_in_step(params: Params) -> bool:
+    """Whether dvc.yaml is what `sync_dvc_yaml` would write."""
+    return DVC_YAML.is_file() and DVC_YAML.read_text(encoding="utf-8") == dvc_yaml(params)
 
 
 def _stage(params: Params, stage: Stage) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from eyrie.io import write_text
+from eyrie.io import SNAKEMAKE_TIMESTAMP, write_text
 from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
 from eyrie.lineage.jobs import read_manifest
 from eyrie.lineage.layout import STAGES
@@ -98,7 +98,7 @@ def md5_of(path: Path) -> str:
     entries = [
         {"md5": md5_of(item), "relpath": item.relative_to(path).as_posix()}
         for item in path.rglob("*")
-        if item.is_file()
+        if item.is_file() and item.name != SNAKEMAKE_TIMESTAMP
     ]
     entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
     text = json.dumps(entries, sort_keys=True)

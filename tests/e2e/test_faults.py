@@ -1,0 +1,178 @@
+"""Whatever breaks, the next run repairs: kills, full disks, damaged and deleted files, wrong clocks, two runs at once.
+
+A choice of the faults; `python -m tests.e2e.faults --kills N --seed S` kills for as long as one likes.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eyrie.lineage.layout import STAGES
+from tests.e2e.faults import Campaign, check_end_state, start_door
+from tests.workflow.conftest import change_params, run_in
+from tests.workflow.light import digests_of, make_light_project
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+FIRST_OUTPUTS = [next(iter(stage.outputs.values())).format(shard=0) for stage in STAGES.values()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Path:
+    """A project whose pipeline ran to its end."""
+    project = make_light_project(tmp_path_factory.mktemp("faults") / "project", tiny_target)
+    _run(project, "snakemake", "--cores", "2")
+    return project
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A private copy, times and hard links kept."""
+    assert run_in(finished, "cp", "-a", str(finished), str(tmp_path / "project")).returncode == 0
+    return tmp_path / "project"
+
+
+def _run(project: Path, *command: str) -> str:
+    done = run_in(project, *command)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed[-4000:]
+    return printed
+
+
+def _flip(path: Path) -> None:
+    """Change one bit in the middle, in place: every hard link of the file changes with it."""
+    if path.is_dir():
+        path = next(item for item in sorted(path.rglob("*")) if item.is_file() and item.stat().st_size)
+    path.chmod(0o644)
+    with path.open("r+b") as handle:
+        handle.seek(path.stat().st_size // 2)
+        byte = handle.read(1)
+        handle.seek(-1, os.SEEK_CUR)
+        handle.write(bytes([byte[0] ^ 1]))
+
+
+def _truncate(path: Path) -> None:
+    path.chmod(0o644)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def test_random_kills_lose_nothing(project: Path) -> None:
+    Campaign(project, seed=int(time.time())).run(2)
+
+
+@pytest.mark.parametrize("door", [("eyrie", "run"), ("snakemake", "--cores", "2")], ids=["eyrie run", "snakemake"])
+def test_a_flipped_bit_in_every_output_is_found_and_repaired(project: Path, door: tuple[str, ...]) -> None:
+    for path in FIRST_OUTPUTS:
+        _flip(project / path)
+    assert run_in(project, "eyrie", "status").stdout.count("is not what its manifest says") >= len(FIRST_OUTPUTS)
+    _run(project, *door)
+    check_end_state(project)
+
+
+def test_truncated_and_deleted_manifests_records_and_memories_are_made_again(project: Path) -> None:
+    _truncate(project / "data/prompts/clean.parquet.manifest.json")
+    (project / "data/features/shard-0001.safetensors.manifest.json").unlink()
+    (project / "models/head.manifest.json").write_text("[]", encoding="utf-8")
+    for memory in (".eyrie/digests.json", ".eyrie/timings.json", ".eyrie/stamps/report.json", "dvc.lock"):
+        _truncate(project / memory)
+    printed = _run(project, "eyrie", "run")
+    assert "dvc.lock cannot be read: kept as dvc.lock.damaged" in printed
+    check_end_state(project)
+
+
+def test_an_edited_dvc_lock_does_not_pass_for_the_truth(project: Path) -> None:
+    path = project / "dvc.lock"
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lock["stages"]["train_head"]["params"]["params.yaml"]["train_head"]["learning_rate"] = 0.001
+    lock["stages"]["build_vocab"]["outs"][0]["md5"] = "0" * 32
+    path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+    change_params(project, "train_head", learning_rate=0.001)
+    printed = _run(project, "eyrie", "run")
+    assert "train_head: train_head built" in printed
+    check_end_state(project)
+
+
+def test_a_clock_moved_back_stops_nothing(project: Path) -> None:
+    tomorrow = time.time() + 86_400
+    for top in ("data", "models", "reports", ".eyrie/stamps"):
+        for path in (project / top).rglob("*"):
+            os.utime(path, (tomorrow, tomorrow))
+    assert "Nothing to be done" in _run(project, "snakemake", "--cores", "2")
+    change_params(project, "generate_responses", seed=9)
+    _run(project, "snakemake", "--cores", "2")
+    check_end_state(project)
+
+
+def test_two_runs_at_once_end_in_one_truth(project: Path, tmp_path: Path) -> None:
+    change_params(project, "filter_prompts", seed=9)
+    doors = ("eyrie run", "snakemake", "eyrie run")
+    runs = [start_door(project, door, tmp_path / f"{number}.log") for number, door in enumerate(doors)]
+    codes = [run.wait(timeout=300) for run in runs]
+    assert 0 in codes, [(tmp_path / f"{number}.log").read_text() for number in range(len(doors))]
+    _run(project, "eyrie", "run")
+    check_end_state(project)
+
+
+def test_parameters_changed_while_running_end_in_a_true_state(project: Path, tmp_path: Path) -> None:
+    change_params(project, "select_prompts", seed=8)
+    run = start_door(project, "eyrie run", tmp_path / "log")
+    time.sleep(8)
+    change_params(project, "select_prompts", seed=9)
+    change_params(project, "train_head", seed=9)
+    run.wait(timeout=300)
+    _run(project, "eyrie", "run")
+    check_end_state(project)
+
+
+@contextmanager
+def _mounted(folder: Path, *options: str) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_in_a_sentence_and_is_forgotten_once_there_is_room(
+    finished: Path, tmp_path: Path, tiny_target: Path
+) -> None:
+    with _mounted(tmp_path / "disk", "-o", "size=64m") as disk:
+        project = disk / "project"
+        assert run_in(finished, "cp", "-a", str(finished), str(project)).returncode == 0
+        change_params(project, "generate_responses", seed=9)
+        room = shutil.disk_usage(disk).free
+        (disk / "ballast").write_bytes(b"\0" * max(room - 300_000, 0))
+        done = run_in(project, "snakemake", "--cores", "2")
+        printed = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert "No space left on device" in printed
+        assert not [*project.rglob("*.partial")]
+        (disk / "ballast").unlink()
+        _run(project, "eyrie", "run")
+        check_end_state(project)
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(project: Path) -> None:
+    change_params(project, "build_vocab", draft_vocab_size=100)
+    before = digests_of(project)
+    vocab = project / "data/vocab"
+    shutil.move(vocab, vocab.with_name("kept"))
+    with _mounted(vocab, "-o", "ro"):
+        done = run_in(project, "snakemake", "--cores", "2", "build_vocab")
+        assert done.returncode != 0
+        assert "Read-only file system" in done.stdout + done.stderr
+        assert "data/vocab" in done.stdout + done.stderr
+    vocab.rmdir()
+    shutil.move(vocab.with_name("kept"), vocab)
+    assert digests_of(project).keys() == before.keys()
+    _run(project, "eyrie", "run")
+    check_end_state(project)

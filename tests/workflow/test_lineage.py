@@ -1,0 +1,248 @@
+"""Lineage: whatever changes, through either door and mixed, in the original and in a clone with pulled outputs, exactly
+the stages that should run do, the outputs are those of a run from nothing, and every record in dvc.lock is true.
+
+The stages are light (tests/workflow/light.py); doors, rules, jobs, manifests, DVC and its remote are the real ones.
+`pytest --long` tries every change with every door in both places, without it a few of them are tried.
+"""
+
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eyrie.lineage.layout import STAGES, upstream_of
+from tests.workflow.conftest import change_params, run_in
+from tests.workflow.light import DROPPED, SOURCE, change_code, digests_of, expected_files, make_light_project
+from tests.workflow.truth import false_records
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+PARAMETERS: dict[str, tuple[str, object]] = {
+    "select_prompts": ("seed", 7),
+    "filter_prompts": ("seed", 7),
+    "generate_responses": ("seed", 7),
+    "build_vocab": ("draft_vocab_size", 120),
+    "extract_features": ("max_batch_tokens", 4096),
+    "train_head": ("learning_rate", 0.001),
+    "evaluate_head": ("max_prompts", 3),
+    "benchmark": ("seed", 7),
+    "report": ("title", "Another title"),
+}
+DOORS: dict[str, tuple[str, ...]] = {
+    "eyrie run": ("eyrie", "run"),
+    "dvc": ("dvc", "repro"),
+    "snakemake": ("snakemake", "--cores", "2"),
+}
+PLACES = ("original", "clone")
+
+
+def following(stage: str) -> set[str]:
+    """The stage and all that follows from it."""
+    found = {stage}
+    for name in STAGES:
+        if found & set(upstream_of(name)):
+            found.add(name)
+    return found
+
+
+def run_door(project: Path, door: str) -> set[str]:
+    """Run the pipeline through a door. Returns the stages of which a job was built anew, not restored."""
+    if door == "dvc":
+        assert run_in(project, "eyrie", "sync").returncode == 0
+    done = run_in(project, *DOORS[door])
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed[-4000:]
+    return set(re.findall(r"^(\w+): \w+(?:-\d{4})? built in", printed, re.MULTILINE))
+
+
+def check(project: Path, scratch: Path) -> None:
+    """Outputs are those of a run from nothing, records are true, and no door has anything to do."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    assert digests_of(project) == expected_files(project, scratch)
+    assert false_records(project) == []
+    assert "up to date" in run_in(project, "dvc", "status").stdout
+    planned = run_in(project, "snakemake", "--cores", "2", "-n")
+    assert "Nothing to be done" in planned.stdout + planned.stderr
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Path:
+    """`original`: a finished project, its outputs pushed. `clone`: a git clone of it that pulled everything."""
+    folder = tmp_path_factory.mktemp("lineage")
+    original = make_light_project(folder / "original", tiny_target)
+    assert run_door(original, "dvc") == {*STAGES}
+    for command in (
+        ("dvc", "remote", "add", "-q", "-d", "storage", str(folder / "remote")),
+        ("dvc", "push", "-q"),
+        ("git", "add", "-A"),
+        ("git", "-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "-qm", "all"),
+        ("git", "clone", "-q", str(original), str(folder / "clone")),
+    ):
+        done = run_in(original, *command)
+        assert done.returncode == 0, done.stderr
+    pulled = run_in(folder / "clone", "eyrie", "pull")
+    assert pulled.returncode == 0, pulled.stderr
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A private copy of the original or the clone, times and hard links kept."""
+
+    def copy(name: str) -> Path:
+        done = run_in(made, "cp", "-a", str(made / name), str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        return tmp_path / name
+
+    return copy
+
+
+def change_parameter(project: Path, stage: str) -> None:
+    key, value = PARAMETERS[stage]
+    change_params(project, stage, **{key: value})
+
+
+def add_source(project: Path) -> None:
+    (project / "resources/prompts/more.jsonl").write_text('{"prompt": "three"}\n', encoding="utf-8")
+    raw = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    sources = raw["select_prompts"]["sources"]
+    more = {**sources[0], "name": "more", "path": "resources/prompts/more.jsonl"}
+    change_params(project, "select_prompts", sources=[*sources, more])
+
+
+def change_source(project: Path, before: str, after: str) -> None:
+    path = project / SOURCE
+    path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+
+
+def _changes() -> dict[str, tuple[Callable[[Path], None], set[str]]]:
+    """name -> (the change, the stages that must run again, all others must not)."""
+    changes: dict[str, tuple[Callable[[Path], None], set[str]]] = {}
+    for stage in STAGES:
+        changes[f"parameter of {stage}"] = (partial(change_parameter, stage=stage), following(stage))
+        changes[f"code of {stage}"] = (partial(change_code, stage=stage, salt="b"), following(stage))
+    changes["one prompt"] = (lambda project: change_source(project, '"two"', '"deux"'), {*STAGES})
+    changes["a prompt that is screened out"] = (
+        lambda project: change_source(project, DROPPED, DROPPED.replace("this", "that")),
+        {"select_prompts", "filter_prompts"},
+    )
+    changes["a source more"] = (add_source, {*STAGES})
+    changes["more shards"] = (
+        lambda project: change_params(project, "generate_responses", num_shards=3),
+        following("generate_responses"),
+    )
+    changes["fewer shards"] = (
+        lambda project: change_params(project, "generate_responses", num_shards=1),
+        following("generate_responses"),
+    )
+    return changes
+
+
+CHANGES = _changes()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A few changes with different doors in both places; with --long every change with every door in both."""
+    if "change" not in metafunc.fixturenames:
+        return
+    if metafunc.config.getoption("--long"):
+        cases = [(name, place_name, door) for name in CHANGES for place_name in PLACES for door in DOORS]
+    else:
+        cases = list(SHORT)
+    metafunc.parametrize(("change", "where", "door"), cases, ids=[" - ".join(case) for case in cases])
+
+
+SHORT = (
+    ("parameter of extract_features", "original", "eyrie run"),
+    ("a prompt that is screened out", "clone", "snakemake"),
+    ("more shards", "original", "dvc"),
+    ("code of train_head", "clone", "eyrie run"),
+)
+
+
+def test_exactly_what_a_change_reaches_runs_again(
+    change: str, where: str, door: str, place: Callable[[str], Path], tmp_path: Path
+) -> None:
+    project = place(where)
+    apply, expected = CHANGES[change]
+    apply(project)
+    assert run_door(project, door) == expected
+    check(project, tmp_path / "expected")
+
+
+def test_going_back_restores_and_doors_can_be_mixed(place: Callable[[str], Path], tmp_path: Path) -> None:
+    project = place("clone")
+    key, value = PARAMETERS["train_head"]
+    before = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))["train_head"][key]
+    change_params(project, "train_head", **{key: value})
+    assert run_door(project, "snakemake") == following("train_head")
+    change_params(project, "train_head", **{key: before})
+    assert run_door(project, "dvc") == set()
+    check(project, tmp_path / "expected")
+
+
+def test_a_clone_with_features_alone_trains_and_makes_nothing_upstream(made: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    assert run_in(made, "git", "clone", "-q", str(made / "original"), str(clone)).returncode == 0
+    pulled = run_in(clone, "eyrie", "pull", "extract_features", "build_vocab")
+    assert pulled.returncode == 0, pulled.stderr
+    change_parameter(clone, "train_head")
+    done = run_in(clone, "eyrie", "run", "train_head")
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed[-3000:]
+    assert re.findall(r"^\w+: (\w+) built in", printed, re.MULTILINE) == ["train_head"]
+    assert not (clone / "data/responses").exists()
+    other = run_in(clone, "snakemake", "--cores", "2", "-n", "train_head")
+    assert "Nothing to be done" in other.stdout + other.stderr
+    assert false_records(clone) == []
+    status = run_in(clone, "eyrie", "status").stdout
+    assert re.search(r"^train_head +current", status, re.MULTILINE)
+    assert re.search(r"^evaluate_head +stale\n +input models/head changed", status, re.MULTILINE)
+    assert "pullable from the remote: eyrie pull filter_prompts" in status
+
+
+def test_plain_dvc_pull_leaves_both_doors_nothing_to_do(made: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    assert run_in(made, "git", "clone", "-q", str(made / "original"), str(clone)).returncode == 0
+    assert run_in(clone, "dvc", "pull", "-q").returncode == 0
+    assert "up to date" in run_in(clone, "dvc", "repro", "--dry").stdout
+    assert run_door(clone, "snakemake") == set()
+    check(clone, tmp_path / "expected")
+
+
+def test_record_refuses_what_is_not_current_by_name_and_records_the_rest(
+    place: Callable[[str], Path], tmp_path: Path
+) -> None:
+    project = place("original")
+    (project / "dvc.lock").unlink()
+    change_parameter(project, "evaluate_head")
+    done = run_in(project, "eyrie", "record")
+    assert done.returncode == 1
+    assert re.search(r"^evaluate_head +refused: parameter evaluate_head.max_prompts: 4 -> 3", done.stdout, re.MULTILINE)
+    assert len(re.findall(r" recorded$", done.stdout, re.MULTILINE)) == len(STAGES) - 1
+    lock = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))
+    assert set(lock["stages"]) == set(STAGES) - {"evaluate_head"}
+    assert run_door(project, "dvc") == following("evaluate_head")
+    check(project, tmp_path / "expected")
+
+
+def test_parameters_edited_while_a_stage_runs_are_not_recorded_for_it(tmp_path: Path, tiny_target: Path) -> None:
+    project = make_light_project(tmp_path / "project", tiny_target)
+    module = project / "src/eyrie/stages/filter_prompts.py"
+    edit = """    import yaml
+    raw = yaml.safe_load(Path("params.yaml").read_text())
+    raw["filter_prompts"]["seed"] = 9
+    Path("params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+"""
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text.replace("    kept = [", edit + "    kept = [", 1), encoding="utf-8")
+    assert run_in(project, "eyrie", "sync").returncode == 0
+    done = run_in(project, "dvc", "repro", "filter_prompts")
+    assert done.returncode != 0
+    assert "filter_prompts: parameter filter_prompts.seed: 1 -> 9 while it ran; run again" in done.stdout + done.stderr
+    lock = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))
+    assert set(lock["stages"]) == {"select_prompts"}
