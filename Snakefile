@@ -70,7 +70,6 @@ onstart:
 
 
 onsuccess:
-    guard.release_workflow_lock()
     if doors.dvc_stage():
         try:
             doors.verify_stage(Path("params.yaml"), doors.dvc_stage())
@@ -81,7 +80,3 @@ onsuccess:
         shell("eyrie record --quiet")
         if Path("reports/report.html").is_file():
             shell("eyrie summary")
-
-
-onerror:
-    guard.release_workflow_lock()

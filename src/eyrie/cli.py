@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eyrie.lineage import doors, dvcfile, guard, overview, recording, storage, timings
+from eyrie.lineage import cache, doors, dvcfile, guard, overview, recording, storage, timings
 from eyrie.lineage.fingerprint import write_stamps
 from eyrie.lineage.jobs import job_of, run_job_of_stage
 from eyrie.lineage.layout import STAGES
@@ -85,7 +85,12 @@ def _repro(params: Params, stages: list[str]) -> None:
     if recording.set_damaged_lock_aside():
         typer.echo(f"dvc.lock cannot be read: kept as {recording.DAMAGED_LOCK}, and written again from the manifests.")
         recording.record(params, PARAMS)
-    targets = doors.dvc_targets(params, stages)
+    write_stamps(params)
+    for sentence in settle(params, alone=False):
+        typer.echo(sentence)
+    for name in recording.drop_false_records(params):
+        typer.echo(f"dvc.lock: the record of {name} did not fit the manifest of its output; it is made again.")
+    targets = doors.dvc_targets(params, stages) if stages else []
     if stages and not targets:
         return
     from dvc.cli import main as dvc_main  # in this process: one start less, and no run that outlives this one
@@ -116,7 +121,7 @@ def record(
     """Bring dvc.lock up to date for outputs that are current; refuse the rest by name."""
     params = load_params(PARAMS)
     preflight(params)
-    if not recording.has_dvc():
+    if not cache.has_dvc():
         if quiet:
             return
         raise ValueError("no DVC project here; `dvc init` makes one")

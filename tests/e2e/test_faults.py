@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eyrie.lineage.jobs import manifest_path
 from eyrie.lineage.layout import STAGES
 from tests.e2e.faults import Campaign, check_end_state, start_door
 from tests.workflow.conftest import change_params, run_in
@@ -76,9 +77,9 @@ def test_a_flipped_bit_in_every_output_is_found_and_repaired(project: Path, door
 
 
 def test_truncated_and_deleted_manifests_records_and_memories_are_made_again(project: Path) -> None:
-    _truncate(project / "data/prompts/clean.parquet.manifest.json")
-    (project / "data/features/shard-0001.safetensors.manifest.json").unlink()
-    (project / "models/head.manifest.json").write_text("[]", encoding="utf-8")
+    _truncate(manifest_path(project / STAGES["filter_prompts"].outputs["clean"]))
+    manifest_path(project / STAGES["extract_features"].outputs["features"].format(shard=1)).unlink()
+    manifest_path(project / STAGES["train_head"].outputs["head"]).write_text("[]", encoding="utf-8")
     for memory in (".eyrie/digests.json", ".eyrie/timings.json", ".eyrie/stamps/report.json", "dvc.lock"):
         _truncate(project / memory)
     printed = _run(project, "eyrie", "run")

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from eyrie.lineage.layout import STAGES
 from tests.workflow.conftest import environment_of, run_in
 from tests.workflow.gcs import BUCKET, Storage, storage
 from tests.workflow.light import digests_of, make_light_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+FEATURES = next(iter(STAGES["extract_features"].outputs.values()))
 LARGE_BYTES = 200_000_000
 NUM_SMALL = 400
 
@@ -61,9 +63,8 @@ def test_a_push_and_a_pull_bring_everything_and_one_shard_can_be_had_alone(proje
         assert "pullable from the remote: eyrie pull extract_features" in run_in(clone, "eyrie", "status").stdout
         one = run_in(clone, "eyrie", "pull", "extract_features", "--shard", "1")
         assert one.returncode == 0, one.stderr
-        assert [path.name for path in sorted((clone / "data/features").glob("*.safetensors"))] == [
-            "shard-0001.safetensors"
-        ]
+        assert (clone / FEATURES.format(shard=1)).is_file()
+        assert not (clone / FEATURES.format(shard=0)).exists()
         everything = run_in(clone, "eyrie", "pull")
         assert everything.returncode == 0, everything.stderr
     assert digests_of(clone) == digests_of(project)
@@ -76,7 +77,7 @@ def test_a_damaged_object_is_named_on_pull_and_never_used(project: Path, tmp_pat
     with storage(tmp_path / "objects") as remote:
         _connect(project, remote)
         assert run_in(project, "dvc", "push").returncode == 0
-        victim = project / "data/features/shard-0000.safetensors"
+        victim = project / FEATURES.format(shard=0)
         md5 = hashlib.md5(victim.read_bytes()).hexdigest()
         (stored,) = [path for path in remote.objects.rglob(md5[2:]) if path.is_file()]
         content = bytearray(stored.read_bytes())
@@ -85,8 +86,8 @@ def test_a_damaged_object_is_named_on_pull_and_never_used(project: Path, tmp_pat
         clone = _clone(project, tmp_path / "clone", remote)
         first = run_in(clone, "eyrie", "pull", "extract_features")
         assert first.returncode == 1, first.stdout + first.stderr
-        assert "data/features/shard-0000.safetensors" in first.stderr
-        assert not (clone / "data/features/shard-0000.safetensors").exists()
+        assert FEATURES.format(shard=0) in first.stderr
+        assert not (clone / FEATURES.format(shard=0)).exists()
         cached = clone / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
         assert not cached.exists()
 
@@ -137,7 +138,7 @@ def test_what_was_never_recorded_and_what_is_no_bucket_are_named(project: Path, 
 
 
 def test_terabytes_are_not_stored_twice(project: Path) -> None:
-    output = project / "data/features/shard-0000.safetensors"
+    output = project / FEATURES.format(shard=0)
     md5 = hashlib.md5(output.read_bytes()).hexdigest()
     assert output.samefile(project / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}")
 

@@ -37,26 +37,25 @@ def plan(params: Params) -> str:
 
 
 def dvc_targets(params: Params, targets: Sequence[str]) -> list[str]:
-    """What to ask DVC for, given the stages a person asked for (none: all).
+    """The stages to run one by one, in order, so that `targets` are current; empty when they are.
 
-    Empty means: the whole pipeline, DVC decides. In a clone that holds only some outputs DVC would make everything
-    upstream again; there the answer is the stages to run one by one, so that training starts from pulled features.
+    Asked for `train_head`, DVC would make everything upstream again that is not here; this leaves out what nothing
+    needs, so that training starts from pulled features.
     """
     digests = Digests()
     verdicts = judge(params, digests)
     digests.save()
-    wanted = _closure(targets or [*STAGES])
+    wanted = _closure(targets)
     absent = {name for name in wanted if any(verdict.state == "missing" for verdict in verdicts[name])}
-    needed = {name for name in wanted if not _is_current(verdicts[name]) and name not in absent}
-    needed |= {name for name in absent if name in (targets or ["report"])}
-    for name in reversed(STAGES):  # what a needed stage reads and is not here is needed too
-        if name in needed:
-            needed |= {other for other in upstream_of(name) if other in absent}
-    for name in STAGES:  # and what follows from it may change
-        if name in wanted and needed & set(upstream_of(name)) and name not in absent - needed:
-            needed.add(name)
-    if not targets and not absent - needed:
-        return []
+    current = {name for name in wanted if all(verdict.state == "current" for verdict in verdicts[name])}
+    needed = (wanted - absent - current) | (absent & set(targets))
+    before: set[str] = set()
+    while needed != before:
+        before = set(needed)
+        for name in before:  # who makes what a needed stage reads and is not here
+            needed |= _makers_of_missing_inputs(verdicts, name)
+        # and what is here and follows from a needed stage may change
+        needed |= {name for name in wanted - absent if needed & set(upstream_of(name))}
     return [name for name in STAGES if name in needed]
 
 
@@ -73,13 +72,24 @@ def verify_stage(params_path: Path, stage: str) -> None:
             raise ChangedError(f"{stage}: {verdict.reasons[0]} while it ran; run again")
 
 
+def _makers_of_missing_inputs(verdicts: dict[str, list[Verdict]], stage: str) -> set[str]:
+    missing = {
+        path
+        for verdict in verdicts[stage]
+        for paths in verdict.job.inputs.values()
+        for path in paths
+        if not path.exists()
+    }
+    return {
+        name
+        for name in upstream_of(stage)
+        if any(path in missing for verdict in verdicts[name] for path in verdict.job.outputs.values())
+    }
+
+
 def _closure(targets: Sequence[str]) -> set[str]:
     closed = set(targets)
     for name in reversed(STAGES):
         if name in closed:
             closed.update(upstream_of(name))
     return closed
-
-
-def _is_current(verdicts: list[Verdict]) -> bool:
-    return all(verdict.state == "current" for verdict in verdicts)

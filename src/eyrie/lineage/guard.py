@@ -5,6 +5,7 @@ files, its marks of incomplete outputs) is removed by the next run: outputs are 
 nothing. Jobs watch the processes above them and go when one of those is gone.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -43,13 +44,8 @@ def hold_workflow_lock() -> bool:
             shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         HOLDER.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}), encoding="utf-8")
+    atexit.register(HOLDER.absolute().unlink, missing_ok=True)  # it ended by itself: nothing of it has to be removed
     return True
-
-
-def release_workflow_lock() -> None:
-    """Say that this run ended by itself, so that nothing of it has to be removed."""
-    with contextlib.suppress(OSError):
-        HOLDER.unlink(missing_ok=True)
 
 
 def watch_doors() -> None:

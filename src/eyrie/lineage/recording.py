@@ -31,11 +31,6 @@ class Record:
     why: str = ""
 
 
-def has_dvc() -> bool:
-    """Whether this folder is a DVC project."""
-    return Path(".dvc/config").is_file()
-
-
 def record(params: Params, params_path: Path) -> list[Record]:
     """Record every current stage. Raises RecordError when DVC fails, with its words."""
     set_damaged_lock_aside()
@@ -111,5 +106,6 @@ def _commit(stages: list[str]) -> list[str]:
 
 
 def _is_recorded(stage: Any) -> bool:
+    """Whether dvc.lock says what is here and DVC's cache holds it."""
     with stage.repo.lock:
-        return not any(stage.changed_entries()) and not stage.changed_stage()
+        return not stage.status()

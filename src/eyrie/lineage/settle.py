@@ -7,11 +7,13 @@ came. What is current is also linked into scratch, to be linked back should a to
 """
 
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from eyrie.io import SNAKEMAKE_TIMESTAMP
+from eyrie.lineage.cache import evict
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import STAMPS
 from eyrie.lineage.jobs import keep_build
@@ -20,6 +22,7 @@ from eyrie.lineage.lockfile import LockFile
 from eyrie.lineage.verdicts import Verdict, jobs_of, judge
 from eyrie.params import Params
 
+METADATA = Path(".snakemake/metadata")
 STALE_NS = 1_000_000_000  # one second after the epoch: older than any stamp (0 would read as "no time")
 
 
@@ -35,12 +38,16 @@ def settle(params: Params, *, alone: bool) -> list[str]:
     _leave_the_future(params, digests)
     verdicts = judge(params, digests)
     settler = _Settler(params, digests)
-    damaged = []
+    damaged: list[str] = []
+    suspects: list[Path] = []
     for name, jobs in verdicts.items():
         for verdict in jobs:
             settler.settle(name, verdict)
             if verdict.state == "damaged":
                 damaged += [f"{reason}; it will be made again" for reason in verdict.reasons]
+                suspects += [*verdict.job.outputs.values(), verdict.job.manifest]
+    if suspects:
+        evict(suspects)
     digests.save()
     return damaged
 
@@ -76,8 +83,9 @@ class _Settler:
                 times = [now]
                 if verdict.state == "current":
                     keep_build(job)
-        elif times and min(times) >= newest:
+        elif times:
             self._digests.touch(next(path for path in reversed(files) if path.exists()), STALE_NS)
+            _forget_checksums(files)
         for path in files:
             self._mtimes[path] = max([newest, *times])
 
@@ -104,6 +112,12 @@ def stray_files(params: Params) -> list[Path]:
             if folder.is_dir():
                 strays += [path for path in folder.iterdir() if path.is_file() and path.name not in owned]
     return sorted(strays)
+
+
+def _forget_checksums(outputs: list[Path]) -> None:
+    """Remove Snakemake's records of a job: an input with the checksum in them would not count as newer."""
+    for path in outputs:
+        (METADATA / urlsafe_b64encode(str(path).encode()).decode()).unlink(missing_ok=True)
 
 
 def _leave_the_future(params: Params, digests: Digests) -> None:

@@ -5,14 +5,16 @@ nothing to do. DVC names objects by their md5, and every output's manifest holds
 in the remote is named and taken away again, here and in DVC's cache.
 """
 
+import json
+import os
 import re
 from pathlib import Path
-from typing import Any
 
+from eyrie.lineage.cache import evict, files_of
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
 from eyrie.lineage.layout import STAGES
-from eyrie.lineage.lockfile import LockFile, md5_of
+from eyrie.lineage.lockfile import LockFile
 from eyrie.lineage.verdicts import jobs_of, judge
 from eyrie.params import Params
 
@@ -44,7 +46,7 @@ def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: i
     lock = LockFile()
     wanted = stages or [name for name in STAGES if name in lock.stages]
     targets = _targets(params, wanted, lock, shard)
-    _fetch(targets, jobs)
+    _fetch(targets, jobs, lock)
     digests = Digests()
     bad = _damaged(params, wanted, digests)
     if bad:
@@ -82,7 +84,7 @@ def _targets(params: Params, stages: list[str], lock: LockFile, shard: int | Non
     return [str(path) for path in (*outputs, manifest_path(outputs[0]))]
 
 
-def _fetch(targets: list[str], jobs: int | None) -> None:
+def _fetch(targets: list[str], jobs: int | None, lock: LockFile) -> None:
     from dvc.exceptions import CheckoutError, DvcException
     from dvc.repo import Repo
 
@@ -90,9 +92,29 @@ def _fetch(targets: list[str], jobs: int | None) -> None:
         with Repo(".") as repo:
             repo.pull(targets=targets, jobs=jobs, force=True)
     except CheckoutError as error:
-        raise PullError(f"not in the remote, or damaged there: {', '.join(error.target_infos)}") from None
+        names = [name for path in error.target_infos for name in _absent_from_cache(Path(path), lock)]
+        raise PullError(f"not in the remote, or damaged there: {', '.join(sorted(names))}") from None
     except DvcException as error:
         raise PullError(f"DVC could not pull: {' '.join(str(error).split())}") from None
+
+
+def _absent_from_cache(path: Path, lock: LockFile) -> list[str]:
+    """The files of an output that DVC's cache does not hold; the output's own name when none can be told."""
+    from dvc.repo import Repo
+
+    relative = Path(os.path.relpath(path)).as_posix()
+    md5 = next((outs[relative] for name in lock.stages if relative in (outs := lock.outs_of(name))), "")
+    with Repo(".") as repo:
+        cache = Path(repo.cache.local.path)
+    listing = cache / md5[:2] / md5[2:]
+    if not md5.endswith(".dir") or not listing.is_file():
+        return [relative]
+    entries = json.loads(listing.read_text(encoding="utf-8"))
+    return [
+        f"{relative}/{entry['relpath']}"
+        for entry in entries
+        if not (cache / entry["md5"][:2] / entry["md5"][2:]).is_file()
+    ] or [relative]
 
 
 def _damaged(params: Params, stages: list[str], digests: Digests) -> list[Path]:
@@ -111,20 +133,8 @@ def _damaged(params: Params, stages: list[str], digests: Digests) -> list[Path]:
 
 
 def _discard(paths: list[Path]) -> None:
-    """Remove damaged files here and from DVC's cache, so that neither is used and the next pull asks the remote."""
-    from dvc.repo import Repo
-
-    with Repo(".") as repo:
-        for path in paths:
-            files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path]
-            for file in files:
-                _forget(repo, file)
-                file.unlink(missing_ok=True)
-
-
-def _forget(repo: Any, file: Path) -> None:
-    """Remove the cached object that is this file under another name, when its content is not its name."""
-    inode = file.stat().st_ino
-    for item in Path(repo.cache.local.path).glob("??/*"):
-        if item.stat().st_ino == inode and item.parent.name + item.name != md5_of(item):
-            item.unlink()
+    """Remove damaged outputs here and from DVC's cache, so that neither is used and the next pull asks the remote."""
+    evict(paths)
+    for path in paths:
+        for file in files_of(path):
+            file.unlink(missing_ok=True)
