@@ -22,6 +22,8 @@ from tests.workflow.light import make_light_project
 
 BUILD = """
 from pathlib import Path
+from eyrie.lineage import jobs
+from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import write_stamps
 from eyrie.lineage.jobs import run_job_of_stage
 from eyrie.lineage.layout import STAGES
@@ -29,9 +31,13 @@ from eyrie.lineage.verdicts import jobs_of
 from eyrie.params import load_params
 params = load_params(Path("params.yaml"))
 write_stamps(params)
+shared, save = Digests(), Digests.save  # one memory for all jobs here: each is a process of its own in a real run
+Digests.save = lambda _: None
+jobs.Digests = lambda fresh=False: Digests(fresh=True) if fresh else shared
 for name in STAGES:
     for job in jobs_of(params, name):
         run_job_of_stage(params, job)
+save(shared)
 """
 TOUCH = """
 import sys
@@ -104,6 +110,7 @@ def main() -> None:
             project = lay_out(folder, num_shards)
             sys.stderr.write(f"{num_shards} shards laid out in {time.monotonic() - started:.0f} s\n")
             rows[num_shards] = {name: measure(project, command) for name, command in COMMANDS.items()}
+            sys.stderr.write(f"{num_shards}: {json.dumps(rows[num_shards])}\n")
     machine = {"cores": os.cpu_count(), "python": platform.python_version()}
     print(json.dumps({"machine": machine, "shards": rows}, indent=1))
 

@@ -1,0 +1,130 @@
+"""Current, stale and why, damaged, missing: judged by content; times follow."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from eyrie.lineage.digests import Digests
+from eyrie.lineage.fingerprint import STAMPS, write_stamps
+from eyrie.lineage.jobs import Job, job_of, run_job
+from eyrie.lineage.settle import STALE_NS, settle, stray_files
+from eyrie.lineage.verdicts import Verdict, judge
+from eyrie.params import Params
+from tests.conftest import REPOSITORY, tiny_params
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+
+
+@pytest.fixture
+def params(tiny_target: Path) -> Params:
+    return tiny_params(tiny_target)
+
+
+def _write_all(outputs: dict[str, Path], _: Path) -> None:
+    for name, path in outputs.items():
+        path.write_text(name)
+
+
+@pytest.fixture
+def job(params: Params) -> Job:
+    """`build_vocab`, built from two made-up shards of responses."""
+    made = job_of(params, "build_vocab", None)
+    for path in made.inputs["responses"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"input {path.name}")
+    run_job(params, made, _write_all)
+    return made
+
+
+def _judge(params: Params) -> Verdict:
+    (verdict,) = judge(params, Digests(fresh=True), ["build_vocab"])["build_vocab"]
+    return verdict
+
+
+def test_a_fresh_build_is_current(params: Params, job: Job) -> None:
+    assert (_judge(params).state, _judge(params).reasons) == ("current", ())
+
+
+def test_a_changed_parameter_is_named_with_both_values(params: Params, job: Job, tiny_target: Path) -> None:
+    before = params.build_vocab.draft_vocab_size
+    verdict = _judge(tiny_params(tiny_target, build_vocab={"draft_vocab_size": 64}))
+    assert verdict.state == "stale"
+    assert verdict.reasons == (f"parameter build_vocab.draft_vocab_size: {before} -> 64",)
+
+
+def test_changed_added_and_removed_inputs_are_named(params: Params, job: Job, tiny_target: Path) -> None:
+    job.inputs["responses"][0].write_text("other")
+    assert _judge(params).reasons == ("input data/responses/shard-0000.parquet changed",)
+    fewer = tiny_params(tiny_target, generate_responses={"num_shards": 1})
+    assert "input data/responses/shard-0001.parquet is no longer one" in _judge(fewer).reasons
+
+
+def test_inputs_that_are_not_here_do_not_make_an_output_stale(params: Params, job: Job) -> None:
+    for path in job.inputs["responses"]:
+        path.unlink()
+    assert (_judge(params).state, _judge(params).inputs_here) == ("current", False)
+
+
+def test_damage_to_outputs_and_manifests_is_told_apart_from_absence(params: Params, job: Job) -> None:
+    manifest = json.loads(job.manifest.read_text())
+    job.manifest.write_text(json.dumps({**manifest, "inputs": {}}))
+    assert _judge(params).reasons == (f"{job.manifest} was changed by hand",)
+    job.manifest.write_text("{")
+    assert "is damaged" in _judge(params).reasons[0]
+    job.manifest.write_text(json.dumps(manifest))
+    job.outputs["vocab"].write_text("flipped")
+    assert _judge(params).reasons == (f"{job.outputs['vocab']} is not what its manifest says",)
+    job.outputs["vocab"].unlink()
+    assert _judge(params).state == "missing"
+
+
+def test_settling_makes_current_outputs_newer_and_stale_ones_older_than_their_stamp(
+    params: Params, job: Job, tiny_target: Path
+) -> None:
+    for path in (*job.outputs.values(), job.manifest):
+        os.utime(path, (5, 5))
+    write_stamps(params)
+    assert not [sentence for sentence in settle(params, alone=True) if "vocab" in sentence]
+    stamp = (STAMPS / "build_vocab.json").stat().st_mtime_ns
+    assert all(path.stat().st_mtime_ns >= stamp for path in (*job.outputs.values(), job.manifest))
+    settle(tiny_params(tiny_target, build_vocab={"draft_vocab_size": 64}), alone=True)
+    assert job.manifest.stat().st_mtime_ns == STALE_NS
+
+
+def test_settling_brings_times_back_from_the_future(params: Params, job: Job) -> None:
+    write_stamps(params)
+    tomorrow = time.time() + 86_400
+    for path in (*job.outputs.values(), job.manifest, STAMPS / "build_vocab.json"):
+        os.utime(path, (tomorrow, tomorrow))
+    settle(params, alone=True)
+    assert all(path.stat().st_mtime < time.time() + 60 for path in job.outputs.values())
+
+
+def test_files_of_no_shard_go_only_when_no_other_run_is_at_work(params: Params, job: Job) -> None:
+    strays = [Path("data/responses/shard-0007.parquet"), Path("data/responses/.shard-0000.parquet.x.tmp")]
+    for path in strays:
+        path.touch()
+    assert stray_files(params) == sorted(strays)
+    write_stamps(params)
+    settle(params, alone=False)
+    assert all(path.exists() for path in strays)
+    settle(params, alone=True)
+    assert stray_files(params) == []
+
+
+def test_a_damaged_input_stops_the_job_that_would_read_it(params: Params, job: Job) -> None:
+    vocab = job.outputs["vocab"]
+    training = job_of(params, "train_head", None)
+    for path in training.inputs["features"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    vocab.write_text("flipped")
+    with pytest.raises(ValueError, match=f"{vocab}: damaged: it is not what {job.manifest} says"):
+        run_job(params, training, _write_all)
