@@ -30,7 +30,7 @@ from eyrie.schemas import PROMPTS, Acceptance, EvaluationMetrics, EvaluationOutp
 
 logger = logging.getLogger(__name__)
 
-_SLOTS = 8  # requests at a time; the answers do not depend on it
+_SLOTS = 32  # requests at a time; the answers do not depend on it
 
 
 @dataclass
