@@ -14,6 +14,8 @@ def render_model_card(
     accuracy = " | ".join(f"{value:.3f}" for value in metrics.heldout_accuracy)
     steps = " | ".join(str(step) for step in range(1, len(metrics.heldout_accuracy) + 1))
     rule = " | ".join("---" for _ in metrics.heldout_accuracy)
+    kind = "EAGLE-3.1" if config.fc_norm and config.norm_output else "EAGLE-3"
+    start = f"the head `{settings.init_from}`" if settings.init_from else "random weights"
     return f"""---
 base_model: {target.model}
 library_name: sglang
@@ -50,7 +52,8 @@ Share of drafts that equal the target's own token, by draft step:
 - {metrics.num_parameters:,} parameters; draft vocabulary {config.draft_vocab_size:,} of {config.vocab_size:,} tokens.
 - Step {metrics.best_step} of {metrics.steps} was the best on held-out prompts and is the one exported;
   {metrics.tokens_seen:,} tokens seen in all steps, {metrics.supervised_tokens_seen:,} of them supervised.
-- Training-time test with {settings.ttt_steps} steps, step weight {settings.ttt_decay}^k, seed {settings.seed}.
+- {kind}, {config.num_hidden_layers} decoder layer(s); training-time test with {settings.ttt_steps} steps, objective
+  `{settings.objective}`, step weight {settings.ttt_decay}^k, seed {settings.seed}. Started from {start}.
 - Digest of the training and held-out rows: `{data_digest}`.
 
 ## Terms
