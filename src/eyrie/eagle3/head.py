@@ -8,11 +8,12 @@ the checkpoint's. EAGLE-3.1 is two options of the same head: `fc_norm` norms eac
 Shapes: B batch, T tokens, S keys (cached and new), H hidden, N query heads, G key/value heads, D head dimension.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.rope import Rotation, cos_sin, rotate, signed_frequencies
@@ -51,6 +52,27 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(input_size, key_value, bias=False)
         self.v_proj = nn.Linear(input_size, key_value, bias=False)
         self.o_proj = nn.Linear(query, config.hidden_size, bias=False)
+
+
+class SwiGlu(torch.autograd.Function):
+    """apply([..., 2M]) -> silu(first half) * second half [..., M], keeping nothing but its input for the backward."""
+
+    @staticmethod
+    def forward(ctx: Any, both: Tensor) -> Tensor:
+        ctx.save_for_backward(both)
+        gate, up = both.chunk(2, dim=-1)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (both,) = ctx.saved_tensors
+        gate, up = both.chunk(2, dim=-1)
+        grads = torch.empty_like(both)
+        grad_gate, grad_up = grads.chunk(2, dim=-1)
+        torch.mul(grad, F.silu(gate), out=grad_up)
+        grad_gate.copy_(torch.ops.aten.silu_backward(grad * up, gate))
+        return grads
 
 
 class Mlp(nn.Module):
@@ -97,8 +119,8 @@ class DecoderLayer(nn.Module):
     def finish(self, hidden: Tensor, attended: Tensor, weights: Weights) -> Tensor:
         """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""
         middle = hidden + self.self_attn.o_proj(attended)
-        gate, up = F.linear(self.post_attention_layernorm(middle), weights[1]).chunk(2, dim=-1)
-        next_hidden: Tensor = middle + self.mlp.down_proj(F.silu(gate) * up)
+        both = F.linear(self.post_attention_layernorm(middle), weights[1])
+        next_hidden: Tensor = middle + self.mlp.down_proj(SwiGlu.apply(both))
         return next_hidden
 
     def fuse_for_inference(self) -> None:
