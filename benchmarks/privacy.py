@@ -38,7 +38,10 @@ def main() -> None:
     report_names(names, analyzer, options.threshold)
     report_values(values(copies=options.copies), analyzer, options.threshold)
     untouched = clean(options.part)
-    report_clean(untouched, analyzer, options.threshold, show=options.show_clean)
+    report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
+    if options.part == "test":
+        first = clean("first")
+        report_clean("clean prompts, first set", first, analyzer, options.threshold, show=options.show_clean)
     if options.num_speed:
         report_speed([*names, *untouched], options.config, options.threshold, options.num_speed)
 
@@ -97,7 +100,7 @@ def report_values(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -
                 print(f"  {name}: {sum(group) / len(group):.3f}")
 
 
-def report_clean(cases: Sequence[Case], analyzer: Analyzer, threshold: float, *, show: bool) -> None:
+def report_clean(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float, *, show: bool) -> None:
     flagged: Counter[str] = Counter()
     total = Counter(case.group for case in cases)
     for case in cases:
@@ -107,7 +110,7 @@ def report_clean(cases: Sequence[Case], analyzer: Analyzer, threshold: float, *,
             print(
                 "  flagged:", [(case.text[item.start : item.end], item.entity) for item in found], "in", repr(case.text)
             )
-    print(f"clean prompts: {sum(flagged.values())} of {len(cases)} flagged ({sum(flagged.values()) / len(cases):.3f})")
+    print(f"{title}: {sum(flagged.values())} of {len(cases)} flagged ({sum(flagged.values()) / len(cases):.3f})")
     print("  " + ", ".join(f"{group} {flagged[group]} of {total[group]}" for group in total))
     others = len(cases) - total["general"]
     print(f"  without general knowledge: {(sum(flagged.values()) - flagged['general']) / others:.3f}")

@@ -24,8 +24,19 @@ _GROUPS = 8  # each group of prompts does not know a quarter of the names, as at
 _HIDDEN = 0.25
 _BLURRED = 0.5
 _AROUND = frozenset((b"-1w", b"+1w", b"-2w", b"+2w", b"-3w", b"+3w", b"-12", b"+12", b"-+w"))
-# Marginals, chosen on the dev set of benchmarks/privacy.py; `unlisted`: of a single word that is on no list of names.
-_THRESHOLDS = {"PER": 0.08, "LOC": 0.08, "unlisted": 0.3}
+# Marginals, chosen on the dev set of benchmarks/privacy.py. `unlisted`: of a single word that is on no list of names;
+# `known`: of several words that are on a list of terms or of public figures as they stand. `ease`: the part of PER, LOC
+# and `unlisted` that is enough in a text in which one name is sure, where `term` still asks more of words that are all
+# known terms, and `listed_term` of a word that is one and on a list of names too.
+_THRESHOLDS = {
+    "PER": 0.6,
+    "LOC": 0.6,
+    "unlisted": 0.97,
+    "known": 0.97,
+    "ease": 0.01,
+    "term": 0.1,
+    "listed_term": 0.05,
+}
 _TRAINER = {"c1": 0.05, "c2": 0.05, "max_iterations": 100, "feature.minfreq": 2, "feature.possible_transitions": True}
 
 
@@ -74,7 +85,7 @@ def training_names(codes: dict[str, str]) -> Names:
 def training_prompts(codes: dict[str, str], rng: random.Random, *, scale: float) -> list[Prompt]:
     make = Generator(training_names(codes), rng)
     pools = {name: sources.lines(f"train-{name}.txt") for name in ("names-en", "names-fr", "clean-en", "clean-fr")}
-    counts = {"names-en": 13_000, "names-fr": 7_000, "clean-en": 15_000, "clean-fr": 5_000}
+    counts = {"names-en": 20_000, "names-fr": 10_000, "clean-en": 17_000, "clean-fr": 6_000}
     prompts = []
     for name, count in counts.items():
         for i in range(int(count * scale)):

@@ -130,6 +130,8 @@ _TAILS = [
     "Studios",
     "Partners",
 ]
+_PREFIXES = ["Open", "Py", "Auto", "Micro", "Super", "Meta", "Cloud", "Data", "Quick", "Hyper", "Web", "Next", "e", "i"]
+_SUFFIXES = ["DB", "ify", "ly", "JS", "Lab", "Hub", "SQL", "Flow", "Kit", "io", "OS", "X", "Net", "Base", "Stack", "ML"]
 
 
 class Prompt(NamedTuple):
@@ -156,6 +158,7 @@ class Generator:
             "first": _chain(names.people, 0),
             "last": _chain(names.people, 1),
             "town": _chain_of(names.towns),
+            "technical": _chain_of(sources.technical_names()),
         }
         person, place = "PER", "LOC"
         self._slots: dict[str, tuple[Callable[[], str], str]] = {
@@ -164,7 +167,9 @@ class Generator:
             "R": (self.big_place, place), "A": (self.address, place),
         }  # fmt: skip
         plain: dict[str, Callable[[], str]] = {
-            "T": lambda: rng.choice(sources.technical_names() if rng.random() < 0.4 else sources.phrases("tech.txt")),
+            "T": self.technical,
+            "TERM": lambda: rng.choice(sources.phrases("everyday.txt")),
+            "NAT": lambda: rng.choice(sources.phrases("nationalities.txt")),
             "K": lambda: rng.choice(sources.phrases("famous.txt")),
             "MATH": lambda: rng.choice(sources.phrases("mathematicians.txt")),
             "PROD": lambda: rng.choice(sources.phrases("products.txt")),
@@ -268,6 +273,19 @@ class Generator:
             return self.rng.choice(_COMPANIES)
         return f"{self.rng.choice(self.names.words).capitalize()} {self.rng.choice(_TAILS)}"
 
+    def technical(self) -> str:
+        """Of software or a standard; some are invented, because next year's are on no list."""
+        rng, form = self.rng, self.rng.random()
+        if not self.names.invented or form > 0.25:
+            return rng.choice(sources.technical_names())
+        if form < 0.10:
+            return _walk(self._chains["technical"], rng)
+        word = rng.choice(self.names.words)
+        if form < 0.16:
+            return f"{word}{rng.choice(self.names.words)}".capitalize()
+        affixed = f"{rng.choice(_PREFIXES)}{word}" if form < 0.20 else f"{word.capitalize()}{rng.choice(_SUFFIXES)}"
+        return affixed if form < 0.23 else word.capitalize()
+
     def heading(self) -> str:
         words = self.rng.sample(self.names.words, self.rng.randint(1, 5))
         return " ".join(word.capitalize() if self.rng.random() < 0.9 else word for word in words)
@@ -312,7 +330,7 @@ def documentation(packages: Sequence[str], *, limit: int, rng: random.Random) ->
     Paragraphs that may speak of a person are left out: they are used as text without names.
     """
     personal = re.compile(r"@|[Aa]uthor|[Cc]opyright|et al|live in|name is|[A-Z]\. [A-Z]|Contributed|arxiv|doi|http")
-    paragraphs = [item for item in _docstrings(tuple(packages)) if 60 < len(item) < 500 and not personal.search(item)]
+    paragraphs = [item for item in _docstrings(packages) if 60 < len(item) < 500 and not personal.search(item)]
     rng.shuffle(paragraphs)
     yield from paragraphs[:limit]
 
@@ -320,24 +338,27 @@ def documentation(packages: Sequence[str], *, limit: int, rng: random.Random) ->
 def capitalised_words(packages: Sequence[str]) -> list[str]:
     """Lower-cased words that docstrings write with a capital within a sentence, at least four times."""
     within = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,14}\b(?! [A-Z])")
-    seen = Counter(word for text in _docstrings(tuple(packages)) for word in within.findall(text))
+    seen = Counter(word for text in _docstrings(packages) for word in within.findall(text))
     return sorted(word.lower() for word, count in seen.items() if count >= 4)
 
 
+def _docstrings(packages: Sequence[str]) -> list[str]:
+    return [paragraph for package in packages for paragraph in _docstrings_of(package)]
+
+
 @cache
-def _docstrings(packages: tuple[str, ...]) -> list[str]:
+def _docstrings_of(package: str) -> list[str]:
     """Paragraphs of every third module, in a fixed order."""
     paragraphs: list[str] = []
-    for package in packages:
-        spec = find_spec(package)
-        assert spec is not None, package
-        assert spec.origin is not None, package
-        for path in sorted(Path(spec.origin).parent.rglob("*.py"))[::3]:
-            try:
-                tree = ast.parse(path.read_text("utf-8"))
-            except (SyntaxError, UnicodeDecodeError):
-                continue
-            for node in ast.walk(tree):
-                if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Module)):
-                    paragraphs += (ast.get_docstring(node) or "").split("\n\n")
+    spec = find_spec(package)
+    assert spec is not None, package
+    assert spec.origin is not None, package
+    for path in sorted(Path(spec.origin).parent.rglob("*.py"))[::3]:
+        try:
+            tree = ast.parse(path.read_text("utf-8"))
+        except (SyntaxError, UnicodeDecodeError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Module)):
+                paragraphs += (ast.get_docstring(node) or "").split("\n\n")
     return paragraphs

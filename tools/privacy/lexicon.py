@@ -16,6 +16,7 @@ from eyrie.privacy.name_features import (
     MIXED,
     MOSTLY,
     ORDINARY,
+    PACKAGE,
     PLACE,
     PLACE_PART,
     PROPER,
@@ -49,11 +50,14 @@ def build_lexicon() -> dict[str, str]:
         _add_place(codes, name, REGION, known=True)
     for name in [*sources.phrases("famous.txt"), *sources.phrases("mathematicians.txt")]:
         codes_of_parts(codes, name, FAMOUS)
-    for name in sources.technical_names():
+    terms = [*sources.phrases("products.txt"), *sources.phrases("everyday.txt"), *sources.phrases("languages.txt")]
+    for name in [*sources.technical_names(), *terms, *sources.phrases("nationalities.txt")]:
         codes_of_parts(codes, name, TECHNICAL)
+    for name in sources.lines("packages.txt"):
+        codes[name].add(PACKAGE)
     cases = _case_classes()
     for word in corpus.capitalised_words(_DOCUMENTED):
-        if not codes.get(word) and cases.get(word, PROPER) == PROPER:
+        if codes.get(word, {PACKAGE}) == {PACKAGE} and cases.get(word, PROPER) == PROPER:
             codes[word].add(TECHNICAL)
     for word, case in cases.items():
         codes[word].add(case)
@@ -63,9 +67,13 @@ def build_lexicon() -> dict[str, str]:
 
 
 def codes_of_parts(codes: dict[str, set[str]], name: str, code: str) -> None:
-    for part in _WORD.findall(name):
+    """Its words, and a name of several words as a whole: a surname alone is no public figure."""
+    parts = _WORD.findall(name)
+    for part in parts:
         if len(part) > 2:
             codes[part.lower()].add(code)
+    if len(parts) > 1:
+        codes[name.lower()].add(code)
 
 
 def _add_place(codes: dict[str, set[str]], name: str, code: str, *, known: bool) -> None:

@@ -106,9 +106,9 @@ def us_states() -> list[str]:
 
 @cache
 def technical_names() -> list[str]:
-    """Programming languages and formats that Pygments knows, and tools/privacy/text/tech.txt."""
+    """Programming languages and formats that Pygments knows, and the technical lists of tools/privacy/text."""
     languages = {name for name, *_ in get_all_lexers(plugins=False) if re.fullmatch(r"[A-Z][A-Za-z]{2,14}", name)}
-    return sorted({*languages, *phrases("tech.txt")})
+    return sorted({*languages, *phrases("tech.txt"), *phrases("technical.txt")})
 
 
 def lookups(table: str) -> dict[str, object]:

@@ -56,6 +56,7 @@ class Analyzer:
         self._entities = sorted(engine.get_supported_entities(_LANGUAGE))
         self._gates = Gates(engine.registry)
         engine.registry = self._gates
+        engine.context_aware_enhancer = _ContextOfFew(engine.context_aware_enhancer)
         self._alarm = _Alarm(level=logging.WARNING)
         _LOGGER.setLevel(logging.WARNING)  # its debug lines quote context words
         _LOGGER.propagate = False
@@ -92,6 +93,30 @@ class _Alarm(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.raised = self.raised or "timed out" in str(record.msg)
+
+
+class _ContextOfFew:
+    """Hands only results of recognisers with context words to Presidio's enhancer, which copies all it gets deeply."""
+
+    def __init__(self, enhancer: Any) -> None:
+        self._enhancer = enhancer
+
+    def enhance_using_context(
+        self, text: str, raw_results: list[Any], nlp_artifacts: Any, recognizers: list[Any], context: Any = None
+    ) -> list[Any]:
+        wanted = {recognizer.id for recognizer in recognizers if recognizer.context}
+        identifier = "recognizer_identifier"  # RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
+        chosen: list[Any] = []
+        others: list[Any] = []
+        for result in raw_results:
+            (chosen if result.recognition_metadata[identifier] in wanted else others).append(result)
+        if not chosen:
+            return others
+        return others + list(
+            self._enhancer.enhance_using_context(
+                text=text, raw_results=chosen, nlp_artifacts=nlp_artifacts, recognizers=recognizers, context=context
+            )
+        )
 
 
 class _LazyArtifacts:

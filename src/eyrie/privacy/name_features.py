@@ -8,7 +8,7 @@ A word's identity is a feature only when it is an ordinary word: names are known
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ TOKEN = re.compile(
     re.IGNORECASE,
 )
 # Codes of the lexicon. Case classes: how large a share of the word's uses is written in lower case.
-FIRST, LAST, PLACE, PLACE_PART, REGION, FAMOUS, TECHNICAL = "f", "l", "p", "q", "c", "k", "t"
+FIRST, LAST, PLACE, PLACE_PART, REGION, FAMOUS, TECHNICAL, PACKAGE = "f", "l", "p", "q", "c", "k", "t", "h"
 ORDINARY, MOSTLY, MIXED, PROPER, FRENCH = "o", "m", "x", "n", "r"
 NAME_CODES = frozenset((FIRST, LAST, PLACE, PLACE_PART, REGION))
 _SENTENCE_END = frozenset(".!?:;\n\"“”«»-–—•*#>(|'‘")
@@ -66,7 +66,7 @@ class Lexicon:
 
     def without_names(self, words: frozenset[str]) -> "Lexicon":
         """A lexicon in which `words` are on no list of names: in training, the names that no list has."""
-        kept = {word: "".join(code for code in self._codes[word] if code in "omxnr") for word in words}
+        kept = {word: "".join(code for code in self._codes[word] if code in "omxnrh") for word in words}
         return Lexicon({**self._codes, **kept})
 
 
@@ -76,17 +76,36 @@ class Word(NamedTuple):
     own: tuple[bytes, ...]  # features of the token itself
     near: bytes  # the most telling of what its neighbours see of it
     around: tuple[tuple[bytes, ...], ...]  # all of it, as the neighbours at +1, -1, +2 and -2 list it
+    start: bytes  # feature of the token when a sentence starts with it
+    candidate: bool  # whether it could belong to a name
+    candidate_at_start: bool  # and when a sentence starts with it
     codes: str
     capitalised: bool
     lower: str
+    letter: bool  # begins with one
 
 
 def _word(own: tuple[str, ...], near: tuple[str, ...], codes: str, capitalised: bool, lower: str) -> Word:
     around = tuple(tuple(f"{place}{item}".encode() for item in near) for place in ("-1", "+1", "-2", "+2"))
-    return Word(tuple(item.encode() for item in own), near[-1].encode(), around, codes, capitalised, lower)
+    start = f"start|{near[0]}".encode()
+    at_start, elsewhere = (_is_candidate(codes, capitalised, lower, starts=starts) for starts in (True, False))
+    own_bytes = tuple(item.encode() for item in own)
+    return Word(
+        own_bytes, near[-1].encode(), around, start, elsewhere, at_start, codes, capitalised, lower, lower[:1].isalpha()
+    )
+
+
+def _is_candidate(codes: str, capitalised: bool, lower: str, *, starts: bool) -> bool:
+    """Whether a token could belong to a name; the rest of a text is never shown to the tagger."""
+    named = not NAME_CODES.isdisjoint(codes)
+    if capitalised:
+        ordinary = "o" in codes or ("r" in codes and starts) or ("m" in codes and starts)
+        return named or not ordinary
+    return named and lower.isalpha() and not any(code in codes for code in "omxr")
 
 
 _BEGIN = _word((), ("<s>",), "", False, "")
+_LINE_END = _word((), ("<n>",), "", False, "\n")
 _END = _word((), ("</s>",), "", False, "")
 
 
@@ -107,27 +126,39 @@ def shape(word: str) -> str:
 
 
 class Featurizer:
-    """Features of tokens under one lexicon. Words are looked at once and remembered (bounded)."""
+    """Features of tokens under one lexicon. Words are looked at once and remembered (bounded).
+
+    `known` are the features that the tagger has a weight for: others are not worth handing over, and most have none.
+    """
 
     _REMEMBERED = 50_000
 
-    def __init__(self, lexicon: Lexicon) -> None:
+    def __init__(self, lexicon: Lexicon, known: Container[bytes] | None = None) -> None:
         self._lexicon = lexicon
+        self._known = known
         self._words: dict[str, Word] = {}
+        self._begin, self._end = self._kept(_BEGIN), self._kept(_END)
 
     def word(self, text: str) -> Word:
         known = self._words.get(text)
         if known is None:
             if len(self._words) >= self._REMEMBERED:
                 self._words.clear()
-            known = self._words[text] = self._describe(text)
+            known = self._words[text] = self._kept(self._describe(text))
         return known
+
+    def _kept(self, word: Word) -> Word:
+        if (known := self._known) is None:
+            return word
+        around = tuple(tuple(item for item in items if item in known) for items in word.around)
+        return word._replace(own=tuple(item for item in word.own if item in known), around=around)
 
     def _describe(self, text: str) -> Word:
         lower, form, codes = text.lower(), shape(text), self._lexicon.codes(text)
         if not text[0].isalnum():
-            return _word((f"w={text}",), (text,), "", False, text)
-        lists = "".join(code for code in codes if code in "flpqckt")
+            written = "<n>" if text == "\n" else text
+            return _word((f"w={written}",), (written,), "", False, text)
+        lists = "".join(code for code in codes if code in "flpqckth")
         case = next((code for code in codes if code in "omxn"), "")
         french = FRENCH if FRENCH in codes else ""
         own = [f"s={form}", f"g={lists}", f"c={case}{french}", f"sgc={form}|{lists}|{case}{french}"]
@@ -140,32 +171,32 @@ class Featurizer:
         else:
             own += [f"p2={lower[:2]}", f"p3={lower[:3]}", f"e1={lower[-1:]}", f"e2={lower[-2:]}", f"e3={lower[-3:]}"]
             own += [f"e4={lower[-4:]}", f"n={min(len(text), 12)}"]
+            if not lists and self._is_compound(lower):
+                own.append("compound")
         return _word(tuple(own), tuple(near), codes, text[0].isupper(), lower)
 
-    def is_candidate(self, word: Word, *, starts: bool) -> bool:
-        """Whether a token could belong to a name; the rest of a text is never shown to the tagger."""
-        named = not NAME_CODES.isdisjoint(word.codes)
-        if word.capitalised:
-            ordinary = "o" in word.codes or ("r" in word.codes and starts) or ("m" in word.codes and starts)
-            return named or not ordinary
-        return named and word.lower.isalpha() and not any(code in word.codes for code in "omxr")
+    def _is_compound(self, word: str) -> bool:
+        """Two ordinary words written as one: Keystone, Dropbox, Blackwood."""
+        codes = self._lexicon.codes
+        return any("o" in codes(word[:i]) and "o" in codes(word[i:]) for i in range(3, len(word) - 2))
 
     def sequences(self, text: str) -> list[tuple[list[Token], list[list[bytes]]]]:
         """Stretches of tokens around candidates, with the features of each token."""
-        tokens = tokenize(text)
-        words = [self.word(token.text) for token in tokens]
-        starts = [i == 0 or tokens[i - 1].text in _SENTENCE_END for i in range(len(tokens))]
-        wanted = bytearray(len(tokens))
+        matches = list(TOKEN.finditer(text))
+        texts = [match[0] for match in matches]
+        words = [self.word(item) for item in texts]
+        starts = [True, *(item in _SENTENCE_END for item in texts[:-1])]
+        wanted = bytearray(len(words))
         for i, word in enumerate(words):
-            if self.is_candidate(word, starts=starts[i]):
-                low, high = max(0, i - _WINDOW), min(len(tokens), i + _WINDOW + 1)
+            if word.candidate_at_start if starts[i] else word.candidate:
+                low, high = max(0, i - _WINDOW), min(len(words), i + _WINDOW + 1)
                 wanted[low:high] = b"\1" * (high - low)
         if not any(wanted):
             return []
-        return self._stretches(text, tokens, words, starts, wanted)
+        return self._stretches(text, matches, words, starts, wanted)
 
     def _stretches(
-        self, text: str, tokens: list[Token], words: list[Word], starts: list[bool], wanted: bytearray
+        self, text: str, matches: list[re.Match[str]], words: list[Word], starts: list[bool], wanted: bytearray
     ) -> list[tuple[list[Token], list[list[bytes]]]]:
         lowered = {word.lower for word in words if not word.capitalised}
         cased = any(word.capitalised for word in words)
@@ -174,14 +205,15 @@ class Featurizer:
         low = wanted.find(1)
         while low >= 0:
             high = wanted.find(0, low)
-            high = len(tokens) if high < 0 else high
+            high = len(words) if high < 0 else high
+            tokens = [Token(match[0], *match.span()) for match in matches[low:high]]
             rows = []
             for i in range(low, high):
                 row = self._row(words, i)
-                word, token = words[i], tokens[i]
+                word, token = words[i], tokens[i - low]
                 if starts[i]:
                     row.append(b"start")
-                    row.append(b"start|" + word.around[0][0][2:])
+                    row.append(word.start)
                 if not cased:
                     row.append(b"uncased")
                 if word.capitalised and word.lower in lowered:
@@ -195,37 +227,40 @@ class Featurizer:
                 if after in _CODE_AFTER and after:
                     row.append(f"ca{after}".encode())
                 rows.append(row)
-            out.append((tokens[low:high], rows))
+            out.append((tokens, rows))
             low = wanted.find(1, high)
         return out
 
-    @staticmethod
-    def _row(words: Sequence[Word], i: int) -> list[bytes]:
+    def _row(self, words: Sequence[Word], i: int) -> list[bytes]:
         last = len(words) - 1
-        before = words[i - 1] if i > 0 else _BEGIN
-        after = words[i + 1] if i < last else _END
-        before2 = words[i - 2] if i > 1 else _BEGIN
-        after2 = words[i + 2] if i + 1 < last else _END
+        before = words[i - 1] if i > 0 else self._begin
+        after = words[i + 1] if i < last else self._end
+        before2 = words[i - 2] if i > 1 else self._begin
+        after2 = words[i + 2] if i + 1 < last else self._end
         row = [*words[i].own, *before.around[0], *after.around[1], *before2.around[2], *after2.around[3]]
-        row.append(b"-12%b|%b" % (before2.near, before.near))
-        row.append(b"-+w%b|%b" % (before.near, after.near))
-        row.append(b"+12%b|%b" % (after.near, after2.near))
+        pairs = [
+            b"-12%b|%b" % (before2.near, before.near),
+            b"-+w%b|%b" % (before.near, after.near),
+            b"+12%b|%b" % (after.near, after2.near),
+        ]
         if i > 2:
-            row.append(b"-3" + words[i - 3].near)
+            pairs.append(b"-3" + words[i - 3].near)
         if i + 2 < last:
-            row.append(b"+3" + words[i + 3].near)
+            pairs.append(b"+3" + words[i + 3].near)
+        known = self._known
+        row += pairs if known is None else [item for item in pairs if item in known]
         return row
 
 
 def _capital_lines(words: Sequence[Word]) -> list[bool]:
     """Per token, whether most words of its line are capitalised: a heading, or a line of a form."""
     out: list[bool] = []
-    begin = 0
-    for i in range(len(words) + 1):
-        if i < len(words) and words[i].lower != "\n":
-            continue
-        letters = [word for word in words[begin:i] if word.lower[:1].isalpha()]
-        capital = sum(word.capitalised for word in letters)
-        out += [len(letters) > 1 and capital * 3 >= len(letters) * 2] * (i + 1 - begin)
-        begin = i + 1
+    begin = letters = capital = 0
+    for i, word in enumerate((*words, _LINE_END)):
+        if word.lower == "\n":
+            out += [letters > 1 and capital * 3 >= letters * 2] * (i + 1 - begin)
+            begin, letters, capital = i + 1, 0, 0
+        elif word.letter:
+            letters += 1
+            capital += word.capitalised
     return out[: len(words)]

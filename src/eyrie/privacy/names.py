@@ -17,7 +17,7 @@ import pycrfsuite
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from eyrie.privacy.name_features import NAME_CODES, Featurizer, Lexicon, Token, tokenize
+from eyrie.privacy.name_features import FAMOUS, NAME_CODES, TECHNICAL, Featurizer, Lexicon, Token, tokenize
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
@@ -40,24 +40,29 @@ class NameTagger:
         for name in ("model.crfsuite", "lexicon.tsv", "thresholds.json"):
             if not (folder / name).is_file():
                 raise ValueError(f"{folder / name}: no such file; build it with `python -m tools.privacy.build_names`")
-        self.featurizer = Featurizer(_read_lexicon(folder / "lexicon.tsv"))
         self.thresholds: dict[str, float] = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
         self._tagger = pycrfsuite.Tagger()
         self._tagger.open(str(folder / "model.crfsuite"))
+        known = frozenset(name.encode() for name in self._tagger.info().attributes)
+        self._lexicon = _read_lexicon(folder / "lexicon.tsv")
+        self.featurizer = Featurizer(self._lexicon, known)
 
     def spans(self, text: str) -> list[Span]:
         """Names at or above the thresholds, in order, with the repeats of what was found surely."""
-        found: list[Span] = []
-        seen: list[Token] = []
-        for tokens, rows in self.featurizer.sequences(text):
-            found += self._decode(text, tokens, rows)
-            seen += tokens
-        return found + self._repeats(found, seen, text) if found else found
+        marked = [(tokens, self._marginals(rows)) for tokens, rows in self.featurizer.sequences(text)]
+        found = [span for tokens, best in marked for span in self._decode(text, tokens, best, 1.0)]
+        if not any(span.probability >= _SURE for span in found):
+            return found
+        # Where one name is, others are likelier: the rest of such a text is held to a part of the thresholds.
+        ease = self.thresholds["ease"]
+        found = [span for tokens, best in marked for span in self._decode(text, tokens, best, ease)]
+        return found + self._repeats(found, [token for tokens, _ in marked for token in tokens], text)
 
-    def _decode(self, text: str, tokens: list[Token], rows: list[list[bytes]]) -> list[Span]:
+    def _marginals(self, rows: list[list[bytes]]) -> list[tuple[str, float]]:
+        """Per token its likelier type and the probability that it is a name of either; 0 below every threshold."""
         self._tagger.set(rows)
         marginal = self._tagger.marginal
-        lowest = min(self.thresholds[label] for label in ENTITIES)
+        lowest = min(self.thresholds[label] for label in ENTITIES) * self.thresholds["ease"]
         best: list[tuple[str, float]] = []
         for i in range(len(rows)):
             outside = marginal("O", i)
@@ -69,10 +74,14 @@ class NameTagger:
             # The two types share their mass: "Jordan" may be either, and is a name in both cases.
             label = "PER" if person >= place else "LOC"
             best.append((label, person + place))
+        return best
+
+    def _decode(self, text: str, tokens: list[Token], best: list[tuple[str, float]], ease: float) -> list[Span]:
+        wanted = {label: self.thresholds[label] * ease for label in ENTITIES}
         spans: list[Span] = []
         run: list[int] = []
-        for i in range(len(rows) + 1):
-            inside = i < len(rows) and best[i][1] >= self.thresholds[best[i][0]]
+        for i in range(len(best) + 1):
+            inside = i < len(best) and best[i][1] >= wanted[best[i][0]]
             if inside and (not run or best[i][0] == best[run[0]][0]) and tokens[i].text != "\n":
                 run.append(i)
                 continue
@@ -82,21 +91,28 @@ class NameTagger:
         return [
             span
             for span in spans
-            if self._is_likely(text[span.start : span.end], span.probability)
+            if self._is_likely(text[span.start : span.end], span.probability, ease)
             and not text.startswith(('":', "':"), span.end)  # a key of JSON or of a dict
         ]
 
-    def _is_likely(self, value: str, probability: float) -> bool:
-        """Not a number, an identifier of code, nor one word on no list of names of which the tagger is not sure."""
+    def _is_likely(self, value: str, probability: float, ease: float) -> bool:
+        """Not a number, an identifier of code, nor words that the tagger must be surer of than of a listed name."""
         if not any(char.isalpha() for char in value):
+            return False
+        if " " in value and _is_term(self._lexicon.codes(value)) and probability < self.thresholds["known"]:
+            return False
+        codes = [self.featurizer.word(word.strip(".,")).codes for word in value.split() if word[0].isupper()]
+        if codes and all(_is_term(code) for code in codes) and probability < self.thresholds["term"]:
             return False
         if " " in value:
             return True
-        if probability < self.thresholds["unlisted"] and NAME_CODES.isdisjoint(self.featurizer.word(value).codes):
-            return False
-        codes = self.featurizer.word(value).codes
-        ordinary = ("o" in codes or "m" in codes) and NAME_CODES.isdisjoint(codes)
-        return not any(char.isdigit() for char in value) and (not ordinary or probability >= _SURE)
+        return not any(char.isdigit() for char in value) and probability >= self._needed(value, ease)
+
+    def _needed(self, word: str, ease: float) -> float:
+        codes = self.featurizer.word(word).codes
+        if not NAME_CODES.isdisjoint(codes):
+            return self.thresholds["listed_term"] if _is_term(codes) else 0.0
+        return _SURE if "o" in codes or "m" in codes else self.thresholds["unlisted"] * ease
 
     def _repeats(self, found: list[Span], seen: list[Token], text: str) -> list[Span]:
         covered = [(span.start, span.end) for span in found]
@@ -114,6 +130,11 @@ class NameTagger:
                 if "o" not in codes:
                     out.append(Span(token.start, token.end, same.label, same.probability))
         return out
+
+
+def _is_term(codes: str) -> bool:
+    """Known as a name of technology, a work, a brand, or a public figure."""
+    return TECHNICAL in codes or FAMOUS in codes
 
 
 def _span(tokens: list[Token], best: list[tuple[str, float]], run: list[int]) -> Span:

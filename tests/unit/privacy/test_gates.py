@@ -17,6 +17,28 @@ SHAPES = [
     "12-34-56",
     "ab:cd:ef:01:23:45",
 ]
+DISCLOSURES = [
+    "MY NAME IS",
+    "my maiden name:",
+    "my landlord is called",
+    "I am",
+    "I’m",
+    "This is",
+    "Cardholder:",
+    "Account holder name:",
+    "me llamo",
+    "Mi nombre es",
+    "je m’appelle",
+    "Mon nom est",
+    "Ich heiße",
+    "ich heisse",
+    "mi chiamo",
+    "Mein Name ist",  # codespell:ignore ist
+    "meu nome é",  # codespell:ignore meu,nome
+    "Kind regards,\n",
+    "Sincerely yours\n",
+    "Yours faithfully,\n",
+]
 WORDS = [
     "passport",
     "number",
@@ -36,6 +58,7 @@ WORDS = [
 def test_closed_gates_lose_no_finding(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(3)
     texts = [text for text, _ in IDENTIFIERS.values()] + list(SECRETS.values())
+    texts += [f"{phrase} Zyxa Qovnik, and I am here" for phrase in DISCLOSURES]
     for _ in range(400):
         made = ["".join(rng.choices("0123456789ABCXZ -./:", k=rng.randint(3, 22))) for _ in range(2)]
         texts.append(" ".join(rng.sample([*WORDS, *SHAPES, *made], 8)))
@@ -49,8 +72,15 @@ def test_closed_gates_lose_no_finding(analyzer: Analyzer, monkeypatch: pytest.Mo
 def test_a_text_without_numbers_asks_few_recognisers(analyzer: Analyzer) -> None:
     analyzer.find("Explain recursion with a short example.", score_threshold=0.4)
     few = {type(recognizer).__name__ for recognizer in analyzer._gates.get_recognizers()}
-    assert "SecretRecognizer" in few
-    assert not few & {"PhoneNumberRecognizer", "UsSsnRecognizer", "EmailRecognizer", "IbanRecognizer"}
+    assert "NameRecognizer" in few
+    assert not few & {
+        "SecretRecognizer",
+        "PersonDisclosureRecognizer",
+        "PhoneNumberRecognizer",
+        "UsSsnRecognizer",
+        "EmailRecognizer",
+        "IbanRecognizer",
+    }
     analyzer.find("Call 020 7946 0958", score_threshold=0.4)
     assert len(analyzer._gates.get_recognizers()) > len(few)
 
