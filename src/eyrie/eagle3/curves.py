@@ -6,6 +6,7 @@ They are a function of the points: no time, no host. DVCLive makes no experiment
 Eyrie's stage does that.
 """
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -19,9 +20,15 @@ class Curves:
 
     def __init__(self, folder: Path) -> None:
         from dvclive.live import Live  # slow to import
+        from scmrepo.exceptions import SCMError
+
+        class Recorder(Live):
+            def _init_dvc(self) -> None:
+                with contextlib.suppress(SCMError):  # a repository without a commit
+                    super()._init_dvc()
 
         logging.getLogger("dvclive").setLevel(logging.ERROR)  # it warns of everything it is told not to do
-        self._live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+        self._live = Recorder(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
 
     def add_train(self, step: int, loss: float, learning_rate: float) -> None:
         """One point of the training curves."""
