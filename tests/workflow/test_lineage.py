@@ -198,7 +198,9 @@ def test_a_clone_with_features_alone_trains_and_makes_nothing_upstream(made: Pat
     assert not (clone / "data/responses").exists()
     other = run_in(clone, "snakemake", "--cores", "2", "-n", "train_head")
     assert "Nothing to be done" in other.stdout + other.stderr
-    assert false_records(clone) == []
+    # Stages that follow were not run: their records are of the head before, and say so.
+    follow = ("evaluate_head:", "benchmark:", "report:")
+    assert [sentence for sentence in false_records(clone) if not sentence.startswith(follow)] == []
     status = run_in(clone, "eyrie", "status").stdout
     assert re.search(r"^train_head +current", status, re.MULTILINE)
     assert re.search(r"^evaluate_head +stale\n +input models/head changed", status, re.MULTILINE)
