@@ -38,6 +38,9 @@ class HeadConfig(Document):
     hidden_size: int
     intermediate_size: int
     draft_vocab_size: int
+    num_hidden_layers: int
+    fc_norm: bool
+    norm_output: bool
 
 
 class TrainPoint(NamedTuple):

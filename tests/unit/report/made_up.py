@@ -173,7 +173,10 @@ def write_training(folder: Path, *, best_step: int = 400) -> None:
             num_parameters=868_000,
         ),
     )
-    config = '{"hidden_size": 160, "intermediate_size": 448, "draft_vocab_size": 2048, "model_type": "llama"}'
+    config = (
+        '{"hidden_size": 160, "intermediate_size": 448, "draft_vocab_size": 2048, "model_type": "llama", '
+        '"num_hidden_layers": 1, "fc_norm": true, "norm_output": true}'
+    )
     write_text(folder / "head/config.json", config)
 
 
