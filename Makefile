@@ -43,7 +43,7 @@ $(VENV)/.base: requirements/base.lock pyproject.toml | $(VENV)/.uv
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.uv
-	@echo "Installing the development environment (about 6 GB, mostly PyTorch's CUDA libraries) ..."
+	@echo "Installing the development environment (about 11 GB, mostly CUDA libraries) ..."
 	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@ $(VENV)/.base

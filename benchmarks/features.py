@@ -34,11 +34,11 @@ from eyrie.eagle3.config import aux_layer_ids
 from eyrie.engines.packed import _attention_within
 from eyrie.engines.target import load_target
 from eyrie.features.reader import BatchReader
-from eyrie.features.rows import FeatureRow, teacher_positions
+from eyrie.features.rows import FeatureRow
 from eyrie.features.store import ShardMeta, cut_blocks, entry_of, new_shard, read_shard
 from eyrie.io import read_table
 from eyrie.params import load_params
-from eyrie.schemas import RESPONSES
+from eyrie.schemas import RESPONSES, teacher_positions
 from eyrie.stages.extract_features import _entry, _features
 
 ENCODINGS = ("bf16", "int8", "int4")

@@ -22,11 +22,10 @@ from eyrie.eagle3.simulate import count_heldout, no_counts
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends
-from eyrie.features.rows import teacher_positions
 from eyrie.features.store import read_shard
 from eyrie.io import read_json
 from eyrie.params import Params, load_params, parse_params
-from eyrie.schemas import TrainMetrics
+from eyrie.schemas import TrainMetrics, teacher_positions
 from eyrie.stages import extract_features, train_head
 
 ENCODINGS = ("bf16", "int8", "int4")

@@ -14,7 +14,7 @@ from eyrie.chat.conversation import Row
 from eyrie.chat.template import ChatTemplate, Message
 from eyrie.chat.transcript import rows_of
 from eyrie.io import read_table
-from eyrie.schemas import RESPONSES
+from eyrie.schemas import RESPONSES, spans_of
 
 _ROLES = ("system", "user", "assistant", "tool")
 
@@ -37,8 +37,7 @@ def rows_of_shard(path: Path, index: int) -> list[Row]:
     if not 0 <= index < len(table):
         raise ValueError(f"{path}: row {index} is out of range (0..{len(table) - 1})")
     row = table[index]
-    spans = list(zip(row["span_starts"], row["span_ends"], strict=True))
-    return [Row(row["input_ids"], spans, row["finish_reasons"])]
+    return [Row(row["input_ids"], spans_of(row), row["finish_reasons"])]
 
 
 def loss_mask(row: Row) -> list[int]:
@@ -58,10 +57,10 @@ def print_row(chat: ChatTemplate, row: Row, console: Console) -> None:
     """The row's text, special tokens included: supervised text green between ⟦ and ⟧, the rest dim."""
     text, end = Text(), 0
     for start, stop in row.spans:
-        text.append(_decode(chat, row.input_ids[end:start]), style="dim")
-        text.append("⟦" + _decode(chat, row.input_ids[start:stop]) + "⟧", style="bold green")
+        text.append(chat.decode(row.input_ids[end:start]), style="dim")
+        text.append("⟦" + chat.decode(row.input_ids[start:stop]) + "⟧", style="bold green")
         end = stop
-    text.append(_decode(chat, row.input_ids[end:]), style="dim")
+    text.append(chat.decode(row.input_ids[end:]), style="dim")
     console.print(text, soft_wrap=True)
     supervised = sum(stop - start for start, stop in row.spans)
     console.print(f"{len(row.input_ids)} tokens, {supervised} supervised in {len(row.spans)} spans", highlight=False)
@@ -76,8 +75,3 @@ def _messages(found: Any, path: Path) -> list[Message]:
         if not isinstance(message.get("content"), str):
             raise ValueError(f"{path}: message {number} needs its content as text")
     return found
-
-
-def _decode(chat: ChatTemplate, ids: list[int]) -> str:
-    text: str = chat.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return text

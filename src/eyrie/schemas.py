@@ -70,10 +70,15 @@ def check_prompt_row(row: dict[str, Any]) -> None:
         )
 
 
+def spans_of(row: dict[str, Any]) -> list[tuple[int, int]]:
+    """The assistant spans (start, end) of a response row, end exclusive."""
+    return list(zip(row["span_starts"], row["span_ends"], strict=True))
+
+
 def check_response_row(row: dict[str, Any]) -> None:
     """Raise SchemaError unless spans are ordered, disjoint, non-empty and inside `input_ids`."""
     position = 0
-    for start, end in zip(row["span_starts"], row["span_ends"], strict=True):
+    for start, end in spans_of(row):
         if not position <= start < end <= len(row["input_ids"]):
             raise SchemaError(
                 f"response {row['prompt_id']}/{row['row_index']}: span ({start}, {end}) is out of order or outside "
@@ -88,6 +93,11 @@ def span_rows(start: int, end: int) -> range:
     The teacher of row t is the target's last hidden state at t + 1; later steps use the teachers of later rows.
     """
     return range(max(start - 1, 0), max(end - 2, 0))
+
+
+def teacher_positions(spans: Iterable[tuple[int, int]]) -> list[int]:
+    """The positions whose last hidden state is some supervised row's teacher, ascending."""
+    return [row + 1 for start, end in spans for row in span_rows(start, end)]
 
 
 class Document(BaseModel):

@@ -57,16 +57,19 @@ class ChatTemplate:
         if getattr(self.tokenizer, "response_template", None) is not None:
             parsed = self.tokenizer.parse_response(ids, prefix=list(prompt_ids))
             return {"content": "", **parsed, "role": "assistant"}
-        channels = _CHANNEL.findall(self._decode(ids, special=True))
+        channels = _CHANNEL.findall(self.decode(ids))
         if channels:
             final = [text for name, text in channels if name == "final"]
             reasoning = "".join(text for name, text in channels if name == "analysis")
             return {"role": "assistant", "content": final[-1] if final else "", "thinking": reasoning}
         ended = bool(ids) and ids[-1] in self.stop_ids
-        return {"role": "assistant", "content": self._decode(ids[:-1] if ended else ids, special=False)}
+        return {"role": "assistant", "content": self.decode(ids[:-1] if ended else ids, special=False)}
 
-    def _decode(self, ids: list[int], *, special: bool) -> str:
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=not special, clean_up_tokenization_spaces=False)
+    def decode(self, ids: Sequence[int], *, special: bool = True) -> str:
+        """The text of `ids`, with its special tokens or without."""
+        text: str = self.tokenizer.decode(
+            list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
+        )
         return text
 
     def _apply(self, messages: Sequence[Message], **how: Any) -> Any:

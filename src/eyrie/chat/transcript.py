@@ -77,16 +77,11 @@ def _to_row(chat: ChatTemplate, draft: _Draft) -> Row:
         where = f"the answer at character {start} of the rendered conversation"
         if ids[:first] != chat.tokenize(draft.text[:start]):
             raise TranscriptError(f"{where}: its first token begins before it, or differs from what serving would see")
-        if _decode(chat, ids[:last]) != _decode(chat, ids[:first]) + draft.text[start:end]:
+        if chat.decode(ids[:last]) != chat.decode(ids[:first]) + draft.text[start:end]:
             raise TranscriptError(f"{where}: its tokens do not decode to it")
         row.spans.append((first, last))
         row.finish_reasons.append("given")
     return row
-
-
-def _decode(chat: ChatTemplate, ids: list[int]) -> str:
-    text: str = chat.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return text
 
 
 def _common_length(one: str, two: str) -> int:

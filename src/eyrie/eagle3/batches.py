@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from eyrie.schemas import span_rows
+from eyrie.schemas import span_rows, teacher_positions
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class PackedBatch:
 
 def is_supervised(document: Document) -> bool:
     """Does any row of it count? A span of one token asks for no draft."""
-    return any(len(span_rows(start, end)) for start, end in document.spans)
+    return bool(teacher_positions(document.spans))
 
 
 def has_finite_features(document: Document) -> bool:
     """Are all states that training reads numbers? Of `last`, it reads the rows' teachers only."""
-    teachers = [row + 1 for start, end in document.spans for row in span_rows(start, end)]
-    return bool(document.aux.isfinite().all()) and bool(document.last[teachers].isfinite().all())
+    teachers = document.last[teacher_positions(document.spans)]
+    return bool(document.aux.isfinite().all()) and bool(teachers.isfinite().all())
 
 
 def num_supervised(documents: Iterable[Document], step: int) -> int:

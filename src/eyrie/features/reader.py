@@ -16,18 +16,18 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from eyrie.features import plan
-from eyrie.features.rows import FeatureRow, cut_spans, teacher_positions
+from eyrie.features.rows import FeatureRow, cut_spans
 from eyrie.features.store import EncodedRow, RowEntry, Shard, Source, decode_rows
 from eyrie.io import digest_of
-from eyrie.schemas import SchemaError
+from eyrie.schemas import SchemaError, teacher_positions
 
 Position = dict[str, int | str]
 POLL_S = 0.1  # how soon the reading thread notices that its batches are not wanted any more
 
 
 @dataclass(eq=False)
-class _Row:
-    """A row on its way through the shuffle buffer; `encoded` is there once its block was read."""
+class StoredRow:
+    """A row on its way to a batch; `encoded` is there once its block was read."""
 
     index: int  # in its block
     num_tokens: int
@@ -39,7 +39,7 @@ class _Row:
 class _Block:
     shard: Shard
     index: int
-    rows: list[_Row] = field(default_factory=list)
+    rows: list[StoredRow] = field(default_factory=list)
 
     def load(self) -> None:
         """Read the block for the rows that are still to be given out."""
@@ -181,7 +181,7 @@ class BatchReader:
         entered: list[_Block] = []  # blocks whose rows entered the buffer while nothing was read
         skipping = skip > 0
 
-        def rows() -> Iterator[_Row]:
+        def rows() -> Iterator[StoredRow]:
             for block in self._epoch_blocks(epoch):
                 if skipping:
                     entered.append(block)
@@ -210,7 +210,7 @@ class BatchReader:
             num_blocks, seed=self._seed, epoch=epoch, rank=self._rank, world_size=self._world_size
         ):
             index, rows = self._blocks[shard][block]
-            yield _Block(self._shards[shard], index, [_Row(row.index, row.num_tokens) for row in rows])
+            yield _Block(self._shards[shard], index, [StoredRow(row.index, row.num_tokens) for row in rows])
 
 
 def open_shards(sources: Sequence[Source], stack: ExitStack) -> list[Shard]:
@@ -225,12 +225,24 @@ def open_shards(sources: Sequence[Source], stack: ExitStack) -> list[Shard]:
     return shards
 
 
-def _usable_blocks(shard: Shard, split: str, max_tokens: int) -> Iterator[tuple[int, list[_Row]]]:
+def rows_in_order(sources: Sequence[Source], *, split: str, max_tokens: int) -> Iterator[StoredRow]:
+    """The rows of a split that a head learns something from, as they lie in the shards, one block in memory at a time.
+
+    Raises SchemaError when a shard or a block is damaged.
+    """
+    for source in sources:
+        with Shard(source) as shard:
+            for index, rows in _usable_blocks(shard, split, max_tokens):
+                _Block(shard, index, rows).load()
+                yield from rows
+
+
+def _usable_blocks(shard: Shard, split: str, max_tokens: int) -> Iterator[tuple[int, list[StoredRow]]]:
     """(block, its usable rows) of every block that has one."""
     entries = iter(shard.header.rows)
     for block, num_rows in enumerate(shard.header.block_rows):
         rows = [
-            _Row(index, min(entry.num_tokens, max_tokens))
+            StoredRow(index, min(entry.num_tokens, max_tokens))
             for index, entry in enumerate(next(entries) for _ in range(num_rows))
             if _is_usable(entry, split, max_tokens)
         ]

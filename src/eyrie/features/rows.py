@@ -1,4 +1,4 @@
-"""One training sequence with the target's hidden states, and which of its last hidden states a head ever asks for.
+"""One training sequence with the target's hidden states.
 
 Shapes: T tokens, H hidden size.
 """
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
-
-from eyrie.schemas import span_rows
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -27,11 +25,6 @@ class FeatureRow:
     aux: Tensor
     last: Tensor
     spans: Spans
-
-
-def teacher_positions(spans: Sequence[tuple[int, int]]) -> list[int]:
-    """The positions whose last hidden state is some supervised row's teacher, ascending."""
-    return [row + 1 for start, end in spans for row in span_rows(start, end)]
 
 
 def cut_spans(spans: Sequence[tuple[int, int]], max_tokens: int) -> Spans:

@@ -31,9 +31,9 @@ from torch import Tensor
 
 from eyrie.features import encodings
 from eyrie.features.encodings import Encoding, States
-from eyrie.features.rows import FeatureRow, Spans, cut_spans, teacher_positions
+from eyrie.features.rows import FeatureRow, Spans, cut_spans
 from eyrie.io import atomic_path, canonical_json, digest_of
-from eyrie.schemas import SchemaError, span_rows
+from eyrie.schemas import SchemaError, span_rows, teacher_positions
 
 STORE_VERSION = "2"
 BLOCK_TOKENS = 8192

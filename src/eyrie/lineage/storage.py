@@ -15,7 +15,7 @@ from eyrie.lineage.digests import Digests
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import LockFile
-from eyrie.lineage.verdicts import jobs_of, judge
+from eyrie.lineage.verdicts import Verdict, judge
 from eyrie.params import Params
 
 REMOTE = "storage"
@@ -48,7 +48,8 @@ def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: i
     targets = _targets(params, wanted, lock, shard)
     _fetch(targets, jobs, lock)
     digests = Digests()
-    bad = _damaged(params, wanted, digests)
+    judged = judge(params, digests, wanted)
+    bad = [path for verdicts in judged.values() for verdict in verdicts for path in _damaged(verdict, digests)]
     if bad:
         _discard(bad)
         names = "; ".join(str(path) for path in bad)
@@ -56,7 +57,7 @@ def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: i
             f"{names}: not what the manifest says: the object in the remote is damaged. It was removed here"
         )
     sentences = []
-    for name, verdicts in judge(params, digests, wanted).items():
+    for name, verdicts in judged.items():
         here = [verdict for verdict in verdicts if verdict.state != "missing"]
         for verdict in here:
             if verdict.state == "current":
@@ -117,19 +118,14 @@ def _absent_from_cache(path: Path, lock: LockFile) -> list[str]:
     ] or [relative]
 
 
-def _damaged(params: Params, stages: list[str], digests: Digests) -> list[Path]:
-    """Outputs that are here and are not what their manifests say; manifests that cannot be read."""
-    bad: list[Path] = []
-    for name, verdicts in judge(params, digests, stages).items():
-        for job, verdict in zip(jobs_of(params, name), verdicts, strict=True):
-            if verdict.state != "damaged":
-                continue
-            if verdict.manifest is None:
-                bad.append(job.manifest)
-                continue
-            recorded = verdict.manifest["outputs"]
-            bad += [path for path in job.outputs.values() if digests.of(path) != recorded.get(str(path))]
-    return bad
+def _damaged(verdict: Verdict, digests: Digests) -> list[Path]:
+    """The job's outputs that are here and are not what its manifest says; a manifest that cannot be read."""
+    if verdict.state != "damaged":
+        return []
+    if verdict.manifest is None:
+        return [verdict.job.manifest]
+    recorded = verdict.manifest["outputs"]
+    return [path for path in verdict.job.outputs.values() if digests.of(path) != recorded.get(str(path))]
 
 
 def _discard(paths: list[Path]) -> None:

@@ -17,7 +17,7 @@ from eyrie.eagle3.vocab import build_vocab, write_vocab
 from eyrie.engines.target import load_chat, load_config
 from eyrie.io import read_table, write_json
 from eyrie.params import Params
-from eyrie.schemas import RESPONSES, SchemaError, VocabMetrics
+from eyrie.schemas import RESPONSES, SchemaError, VocabMetrics, spans_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _count(path: Path, counts: dict[str, Tensor]) -> None:
     """Add the assistant tokens of one shard to the counts of their split. Raises SchemaError on an id outside V."""
     for row in read_table(path, RESPONSES):
         counts_V = counts[row["split"]]
-        for start, end in zip(row["span_starts"], row["span_ends"], strict=True):
+        for start, end in spans_of(row):
             ids = torch.tensor(row["input_ids"][start:end], dtype=torch.int64)
             if len(ids) and int(ids.max()) >= len(counts_V):
                 raise SchemaError(

@@ -24,7 +24,7 @@ from eyrie.features.store import RowEntry, Shard, ShardMeta, cut_blocks, new_sha
 from eyrie.io import progress, read_table, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params
-from eyrie.schemas import RESPONSES, FeatureMetrics
+from eyrie.schemas import RESPONSES, FeatureMetrics, spans_of
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def _check_lengths(responses: Path, rows: Sequence[dict[str, Any]], limit: int) 
 
 
 def _entry(row: dict[str, Any]) -> RowEntry:
-    spans = tuple(zip(row["span_starts"], row["span_ends"], strict=True))
+    spans = tuple(spans_of(row))
     return RowEntry(row["prompt_id"], row["workload"], row["split"], len(row["input_ids"]), spans)
 
 

@@ -32,7 +32,7 @@ from eyrie.engines.target import load_chat, load_config, load_target
 from eyrie.io import TableWriter, progress, read_batches, write_json
 from eyrie.lineage.journal import Journal
 from eyrie.params import GenerateResponses, Params
-from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_response_row
+from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_response_row, spans_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +53,13 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
         _take_given(params, [prompt for prompt in waiting if prompt["answers"]], journal)
         if asked := [prompt for prompt in waiting if not prompt["answers"]]:
             asyncio.run(_answer_all(params, asked, journal, shard))
+        skipped: Counter[str] = Counter()
         with TableWriter(responses, RESPONSES, check_response_row) as table:
             for prompt in mine:
-                table.write(_table_rows(prompt, journal[prompt["prompt_id"]], section.seed))
-        skipped = Counter(reason for prompt in mine if (reason := journal[prompt["prompt_id"]]["skipped"]))
+                part = journal[prompt["prompt_id"]]
+                table.write(_table_rows(prompt, part, section.seed))
+                if part["skipped"] is not None:
+                    skipped[part["skipped"]] += 1
     for reason, count in sorted(skipped.items()):
         logger.warning("shard %d: %d conversations were cut short: %s", shard, count, reason)
 
@@ -70,7 +73,7 @@ def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path)
     lengths: dict[str, list[int]] = {}
     by_workload: dict[str, Counter[str]] = {}
     for row in (row for path in responses for batch in read_batches(path, RESPONSES) for row in batch):
-        mine = [end - start for start, end in zip(row["span_starts"], row["span_ends"], strict=True)]
+        mine = [end - start for start, end in spans_of(row)]
         lengths.setdefault(row["workload"], []).extend(mine)
         counts = by_workload.setdefault(row["workload"], Counter())
         counts["rows"] += 1

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,9 @@ from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends, resolve_device
 from eyrie.features.plan import cut_batches
-from eyrie.features.reader import BatchReader
-from eyrie.features.rows import FeatureRow, cut_spans, teacher_positions
-from eyrie.features.store import EncodedRow, Shard, require_target
+from eyrie.features.reader import BatchReader, rows_in_order
+from eyrie.features.rows import FeatureRow
+from eyrie.features.store import Shard, decode_rows, require_target
 from eyrie.io import canonical_json, digest_of, write_json, write_text
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params, TrainHead, parse_params
@@ -159,37 +158,18 @@ class _TrainingBatches:
 
 
 def _heldout_batches(features: list[Path], settings: TrainHead, processes: Processes) -> Iterator[list[Document]]:
-    """This process's share of the held-out split, in the order of its rows, in batches as large as in training."""
-    rows = _heldout_rows(features, settings.max_sequence_tokens)
-    batches = cut_batches(rows, settings.micro_batch_tokens)
-    for batch in islice(batches, processes.rank, None, processes.world_size):
-        yield [_document(row.encoded.decode(settings.max_sequence_tokens)) for row in batch]
+    """This process's share of the held-out split, in the order of its rows, in batches as large as in training.
 
-
-class _HeldoutRow:
-    def __init__(self, encoded: EncodedRow, max_tokens: int) -> None:
-        self.encoded, self.num_tokens = encoded, min(encoded.entry.num_tokens, max_tokens)
-
-
-def _heldout_rows(features: list[Path], max_tokens: int) -> Iterator[_HeldoutRow]:
-    """Rows that have a supervised row. Raises TrainingError when there is none."""
-    found = False
-    for path in features:
-        with Shard(path) as shard:
-            begin = 0
-            for block, num_rows in enumerate(shard.header.block_rows):
-                entries = shard.header.rows[begin : begin + num_rows]
-                begin += num_rows
-                wanted = [
-                    index
-                    for index, entry in enumerate(entries)
-                    if entry.split == "heldout" and teacher_positions(cut_spans(entry.spans, max_tokens))
-                ]
-                rows = shard.read_block(block) if wanted else []
-                for index in wanted:
-                    found = True
-                    yield _HeldoutRow(rows[index], max_tokens)
-    if not found:
+    Raises TrainingError when there is none for any process.
+    """
+    max_tokens = settings.max_sequence_tokens
+    rows = rows_in_order(features, split="heldout", max_tokens=max_tokens)
+    number = -1
+    for number, batch in enumerate(cut_batches(rows, settings.micro_batch_tokens)):
+        if number % processes.world_size == processes.rank:
+            encoded = [row.encoded for row in batch if row.encoded is not None]
+            yield [_document(row) for row in decode_rows(encoded, max_tokens)]
+    if number < 0:
         raise TrainingError(
             f"{features[0].parent}: no row of split heldout has an assistant turn of 2 tokens or more within "
             f"train_head.max_sequence_tokens ({max_tokens})"

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from eyrie.engines.target import TargetModel, load_target
-from eyrie.features.rows import teacher_positions
 from eyrie.features.store import read_shard
 from eyrie.io import read_json, write_table
 from eyrie.params import Target
-from eyrie.schemas import RESPONSES, FeatureMetrics, check_response_row
+from eyrie.schemas import RESPONSES, FeatureMetrics, check_response_row, teacher_positions
 from eyrie.stages import extract_features
 from tests.conftest import tiny_params
 
