@@ -5,13 +5,15 @@ whole truth; an unknown, missing or out-of-range key raises `ParamsError` naming
 """
 
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-Workload = Literal["chat", "code", "math", "extraction", "multi_turn"]
+Workload = Literal["chat", "code", "math", "extraction", "multi_turn", "instruction", "summarisation", "long_context"]
+Arm = Literal["baseline", "eagle3", "eagle3_no_overlap", "chain", "tree"]
 Split = Literal["train", "heldout", "benchmark"]
 PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -272,6 +274,8 @@ class EvaluateHead(Drafting):
 
 class Benchmark(Drafting):
     engine: Literal["reference"]
+    arms: list[Arm]
+    tree: Drafting
     workloads: Annotated[list[Workload], Field(min_length=1)]
     concurrency: Annotated[list[PositiveInt], Field(min_length=1)]
     num_prompts: PositiveInt
@@ -279,9 +283,64 @@ class Benchmark(Drafting):
     repeats: PositiveInt
     seed: Seed
 
+    @model_validator(mode="after")
+    def _arms(self) -> Self:
+        if missing := {"baseline", "eagle3"} - set(self.arms):
+            raise ValueError(f"arms must hold baseline and eagle3; {', '.join(sorted(missing))} is missing")
+        for name, values in (("arms", self.arms), ("workloads", self.workloads), ("concurrency", self.concurrency)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: each one once")
+        if self.engine == "reference" and "eagle3_no_overlap" in self.arms:
+            raise ValueError("arms: eagle3_no_overlap needs engine sglang; the reference engine overlaps nothing")
+        if "tree" in self.arms and self.tree.topk == 1:
+            raise ValueError("tree.topk must be at least 2 for the arm tree, not 1")
+        return self
+
+    def drafting(self, arm: Arm) -> Drafting | None:
+        """The shape that an arm drafts; None for the baseline."""
+        if arm == "baseline":
+            return None
+        if arm == "tree":
+            return self.tree
+        if arm == "chain":
+            return Drafting(num_steps=self.num_steps, topk=1, num_draft_tokens=self.num_steps + 1)
+        return Drafting(num_steps=self.num_steps, topk=self.topk, num_draft_tokens=self.num_draft_tokens)
+
 
 class Report(Section):
     title: Annotated[str, Field(min_length=1)]
+    gpu_hour_price: Annotated[float, Field(gt=0.0)] | None
+    currency: Annotated[str, Field(min_length=1, max_length=8)]
+
+
+class Tune(Section):
+    """What `eyrie tune` tries; no stage reads it."""
+
+    num_steps: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)]
+    topk: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)]
+    num_draft_tokens: Annotated[list[Annotated[int, Field(ge=2, le=128)]], Field(min_length=1)]
+    concurrency: Annotated[list[PositiveInt], Field(min_length=1)]
+    heldout_prompts: PositiveInt
+    max_new_tokens: Annotated[int, Field(ge=2)]
+    shortlist: PositiveInt
+    num_prompts: PositiveInt
+    rounds: PositiveInt
+
+    @property
+    def shapes(self) -> list[Drafting]:
+        """Every allowed combination, chains once each whatever `num_draft_tokens` says."""
+        found: dict[tuple[int, int, int], Drafting] = {}
+        for steps, topk, tokens in product(self.num_steps, self.topk, self.num_draft_tokens):
+            wanted = steps + 1 if topk == 1 else tokens
+            if topk == 1 or topk < wanted <= 1 + topk + (steps - 1) * topk * topk:
+                found[steps, topk, wanted] = Drafting(num_steps=steps, topk=topk, num_draft_tokens=wanted)
+        return [found[key] for key in sorted(found)]
+
+    @model_validator(mode="after")
+    def _has_shapes(self) -> Self:
+        if not self.shapes:
+            raise ValueError("no num_draft_tokens fits any num_steps and topk: more than topk, and what the tree holds")
+        return self
 
 
 class Params(Section):
@@ -295,9 +354,10 @@ class Params(Section):
     evaluate_head: EvaluateHead
     benchmark: Benchmark
     report: Report
+    tune: Tune
 
 
-STAGES: tuple[str, ...] = tuple(name for name in Params.model_fields if name != "target")
+STAGES: tuple[str, ...] = tuple(name for name in Params.model_fields if name not in ("target", "tune"))
 
 
 def parse_params(raw: Any, *, origin: str) -> Params:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from eyrie.params import Workload
+from eyrie.params import Arm, Drafting, Workload
 
 SCHEMA_VERSION = "1"
 
@@ -263,9 +263,6 @@ class Quantiles(Document):
     p99: float
 
 
-Arm = Literal["baseline", "eagle3"]
-
-
 class BenchmarkCell(Document):
     """One line of `reports/benchmark/cells.jsonl`: one measurement of one arm."""
 
@@ -310,3 +307,51 @@ class BenchmarkMetrics(Document):
     num_draft_tokens: int
     num_errors: int
     comparisons: list[Comparison]
+
+
+class OfflineShape(Document):
+    """What a draft shape would accept, from the drafts recorded on held-out prompts."""
+
+    drafting: Drafting
+    acceptance_length: float
+    acceptance_by_position: list[float] = Field(description="share of verify steps whose i-th draft was accepted")
+
+
+class TunedShape(Document):
+    """One measurement of the tuner: a shape (null: the baseline) at one concurrency in one round."""
+
+    concurrency: int
+    round: int
+    drafting: Drafting | None
+    num_requests: int
+    num_errors: int
+    tpot_ms: float = Field(description="median over the requests")
+    output_throughput_tok_s: float
+    acceptance_length: float | None
+
+
+class ServingBand(Document):
+    """What to serve with while between `min_concurrency` and `max_concurrency` requests run at a time."""
+
+    min_concurrency: int
+    max_concurrency: int | None = Field(description="null: no upper end")
+    drafting: Drafting | None = Field(description="null: EAGLE-3 off, the baseline is as fast or faster")
+    measured_at: int = Field(description="the concurrency that was measured")
+    speedup: float = Field(description="output tokens per second over the baseline's; 1 for the baseline itself")
+
+
+class ServingPlan(Document):
+    """`reports/serving.json`: the best configuration per band of concurrency, in order and without gaps, and why."""
+
+    engine: str
+    device: str
+    target: str
+    target_revision: str = Field(description="the pinned commit, or sha256: and the digest of the folder")
+    head_digest: str = Field(description="sha256 of the head's folder that was tuned")
+    bands: list[ServingBand]
+    offline: list[OfflineShape]
+    measured: list[TunedShape]
+
+    def band_for(self, concurrency: int) -> ServingBand:
+        """The band that holds `concurrency` (at least 1)."""
+        return next(band for band in self.bands if band.max_concurrency is None or concurrency <= band.max_concurrency)

@@ -23,7 +23,7 @@ def test_the_shipped_file_is_valid_and_complete() -> None:
 
 
 def test_every_stage_has_a_section_of_its_name_and_no_other_section_exists() -> None:
-    assert [*Params.model_fields] == ["target", *STAGES]
+    assert [*Params.model_fields] == ["target", *STAGES, "tune"]
 
 
 @pytest.mark.parametrize(

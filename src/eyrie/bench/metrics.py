@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from eyrie.bench.client import RequestRecord
-from eyrie.params import Workload
-from eyrie.schemas import Arm, BenchmarkCell, Comparison, Quantiles
+from eyrie.params import Arm, Workload
+from eyrie.schemas import BenchmarkCell, Comparison, Quantiles
 
 
 @dataclass(frozen=True)

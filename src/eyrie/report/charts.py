@@ -17,11 +17,11 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from eyrie.params import Arm
 from eyrie.report.findings import Measured, Pair, Point
 from eyrie.report.inputs import HeldoutPoint, TrainPoint
 from eyrie.report.numbers import significant
 from eyrie.report.palette import LIGHT
-from eyrie.schemas import Arm
 
 Metric = Literal["tpot", "throughput"]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from eyrie.params import Arm
 from eyrie.report.inputs import Inputs
-from eyrie.schemas import Arm, BenchmarkCell, Comparison, Mismatch
+from eyrie.schemas import BenchmarkCell, Comparison, Mismatch
 
 Verdict = Literal["faster", "slower", "within"]
 

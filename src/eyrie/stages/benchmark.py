@@ -26,8 +26,8 @@ from eyrie.bench.workloads import BenchPrompt, benchmark_prompts, conversation_t
 from eyrie.engines.launch import free_port, launch_server, stop_on_sigterm
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import progress, write_json, write_jsonl
-from eyrie.params import Params, Workload
-from eyrie.schemas import Arm, BenchmarkMetrics
+from eyrie.params import Arm, Params, Workload
+from eyrie.schemas import BenchmarkMetrics
 
 logger = logging.getLogger(__name__)
 

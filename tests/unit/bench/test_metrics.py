@@ -4,7 +4,7 @@ import pytest
 
 from eyrie.bench.client import RequestRecord
 from eyrie.bench.metrics import Measurement, acceptance_length, compare, quantiles_ms, to_cell, tpot_s
-from eyrie.schemas import Arm
+from eyrie.params import Arm
 
 
 def record(*, tokens: int, ttft: float = 0.5, latency: float = 2.5, steps: int | None = None) -> RequestRecord:
