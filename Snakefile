@@ -1,10 +1,11 @@
 # The whole workflow. `snakemake --cores 2` builds reports/report.html; `make run` does the same through DVC.
 # Parameters are checked before any rule; every rule calls one sub-command of `eyrie`.
 
+import subprocess
 import sys
 import time
 
-from eyrie.lineage import doors, guard, timings
+from eyrie.lineage import cache, doors, guard, recording, timings
 from eyrie.lineage.dvcfile import is_in_step
 from eyrie.lineage.fingerprint import STAMPS, write_stamps
 from eyrie.lineage.settle import settle
@@ -32,7 +33,10 @@ try:
         write_stamps(PARAMS)
         for sentence in settle(PARAMS, alone=alone):
             print(f"eyrie: {sentence}", file=sys.stderr)
-except (ValueError, OSError) as error:
+        if alone and not doors.dvc_stage() and cache.has_dvc() and recording.UNRECORDED.exists():
+            # a run was killed before its `onsuccess`, which Snakemake leaves out when there is nothing to do
+            subprocess.run(["eyrie", "record", "--quiet"], check=True)
+except (ValueError, OSError, subprocess.CalledProcessError) as error:
     sys.exit(f"eyrie: {error}")
 
 NUM_SHARDS = lookup(within=config, dpath="generate_responses/num_shards")
@@ -66,6 +70,7 @@ include: "workflow/rules/serving.smk"
 
 onstart:
     if not doors.dvc_stage():
+        recording.UNRECORDED.touch()  # until `eyrie record` has been through
         print(doors.plan(PARAMS), flush=True)
 
 

@@ -87,6 +87,15 @@ def test_truncated_and_deleted_manifests_records_and_memories_are_made_again(pro
     check_end_state(project)
 
 
+def test_a_run_killed_while_it_records_is_recorded_by_the_next_which_has_nothing_to_do(project: Path) -> None:
+    (project / ".eyrie/unrecorded").touch()
+    (project / "dvc.lock").unlink()
+    (project / ".dvc/tmp/rwlock").write_text('{"write": {"', encoding="utf-8")  # DVC killed while it wrote this
+    assert "Nothing to be done" in _run(project, "snakemake", "--cores", "2")
+    check_end_state(project)
+    assert not (project / ".eyrie/unrecorded").exists()
+
+
 def test_an_edited_dvc_lock_does_not_pass_for_the_truth(project: Path) -> None:
     path = project / "dvc.lock"
     lock = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -23,6 +23,7 @@ RUN_LOCK = Path(".eyrie/run.lock")
 WORKFLOW_LOCK = Path(".eyrie/workflow.lock")
 HOLDER = Path(".eyrie/workflow.json")  # who holds, or held, the workflow lock
 LEFT_BEHIND = (Path(".snakemake/locks"), Path(".snakemake/incomplete"))
+DVC_READERS = Path(".dvc/tmp/rwlock")  # DVC's list of who reads and writes what; DVC writes it in place
 _POLL_S = 0.5
 
 _held: list[FileLock] = []  # a lock is freed when its object goes; these stay until the process ends
@@ -32,6 +33,7 @@ def hold_run_lock() -> None:
     """Be the only `eyrie run`, `record` or `pull` in this folder until this process ends. Raises ValueError."""
     if not _hold(RUN_LOCK, wait_s=2):
         raise ValueError("another eyrie run, record or pull is at work in this folder; wait for it or stop it")
+    mend_dvc()
 
 
 def hold_workflow_lock() -> bool:
@@ -45,6 +47,29 @@ def hold_workflow_lock() -> bool:
     with contextlib.suppress(OSError):
         HOLDER.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}), encoding="utf-8")
     atexit.register(HOLDER.absolute().unlink, missing_ok=True)  # it ended by itself: nothing of it has to be removed
+    return True
+
+
+def mend_dvc() -> None:
+    """Remove DVC's list of readers and writers when a kill left half of it: DVC would stop at it for good.
+
+    Whoever edits the list holds its lock, so a half list that nobody edits is of a dead process.
+    """
+    if _is_json(DVC_READERS):
+        return
+    with contextlib.suppress(Timeout), FileLock(f"{DVC_READERS}.lock", timeout=2):
+        if not _is_json(DVC_READERS):
+            DVC_READERS.unlink(missing_ok=True)
+
+
+def _is_json(path: Path) -> bool:
+    """False for a file that cannot be parsed; a missing one is no trouble."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
     return True
 
 

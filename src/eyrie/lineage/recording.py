@@ -18,6 +18,7 @@ from eyrie.params import Params, load_params
 
 Outcome = Literal["recorded", "unchanged", "refused"]
 DAMAGED_LOCK = Path("dvc.lock.damaged")
+UNRECORDED = Path(".eyrie/unrecorded")  # since a Snakemake run began: it may have built what dvc.lock does not know
 
 
 class RecordError(ValueError):
@@ -45,6 +46,7 @@ def record(params: Params, params_path: Path) -> list[Record]:
     digests.save()
     written = _commit([name for name in verdicts if name not in refusals])
     false = drop_false_records(load_params(params_path))
+    UNRECORDED.unlink(missing_ok=True)
     return [
         Record(name, "refused", refusals[name])
         if name in refusals

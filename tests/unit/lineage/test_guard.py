@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from eyrie.lineage import guard
 
@@ -85,3 +86,16 @@ def test_a_job_goes_when_the_door_above_it_is_killed(tmp_path: Path) -> None:
     while job.is_running() and job.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the job outlived the run"
         time.sleep(0.1)
+
+
+def test_half_of_dvc_s_list_of_readers_is_removed_unless_somebody_is_writing_it() -> None:
+    guard.DVC_READERS.parent.mkdir(parents=True)
+    guard.DVC_READERS.write_text('{"read": {}}', encoding="utf-8")
+    guard.mend_dvc()
+    assert guard.DVC_READERS.exists()
+    guard.DVC_READERS.write_text('{"read": {', encoding="utf-8")
+    with FileLock(f"{guard.DVC_READERS}.lock"):
+        guard.mend_dvc()
+        assert guard.DVC_READERS.exists()
+    guard.mend_dvc()
+    assert not guard.DVC_READERS.exists()
