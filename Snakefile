@@ -33,7 +33,12 @@ try:
         write_stamps(PARAMS)
         for sentence in settle(PARAMS, alone=alone):
             print(f"eyrie: {sentence}", file=sys.stderr)
-        if alone and not doors.dvc_stage() and cache.has_dvc() and recording.UNRECORDED.exists():
+        if (
+            alone
+            and not doors.dvc_stage()
+            and cache.has_dvc()
+            and recording.UNRECORDED.exists()
+        ):
             # a run was killed before its `onsuccess`, which Snakemake leaves out when there is nothing to do
             subprocess.run(["eyrie", "record", "--quiet"], check=True)
 except (ValueError, OSError, subprocess.CalledProcessError) as error:
