@@ -227,10 +227,26 @@ class Acceptance(Document):
 
 
 class Mismatch(Document):
+    """Where two greedy answers part: the tokens before, and what each arm goes on with."""
+
     prompt_id: str
     workload: Workload
-    position: int = Field(description="index of the first different output token")
-    baseline_margin: float = Field(description="baseline's top-1 minus top-2 logit there")
+    position: int = Field(description="index of the first different output token, over the prompt's answers in a row")
+    baseline_margin: float | None = Field(
+        description="the baseline's logit of its own token less that of the other arm's token; null: not known"
+    )
+    near_tie: bool = Field(description="rounding in the target's dtype explains the margin")
+    shared_text: str
+    baseline_text: str
+    eagle3_text: str
+
+
+class AnswerCheck(Document):
+    """Greedy answers of a drafting arm against the baseline's, over HTTP, on the benchmark's own prompts."""
+
+    num_answers: int
+    num_identical: int
+    mismatches: list[Mismatch]
 
 
 class EvaluationOutput(Document):
@@ -249,6 +265,7 @@ class EvaluationMetrics(Document):
     topk: int
     num_draft_tokens: int
     temperature: float
+    near_tie_margin: float = Field(description="the largest margin that rounding in the target's dtype explains")
     overall: Acceptance
     workloads: dict[Workload, Acceptance]
     mismatches: list[Mismatch]
@@ -284,7 +301,7 @@ class BenchmarkCell(Document):
 
 
 class Comparison(Document):
-    """Both arms of one workload (or `all`) at one concurrency: medians over repeats of each cell's median TPOT."""
+    """Baseline and eagle3 of one workload (or `all`) at one concurrency: medians over repeats of each one's median."""
 
     workload: Workload | Literal["all"]
     concurrency: int
@@ -294,19 +311,41 @@ class Comparison(Document):
     baseline_throughput_tok_s: float
     eagle3_throughput_tok_s: float
     throughput_ratio: Annotated[float, Field(description="eagle3 / baseline; above 1 is faster")]
+    baseline_ttft_ms: float
+    eagle3_ttft_ms: float
+    ttft_ratio: Annotated[float, Field(description="eagle3 / baseline; above 1: the first token comes later")]
     acceptance_length: float
+
+
+class ArmFigure(Document):
+    """One arm at one concurrency, all workloads pooled."""
+
+    arm: Arm
+    concurrency: int
+    tpot_ms: float
+    ttft_ms: float
+    output_throughput_tok_s: float
+    acceptance_length: float | None = Field(description="null for the baseline")
 
 
 class BenchmarkMetrics(Document):
     """`reports/metrics/benchmark.json`."""
 
     engine: str
+    client: Literal["eyrie", "sglang"] = Field(description="whose load generator")
     device: str
+    context_length: int
     num_steps: int
     topk: int
     num_draft_tokens: int
+    arms: dict[Arm, Drafting | None] = Field(description="the shape that each arm drafts")
     num_errors: int
+    num_prompts: dict[Workload, int] = Field(description="conversations measured")
+    stand_ins: list[Workload] = Field(description="measured with Eyrie's own stand-ins, not with the named data set")
+    left_out: dict[Workload, str] = Field(description="workload -> why it, or some of its prompts, was not measured")
+    answers: dict[Arm, AnswerCheck] = Field(description="drafting arm -> its greedy answers against the baseline's")
     comparisons: list[Comparison]
+    figures: list[ArmFigure]
 
 
 class OfflineShape(Document):

@@ -1,20 +1,21 @@
-"""A closed-loop load generator for any OpenAI-compatible server: so many conversations at a time, each streamed.
+"""A closed-loop load generator for any OpenAI-compatible server: so many requests at a time, each streamed.
 
-In: conversations (user turns). Out: one record per request. A conversation's next turn is asked with the server's own
-answers as history, as a chat client would. Nothing is hidden: a failed request is a record with an error.
+In: chat requests, histories included. Out: one record per request, in their order. Nothing is hidden: a failed request
+is a record with an error.
 """
 
 import asyncio
 import json
 import time
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
-from eyrie.bench.workloads import BenchPrompt
+from eyrie.io import digest_of
+
+Messages = list[dict[str, Any]]
 
 
 @dataclass
@@ -30,6 +31,7 @@ class RequestRecord:
     latency_s: float = 0.0
     gaps_s: list[float] = field(default_factory=list)
     num_verify_steps: int | None = None  # None from a server that does not draft, or does not tell
+    answer_digest: str = ""
     error: str | None = None
 
 
@@ -41,62 +43,62 @@ class LoadResult:
 
 @dataclass(frozen=True)
 class Load:
-    """How to ask: `concurrency` conversations at a time, at most `output_tokens` per answer."""
+    """How to ask: `concurrency` requests at a time, at most `output_tokens` per answer."""
 
     concurrency: int
     output_tokens: int
     temperature: float
     seed: int
     timeout_s: float  # per request
+    template_settings: Mapping[str, Any] = field(default_factory=dict)  # the chat template's own variables
+
+    def extra_body(self) -> dict[str, Any]:
+        """What both load generators add to a request."""
+        extra: dict[str, Any] = {
+            "temperature": self.temperature,
+            "seed": self.seed,
+            "stream_options": {"include_usage": True},
+        }
+        return extra | ({"chat_template_kwargs": dict(self.template_settings)} if self.template_settings else {})
 
 
-async def run_load(base_url: str, model: str, prompts: Sequence[BenchPrompt], load: Load) -> LoadResult:
-    """Ask every prompt once."""
-    waiting, records = deque(prompts), list[RequestRecord]()
+async def run_load(
+    base_url: str, model: str, requests: Sequence[Messages], load: Load, *, api_key: str | None = None
+) -> LoadResult:
+    """Ask everything once, after the server's cache was emptied."""
+    waiting = iter(enumerate(requests))
+    records = [RequestRecord()] * len(requests)
     timeout = aiohttp.ClientTimeout(total=load.timeout_s)
     connector = aiohttp.TCPConnector(limit=load.concurrency)
-    async with aiohttp.ClientSession(base_url, timeout=timeout, connector=connector) as session:
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    async with aiohttp.ClientSession(base_url, timeout=timeout, connector=connector, headers=headers) as session:
+        await _flush_cache(session)
 
         async def worker() -> None:
-            while waiting:
-                records.extend(await _converse(session, model, waiting.popleft(), load))
+            for index, messages in waiting:
+                records[index] = await _ask(session, model, messages, load)
 
         started = time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(load.concurrency)))
         return LoadResult(records, time.perf_counter() - started)
 
 
-async def _converse(session: aiohttp.ClientSession, model: str, prompt: BenchPrompt, load: Load) -> list[RequestRecord]:
-    """All turns of one conversation; it ends early when a turn fails."""
-    messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
-    records = []
-    for turn in prompt.turns:
-        messages.append({"role": "user", "content": turn})
-        record, answer = await _ask(session, model, messages, load)
-        records.append(record)
-        if record.error is not None:
-            break
-        messages.append({"role": "assistant", "content": answer})
-    return records
+async def _flush_cache(session: aiohttp.ClientSession) -> None:
+    """What an earlier load left must not help this one. A server without such a route keeps what it keeps."""
+    try:
+        async with session.post("/flush_cache"):
+            pass
+    except (aiohttp.ClientError, TimeoutError):
+        return  # the requests will tell
 
 
-async def _ask(
-    session: aiohttp.ClientSession, model: str, messages: list[dict[str, str]], load: Load
-) -> tuple[RequestRecord, str]:
+async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, load: Load) -> RequestRecord:
     """One streamed chat completion."""
-    body = {
-        "model": model,
-        "messages": messages,
-        "max_tokens": load.output_tokens,
-        "temperature": load.temperature,
-        "seed": load.seed,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
+    body = {"model": model, "messages": messages, "max_tokens": load.output_tokens, "stream": True}
     record, pieces = RequestRecord(), list[str]()
     started = time.perf_counter()
     try:
-        async with session.post("/v1/chat/completions", json=body) as response:
+        async with session.post("/v1/chat/completions", json=body | load.extra_body()) as response:
             if response.status != 200:
                 raise aiohttp.ClientError(f"HTTP {response.status}: {(await response.text())[:500]}")
             previous = 0.0
@@ -114,9 +116,10 @@ async def _ask(
                 _read_usage(event, record)
         if record.output_tokens == 0:
             raise aiohttp.ClientError("the stream ended without usage")
+        record.answer_digest = digest_of("".join(pieces))
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
         record.error = f"{type(error).__name__}: {error}"
-    return record, "".join(pieces)
+    return record
 
 
 async def _events(lines: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:

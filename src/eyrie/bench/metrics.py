@@ -6,7 +6,7 @@ that verify steps produced (prefill's excluded) over verify steps.
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from eyrie.bench.client import RequestRecord
 from eyrie.params import Arm, Workload
-from eyrie.schemas import BenchmarkCell, Comparison, Quantiles
+from eyrie.schemas import ArmFigure, BenchmarkCell, Comparison, Quantiles
 
 
 @dataclass(frozen=True)
@@ -86,51 +86,88 @@ def to_cell(measurement: Measurement) -> BenchmarkCell:
     )
 
 
-def compare(measurements: Sequence[Measurement]) -> list[Comparison]:
-    """Both arms per workload and concurrency, then all workloads pooled per concurrency. Needs both arms of each."""
+@dataclass(frozen=True)
+class ArmSums:
+    """Median over repeats of the pooled requests' medians, in ms and tokens per second; the pooled acceptance."""
+
+    tpot_ms: float
+    ttft_ms: float
+    throughput_tok_s: float
+    acceptance_length: float | None
+
+
+def compare(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, str], float]) -> list[Comparison]:
+    """Baseline and eagle3 per workload and concurrency, then all workloads pooled per concurrency. Needs both of each.
+
+    `accepted` is the acceptance length per arm and workload (and `all`) for a client that does not tell.
+    """
     workloads = list(dict.fromkeys(item.workload for item in measurements))
     concurrencies = sorted({item.concurrency for item in measurements})
-    comparisons = [
-        _comparison(
-            workload,
-            concurrency,
-            [item for item in measurements if item.workload == workload and item.concurrency == concurrency],
-        )
-        for workload in workloads
+    groups: list[Workload | Literal["all"]] = [*workloads, "all"]
+    return [
+        _comparison(workload, concurrency, measurements, accepted)
+        for workload in groups
         for concurrency in concurrencies
     ]
-    for concurrency in concurrencies:
-        comparisons.append(
-            _comparison("all", concurrency, [item for item in measurements if item.concurrency == concurrency])
-        )
-    return comparisons
 
 
-def _comparison(workload: Workload | Literal["all"], concurrency: int, measurements: list[Measurement]) -> Comparison:
-    """Requests of one arm and repeat are pooled; the figure of an arm is the median of its repeats."""
-    tpot_ms: dict[Arm, float] = {}
-    throughput: dict[Arm, float] = {}
-    arms: tuple[Arm, ...] = ("baseline", "eagle3")
-    for arm in arms:
-        mine = [item for item in measurements if item.arm == arm]
-        by_repeat = [[item for item in mine if item.repeat == number] for number in sorted({i.repeat for i in mine})]
-        pooled = [[record for item in items for record in item.finished] for items in by_repeat]
-        tpot_ms[arm] = statistics.median(quantiles_ms(_tpots(records)).median for records in pooled)
-        throughput[arm] = statistics.median(
-            sum(record.output_tokens for record in records) / sum(item.duration_s for item in items)
-            for records, items in zip(pooled, by_repeat, strict=True)
-        )
-    drafted = [record for item in measurements if item.arm == "eagle3" for record in item.finished]
+def pooled_figures(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, str], float]) -> list[ArmFigure]:
+    """Every arm at every concurrency, all workloads together."""
+    arms = list(dict.fromkeys(item.arm for item in measurements))
+    figures = []
+    for concurrency in sorted({item.concurrency for item in measurements}):
+        for arm in arms:
+            sums = _sums([item for item in measurements if (item.concurrency, item.arm) == (concurrency, arm)])
+            figures.append(
+                ArmFigure(
+                    arm=arm,
+                    concurrency=concurrency,
+                    tpot_ms=sums.tpot_ms,
+                    ttft_ms=sums.ttft_ms,
+                    output_throughput_tok_s=sums.throughput_tok_s,
+                    acceptance_length=sums.acceptance_length or accepted.get((arm, "all")),
+                )
+            )
+    return figures
+
+
+def _comparison(
+    workload: Workload | Literal["all"],
+    concurrency: int,
+    measurements: Sequence[Measurement],
+    accepted: Mapping[tuple[Arm, str], float],
+) -> Comparison:
+    here = [item for item in measurements if item.concurrency == concurrency and workload in ("all", item.workload)]
+    baseline, eagle3 = (_sums([item for item in here if item.arm == arm]) for arm in ("baseline", "eagle3"))
     return Comparison(
         workload=workload,
         concurrency=concurrency,
-        baseline_tpot_ms=tpot_ms["baseline"],
-        eagle3_tpot_ms=tpot_ms["eagle3"],
-        tpot_ratio=tpot_ms["eagle3"] / tpot_ms["baseline"],
-        baseline_throughput_tok_s=throughput["baseline"],
-        eagle3_throughput_tok_s=throughput["eagle3"],
-        throughput_ratio=throughput["eagle3"] / throughput["baseline"],
-        acceptance_length=acceptance_length(drafted) or 1.0,
+        baseline_tpot_ms=baseline.tpot_ms,
+        eagle3_tpot_ms=eagle3.tpot_ms,
+        tpot_ratio=eagle3.tpot_ms / baseline.tpot_ms,
+        baseline_throughput_tok_s=baseline.throughput_tok_s,
+        eagle3_throughput_tok_s=eagle3.throughput_tok_s,
+        throughput_ratio=eagle3.throughput_tok_s / baseline.throughput_tok_s,
+        baseline_ttft_ms=baseline.ttft_ms,
+        eagle3_ttft_ms=eagle3.ttft_ms,
+        ttft_ratio=eagle3.ttft_ms / baseline.ttft_ms,
+        acceptance_length=eagle3.acceptance_length or accepted.get(("eagle3", workload), 1.0),
+    )
+
+
+def _sums(measurements: Sequence[Measurement]) -> ArmSums:
+    """Requests of one repeat are pooled; the figure of an arm is the median of its repeats."""
+    numbers = sorted({item.repeat for item in measurements})
+    by_repeat = [[item for item in measurements if item.repeat == number] for number in numbers]
+    pooled = [[record for item in items for record in item.finished] for items in by_repeat]
+    return ArmSums(
+        tpot_ms=statistics.median(quantiles_ms(_tpots(records)).median for records in pooled),
+        ttft_ms=statistics.median(quantiles_ms(record.ttft_s for record in records).median for records in pooled),
+        throughput_tok_s=statistics.median(
+            sum(record.output_tokens for record in records) / sum(item.duration_s for item in items)
+            for records, items in zip(pooled, by_repeat, strict=True)
+        ),
+        acceptance_length=acceptance_length([record for records in pooled for record in records]),
     )
 
 

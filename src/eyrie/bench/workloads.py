@@ -1,15 +1,17 @@
-"""Which prompts a workload is measured with."""
+"""Which prompts a workload is measured with, and which do not fit the target."""
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from eyrie.chat.template import ChatTemplate
 from eyrie.io import read_table
 from eyrie.params import Workload
 from eyrie.schemas import PROMPTS
 
+STAND_IN = "stand-in"  # in the name of a source: our own prompts in place of a public data set
 _TURN_OVERHEAD_TOKENS = 16  # template tokens around an answer
 
 
@@ -22,26 +24,82 @@ class BenchPrompt:
     turns: tuple[str, ...]
 
 
+@dataclass
+class Choice:
+    """The conversations to measure. `left_out` says why a workload, or some of its prompts, are not among them;
+    `longest` is the most tokens that one of them may grow to."""
+
+    prompts: dict[Workload, list[BenchPrompt]] = field(default_factory=dict)
+    stand_ins: list[Workload] = field(default_factory=list)
+    left_out: dict[Workload, str] = field(default_factory=dict)
+    longest: int = 0
+
+
 def benchmark_prompts(
-    clean: Path, workloads: list[Workload], *, num_prompts: int, seed: int
-) -> dict[Workload, list[BenchPrompt]]:
+    clean: Path,
+    workloads: Sequence[Workload],
+    *,
+    num_prompts: int,
+    seed: int,
+    chat: ChatTemplate,
+    output_tokens: int,
+    context_length: int,
+) -> Choice:
     """`num_prompts` conversations per workload from the table's benchmark split, or all when it holds fewer.
 
-    The choice depends on `seed` and the prompts only. Raises ValueError naming a workload that has none, SchemaError.
+    The choice depends on `seed` and the prompts only. One that may outgrow `context_length` tokens is passed over, and
+    said to be. Raises ValueError naming a workload that has no prompt, or when nothing fits; SchemaError.
     """
     rows = sorted(
         (row for row in read_table(clean, PROMPTS) if row["split"] == "benchmark"), key=lambda row: row["prompt_id"]
     )
     random.Random(seed).shuffle(rows)  # noqa: S311 - a choice of prompts, not cryptography
-    chosen: dict[Workload, list[BenchPrompt]] = {}
+    choice = Choice()
     for workload in workloads:
-        mine = [row for row in rows if row["workload"] == workload][:num_prompts]
+        mine = [row for row in rows if row["workload"] == workload]
         if not mine:
             raise ValueError(
                 f"{clean}: no prompt of workload {workload!r} with split benchmark; benchmark.workloads asks for it"
             )
-        chosen[workload] = [BenchPrompt(row["prompt_id"], row["system"], tuple(row["turns"])) for row in mine]
-    return chosen
+        _choose(choice, workload, mine, num_prompts, chat, output_tokens=output_tokens, context_length=context_length)
+    if not choice.prompts:
+        reasons = "; ".join(f"{workload}: {why}" for workload, why in choice.left_out.items())
+        raise ValueError(f"{clean}: no workload can be measured: {reasons}")
+    return choice
+
+
+def _choose(
+    choice: Choice,
+    workload: Workload,
+    rows: Sequence[dict[str, Any]],
+    num_prompts: int,
+    chat: ChatTemplate,
+    *,
+    output_tokens: int,
+    context_length: int,
+) -> None:
+    """Add the first `num_prompts` of `rows` that fit."""
+    taken: list[dict[str, Any]] = []
+    too_long: list[int] = []
+    for row in rows:
+        bound = conversation_tokens(chat, row["system"], row["turns"], output_tokens=output_tokens)
+        if bound > context_length:
+            too_long.append(bound)
+            continue
+        choice.longest = max(choice.longest, bound)
+        taken.append(row)
+        if len(taken) == num_prompts:
+            break
+    if too_long:
+        verb = "prompt needs" if len(too_long) == 1 else "prompts need"
+        choice.left_out[workload] = (
+            f"{len(too_long)} {verb} at least {min(too_long):,} tokens with their answers; the target's context holds "
+            f"{context_length:,}"
+        )
+    if taken:
+        if any(STAND_IN in row["source"] for row in taken):
+            choice.stand_ins.append(workload)
+        choice.prompts[workload] = [BenchPrompt(row["prompt_id"], row["system"], tuple(row["turns"])) for row in taken]
 
 
 def conversation_tokens(chat: ChatTemplate, system: str, turns: Sequence[str], *, output_tokens: int) -> int:

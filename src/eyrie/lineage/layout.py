@@ -125,6 +125,7 @@ STAGES: dict[str, Stage] = {
             {"head": HEAD, "clean": CLEAN},
             {"cells": CELLS, "metrics": _metrics("benchmark")},
             uses_target=True,
+            resumes=True,
         ),
         Stage(
             "report",

@@ -23,16 +23,21 @@ from eyrie.report.inputs import HeldoutPoint, TrainPoint
 from eyrie.report.numbers import significant
 from eyrie.report.palette import LIGHT
 
-Metric = Literal["tpot", "throughput"]
+Metric = Literal["tpot", "throughput", "ttft"]
 
-UNITS: dict[Metric, str] = {"tpot": "TPOT, ms", "throughput": "output, tokens/s"}
-NAMES: dict[Arm, str] = {"baseline": "Baseline", "eagle3": "EAGLE-3"}
-# Marker and line style repeat what the colour says; the offset keeps the bars of two near-equal arms apart.
-LOOKS: dict[Arm, dict[str, Any]] = {
+UNITS: dict[Metric, str] = {"tpot": "TPOT, ms", "throughput": "output, tokens/s", "ttft": "TTFT, ms"}
+NAMES: dict[Arm, str] = {
+    "baseline": "Baseline",
+    "eagle3": "EAGLE-3",
+    "eagle3_no_overlap": "no overlap",
+    "chain": "chain",
+    "tree": "tree",
+}
+# Marker and line style repeat what the colour says.
+LOOKS: dict[Literal["baseline", "eagle3"], dict[str, Any]] = {
     "baseline": {"color": LIGHT["baseline"], "marker": "o", "linestyle": (0, (4, 2))},
     "eagle3": {"color": LIGHT["eagle3"], "marker": "D", "linestyle": "solid"},
 }
-OFFSETS: dict[Arm, float] = {"baseline": -0.03, "eagle3": 0.03}
 
 _POINTS_PER_INCH = 72  # one SVG user unit is one point
 _FONT = "DejaVu Sans"  # ships with matplotlib: text is laid out the same everywhere, then shown in the page's font
@@ -67,14 +72,14 @@ _STYLE = {
 
 def arms_panel(name: str, points: Sequence[Point], metric: Metric, *, title: str, ymax: float, small: bool) -> Markup:
     """Both arms against concurrency. `ymax` lets panels that are compared share one axis, which starts at 0."""
-    width, height = (165, 140) if small else (380, 245)
-    with _figure(width, height, font=10 if small else 11) as figure:
+    width, height = (165, 140) if small else (330, 245)
+    with new_figure(width, height, font=10 if small else 11) as figure:
         axes = figure.subplots()
         _draw_arms(axes, points, metric, ymax=ymax, values=not small)
         axes.set_title(title)
         if not small:
             axes.set_xlabel("requests at a time")
-        return _svg(figure, name, label=_describe_arms(points, metric, title))
+        return as_svg(figure, name, label=_describe_arms(points, metric, title))
 
 
 def axis_top(points: Sequence[Point], metric: Metric) -> float:
@@ -84,7 +89,7 @@ def axis_top(points: Sequence[Point], metric: Metric) -> float:
 
 
 def loss_panel(train: Sequence[TrainPoint], heldout: Sequence[HeldoutPoint]) -> Markup:
-    with _figure(320, 230) as figure:
+    with new_figure(320, 230) as figure:
         axes = figure.subplots()
         axes.plot(
             [point.step for point in train],
@@ -107,11 +112,11 @@ def loss_panel(train: Sequence[TrainPoint], heldout: Sequence[HeldoutPoint]) -> 
         _finish_steps(axes)
         first, last = heldout[0], heldout[-1]
         label = f"Loss by step. Held out: {first.loss:.3f} at step {first.step}, {last.loss:.3f} at step {last.step}."
-        return _svg(figure, "loss", label=label)
+        return as_svg(figure, "loss", label=label)
 
 
 def acceptance_panel(heldout: Sequence[HeldoutPoint], best_step: int) -> Markup:
-    with _figure(320, 230) as figure:
+    with new_figure(320, 230) as figure:
         axes = figure.subplots()
         axes.plot(
             [point.step for point in heldout],
@@ -137,12 +142,12 @@ def acceptance_panel(heldout: Sequence[HeldoutPoint], best_step: int) -> Markup:
             f"Simulated acceptance length on held-out answers by training step; the exported step {best.step} "
             f"reaches {best.acceptance_length:.2f} tokens."
         )
-        return _svg(figure, "acceptance", label=label)
+        return as_svg(figure, "acceptance", label=label)
 
 
 def accuracy_panel(heldout: Sequence[HeldoutPoint]) -> Markup:
     """One line per TTT step, lighter with depth; the first and the last are named."""
-    with _figure(320, 230) as figure:
+    with new_figure(320, 230) as figure:
         axes = figure.subplots()
         depths = len(heldout[0].accuracy)
         last = heldout[-1]
@@ -172,12 +177,12 @@ def accuracy_panel(heldout: Sequence[HeldoutPoint]) -> Markup:
         axes.set_title("Held-out accuracy by draft, %")
         _finish_steps(axes)
         ends = ", ".join(f"draft {depth + 1} {value:.0%}" for depth, value in enumerate(last.accuracy))
-        return _svg(figure, "accuracy", label=f"Held-out accuracy by draft position at the last evaluation: {ends}.")
+        return as_svg(figure, "accuracy", label=f"Held-out accuracy by draft position at the last evaluation: {ends}.")
 
 
 def write_readme_chart(path: Path, points: Sequence[Point], *, title: str) -> None:
     """TPOT and output throughput of both arms against concurrency, as a PNG on white."""
-    with _figure(760, 310, font=11) as figure:
+    with new_figure(760, 310, font=11) as figure:
         figure.set_facecolor("#ffffff")
         figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12, wspace=0.04)
         figure.suptitle(title.replace("$", r"\$"), x=0.012, ha="left", fontweight="bold", fontsize=13)
@@ -196,13 +201,21 @@ def write_readme_chart(path: Path, points: Sequence[Point], *, title: str) -> No
 
 
 def _draw_arms(axes: Any, points: Sequence[Point], metric: Metric, *, ymax: float, values: bool) -> None:
-    """Concurrency levels stand at equal distances; bars show the range of the repeats."""
+    """Concurrency levels stand at equal distances; bands show the range of the repeats (bars where there is but one
+    level)."""
+    xs = range(len(points))
     for arm, look in LOOKS.items():
         measured: list[Measured] = [getattr(_pair(point, metric), arm) for point in points]
-        xs = [index + OFFSETS[arm] for index in range(len(points))]
-        ys = [each.value for each in measured]
-        errors = [[each.value - each.low for each in measured], [each.high - each.value for each in measured]]
-        axes.errorbar(xs, ys, yerr=errors, capsize=3, elinewidth=1.1, label=NAMES[arm], **look)
+        lows, highs, ys = ([getattr(each, name) for each in measured] for name in ("low", "high", "value"))
+        if len(points) > 1:
+            axes.fill_between(xs, lows, highs, color=look["color"], alpha=0.2, linewidth=0)
+        else:
+            errors = [
+                [y - low for y, low in zip(ys, lows, strict=True)],
+                [h - y for y, h in zip(ys, highs, strict=True)],
+            ]
+            axes.errorbar(xs, ys, yerr=errors, capsize=3, elinewidth=1.1, color=look["color"], linestyle="none")
+        axes.plot(xs, ys, label=NAMES[arm], **look)
     for index, point in enumerate(points if values else ()):
         pair = _pair(point, metric)
         upper, lower = sorted((pair.baseline, pair.eagle3), key=lambda each: each.value, reverse=True)
@@ -226,7 +239,8 @@ def _draw_arms(axes: Any, points: Sequence[Point], metric: Metric, *, ymax: floa
 
 
 def _pair(point: Point, metric: Metric) -> Pair:
-    return point.tpot if metric == "tpot" else point.throughput
+    pair: Pair = getattr(point, metric)
+    return pair
 
 
 def _describe_arms(points: Sequence[Point], metric: Metric, title: str) -> str:
@@ -248,7 +262,7 @@ def _finish_steps(axes: Any) -> None:
 
 
 @contextmanager
-def _figure(width: float, height: float, *, font: float = 10.5) -> Iterator[Figure]:
+def new_figure(width: float, height: float, *, font: float = 10.5) -> Iterator[Figure]:
     """A figure of `width` by `height` points, drawn under matplotlib's defaults and this module's style only."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -256,7 +270,7 @@ def _figure(width: float, height: float, *, font: float = 10.5) -> Iterator[Figu
         yield Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
 
 
-def _svg(figure: Figure, name: str, *, label: str) -> Markup:
+def as_svg(figure: Figure, name: str, *, label: str) -> Markup:
     """The figure as inline SVG: no prolog, no metadata, ids of its own, the page's font and colours."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})

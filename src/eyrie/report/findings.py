@@ -6,21 +6,16 @@ A difference between the arms counts only when the ranges of their repeats do no
 no range, and the page says so beside the figures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
 from eyrie.params import Arm
 from eyrie.report.inputs import Inputs
-from eyrie.schemas import BenchmarkCell, Comparison, Mismatch
+from eyrie.schemas import BenchmarkCell, Comparison
 
 Verdict = Literal["faster", "slower", "within"]
-
-# A logit is rounded to the dtype, and a verify step sums in another order than a one-token step. At the magnitudes
-# logits have (about 32) one unit in the last place is 2e-6, 0.016 and 0.125; the bounds allow for what many layers
-# add to it (float32 errors are seen near 1e-4, hence the wider factor there).
-NEAR_TIE_MARGIN: dict[str, float] = {"float32": 1e-3, "float16": 0.0625, "bfloat16": 0.5}
 
 
 @dataclass(frozen=True)
@@ -66,13 +61,25 @@ class Pair:
 
 @dataclass(frozen=True)
 class Point:
-    """One workload (or `all`) at one concurrency. TPOT in ms, throughput in output tokens per second."""
+    """One workload (or `all`) at one concurrency. TPOT and TTFT in ms, throughput in output tokens per second."""
 
     workload: str
     concurrency: int
     tpot: Pair
     throughput: Pair
+    ttft: Pair
     acceptance_length: float
+
+
+@dataclass(frozen=True)
+class ArmPoint:
+    """One arm at one concurrency, all workloads pooled: output tokens per second, and that over the baseline's."""
+
+    arm: Arm
+    concurrency: int
+    throughput: Measured
+    speedup: Measured
+    acceptance_length: float | None
 
 
 @dataclass(frozen=True)
@@ -105,37 +112,65 @@ def measure_speed(inputs: Inputs) -> Speed:
     )
 
 
-def near_ties(mismatches: Sequence[Mismatch], dtype: str) -> list[Mismatch]:
-    """The mismatches whose baseline margin is small enough for rounding in `dtype` to explain them."""
-    return [mismatch for mismatch in mismatches if mismatch.baseline_margin <= NEAR_TIE_MARGIN[dtype]]
+def measure_arms(inputs: Inputs) -> list[ArmPoint]:
+    """Every drafting arm against the baseline, in the order of the parameters, by concurrency."""
+    points = []
+    for concurrency in sorted({figure.concurrency for figure in inputs.benchmark.figures}):
+        here = {figure.arm: figure for figure in inputs.benchmark.figures if figure.concurrency == concurrency}
+        spreads = {
+            arm: _spread(
+                figure.output_throughput_tok_s,
+                _by_workload(inputs.cells, arm, concurrency, lambda cell: cell.output_throughput_tok_s),
+            )
+            for arm, figure in here.items()
+        }
+        base = spreads["baseline"]
+        for arm, figure in here.items():
+            mine = spreads[arm]
+            speedup = Measured(mine.value / base.value, low=mine.low / base.high, high=mine.high / base.low)
+            points.append(ArmPoint(arm, concurrency, mine, speedup, figure.acceptance_length))
+    return points
+
+
+def cost_per_million(price_per_hour: float, tokens_per_second: float) -> float:
+    """What a million output tokens cost on a machine that makes so many a second and does nothing else."""
+    return price_per_hour / 3600 / tokens_per_second * 1e6
 
 
 def _point(comparison: Comparison, cells: Sequence[BenchmarkCell]) -> Point:
-    here = [
-        cell
-        for cell in cells
-        if cell.concurrency == comparison.concurrency and comparison.workload in ("all", cell.workload)
-    ]
-    tpot: dict[Arm, dict[str, dict[int, float]]] = {"baseline": {}, "eagle3": {}}
-    throughput: dict[Arm, dict[str, dict[int, float]]] = {"baseline": {}, "eagle3": {}}
-    for cell in here:
-        tpot[cell.arm].setdefault(cell.workload, {})[cell.repeat] = cell.tpot_ms.median
-        throughput[cell.arm].setdefault(cell.workload, {})[cell.repeat] = cell.output_throughput_tok_s
+    here = [cell for cell in cells if comparison.workload in ("all", cell.workload)]
+
+    def pair(baseline: float, eagle3: float, of: Callable[[BenchmarkCell], float], *, lower: bool) -> Pair:
+        return Pair(
+            baseline=_spread(baseline, _by_workload(here, "baseline", comparison.concurrency, of)),
+            eagle3=_spread(eagle3, _by_workload(here, "eagle3", comparison.concurrency, of)),
+            lower_is_faster=lower,
+        )
+
     return Point(
         workload=comparison.workload,
         concurrency=comparison.concurrency,
-        tpot=Pair(
-            baseline=_spread(comparison.baseline_tpot_ms, tpot["baseline"]),
-            eagle3=_spread(comparison.eagle3_tpot_ms, tpot["eagle3"]),
-            lower_is_faster=True,
+        tpot=pair(comparison.baseline_tpot_ms, comparison.eagle3_tpot_ms, lambda cell: cell.tpot_ms.median, lower=True),
+        throughput=pair(
+            comparison.baseline_throughput_tok_s,
+            comparison.eagle3_throughput_tok_s,
+            lambda cell: cell.output_throughput_tok_s,
+            lower=False,
         ),
-        throughput=Pair(
-            baseline=_spread(comparison.baseline_throughput_tok_s, throughput["baseline"]),
-            eagle3=_spread(comparison.eagle3_throughput_tok_s, throughput["eagle3"]),
-            lower_is_faster=False,
-        ),
+        ttft=pair(comparison.baseline_ttft_ms, comparison.eagle3_ttft_ms, lambda cell: cell.ttft_ms.median, lower=True),
         acceptance_length=comparison.acceptance_length,
     )
+
+
+def _by_workload(
+    cells: Sequence[BenchmarkCell], arm: Arm, concurrency: int, of: Callable[[BenchmarkCell], float]
+) -> dict[str, dict[int, float]]:
+    """Workload -> repeat -> figure."""
+    found: dict[str, dict[int, float]] = {}
+    for cell in cells:
+        if (cell.arm, cell.concurrency) == (arm, concurrency):
+            found.setdefault(cell.workload, {})[cell.repeat] = of(cell)
+    return found
 
 
 def _spread(value: float, repeats: dict[str, dict[int, float]]) -> Measured:

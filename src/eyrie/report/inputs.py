@@ -117,14 +117,15 @@ def _check_cells(
     if not any(comparison.workload == "all" for comparison in benchmark.comparisons):
         raise SchemaError(f"{benchmark_path}: comparisons has no entry with workload 'all'")
     for number, cell in enumerate(cells, start=1):
-        if min(cell.tpot_ms.median, cell.output_throughput_tok_s) <= 0:
-            raise SchemaError(f"{cells_path}:{number}: the median TPOT and the output throughput must be above 0")
+        if min(cell.tpot_ms.median, cell.ttft_ms.median, cell.output_throughput_tok_s) <= 0:
+            raise SchemaError(f"{cells_path}:{number}: the median TPOT, TTFT and the output throughput must be above 0")
     found = {(str(cell.workload), cell.concurrency, cell.arm) for cell in cells}
     for comparison in benchmark.comparisons:
-        tpots = (comparison.baseline_tpot_ms, comparison.eagle3_tpot_ms)
-        if min(*tpots, comparison.baseline_throughput_tok_s, comparison.eagle3_throughput_tok_s) <= 0:
+        times = [comparison.baseline_tpot_ms, comparison.eagle3_tpot_ms]
+        times += [comparison.baseline_ttft_ms, comparison.eagle3_ttft_ms]
+        if min(*times, comparison.baseline_throughput_tok_s, comparison.eagle3_throughput_tok_s) <= 0:
             where = f"workload {comparison.workload} at concurrency {comparison.concurrency}"
-            raise SchemaError(f"{benchmark_path}: {where} has a TPOT or throughput of 0 or less")
+            raise SchemaError(f"{benchmark_path}: {where} has a TPOT, TTFT or throughput of 0 or less")
         for arm in ("baseline", "eagle3"):
             here = {str(cell.workload) for cell in cells if cell.concurrency == comparison.concurrency}
             wanted = (here or {"any"}) if comparison.workload == "all" else {comparison.workload}

@@ -4,6 +4,7 @@ In: `Inputs`, the parameters and the target's size. Out: one HTML text that need
 inline, there is no script, and every string from the data is escaped by the template engine.
 """
 
+import math
 import platform
 from importlib import metadata
 from typing import Any
@@ -12,8 +13,8 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eyrie.params import Params
-from eyrie.report import charts, numbers
-from eyrie.report.findings import NEAR_TIE_MARGIN, Point, Speed, measure_speed, near_ties
+from eyrie.report import bars, charts, numbers
+from eyrie.report.findings import Point, Speed, cost_per_million, measure_arms, measure_speed
 from eyrie.report.inputs import Inputs
 from eyrie.report.palette import DARK, LIGHT
 
@@ -23,7 +24,7 @@ PACKAGES = ("eyrie", "torch", "transformers", "sglang", "snakemake", "dvc", "pre
 def render(params: Params, inputs: Inputs, *, target_parameters: int | None) -> str:
     """The whole page. `target_parameters` is None where the target's config cannot be read."""
     speed = measure_speed(inputs)
-    ties = near_ties(inputs.evaluation.mismatches, params.target.dtype)
+    arms = measure_arms(inputs)
     environment = Environment(
         loader=PackageLoader("eyrie.report", "."),  # beside this module, where they count as the stage's code
         autoescape=True,
@@ -51,10 +52,16 @@ def render(params: Params, inputs: Inputs, *, target_parameters: int | None) -> 
         num_raw=inputs.selection.funnel[0].kept + sum(inputs.selection.funnel[0].dropped.values()),
         entities=entity_rows(inputs),
         lossless_checked=inputs.evaluation.temperature == 0.0,
-        ties=ties,
-        tie_margin=NEAR_TIE_MARGIN[params.target.dtype],
         training_charts=_training_charts(inputs),
         pooled_charts=_pooled_charts(speed),
+        heat=_heat(speed),
+        later=[point for point in speed.pooled if point.ttft.verdict == "slower"],
+        position_chart=bars.position_panel(inputs.evaluation.overall.acceptance_by_position),
+        ablation_chart=bars.ablation_panel(arms) if len(inputs.benchmark.arms) > 2 else None,
+        arms=arms,
+        arm_names=charts.NAMES,
+        costs=_costs(params, speed),
+        clients={"eyrie": "Eyrie’s asyncio client", "sglang": "SGLang’s own client (sglang.benchmark.serving)"},
         workload_charts=_workload_charts(speed),
         versions=versions(),
         resolved=yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
@@ -138,8 +145,9 @@ def _training_charts(inputs: Inputs) -> list[Any]:
 
 def _pooled_charts(speed: Speed) -> list[Any]:
     titles: dict[charts.Metric, str] = {
-        "tpot": "Time per output token, ms (lower is better)",
-        "throughput": "Output tokens per second (higher is better)",
+        "tpot": "Time per output token, ms: lower is better",
+        "throughput": "Output tokens per second: higher is better",
+        "ttft": "Time to first token, ms: lower is better",
     }
     return [
         charts.arms_panel(
@@ -151,6 +159,36 @@ def _pooled_charts(speed: Speed) -> list[Any]:
             small=False,
         )
         for metric, title in titles.items()
+    ]
+
+
+def _heat(speed: Speed) -> dict[str, list[tuple[str, list[tuple[float, float, str]]]]]:
+    """Metric -> rows of the speed-up map: workload, and per concurrency the speed-up, how strong its colour is (0 to 1,
+    by the logarithm, so that half and twice the speed are as strong), and the verdict."""
+    groups = {**speed.by_workload, **({"all": speed.pooled} if len(speed.by_workload) > 1 else {})}
+    found = {}
+    for metric in ("tpot", "throughput"):
+        pairs = {name: [getattr(point, metric) for point in points] for name, points in groups.items()}
+        strongest = max(abs(math.log(pair.speedup)) for row in pairs.values() for pair in row) or 1.0
+        found[metric] = [
+            (name, [(pair.speedup, abs(math.log(pair.speedup)) / strongest, pair.verdict) for pair in row])
+            for name, row in pairs.items()
+        ]
+    return found
+
+
+def _costs(params: Params, speed: Speed) -> list[tuple[int, float, float]]:
+    """(concurrency, baseline's, EAGLE-3's cost of a million output tokens); empty without a price."""
+    price = params.report.gpu_hour_price
+    if price is None:
+        return []
+    return [
+        (
+            point.concurrency,
+            cost_per_million(price, point.throughput.baseline.value),
+            cost_per_million(price, point.throughput.eagle3.value),
+        )
+        for point in speed.pooled
     ]
 
 

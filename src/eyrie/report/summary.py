@@ -32,7 +32,7 @@ def print_summary() -> None:
         table.add_column(column, justify="left" if column == "workload" else "right", no_wrap=True)
     for comparison in benchmark.comparisons:
         table.add_row(
-            comparison.workload,
+            f"{comparison.workload} *" if comparison.workload in benchmark.stand_ins else comparison.workload,
             str(comparison.concurrency),
             f"{comparison.baseline_tpot_ms:.2f} ms",
             f"{comparison.eagle3_tpot_ms:.2f} ms",
@@ -42,6 +42,14 @@ def print_summary() -> None:
             end_section=comparison.concurrency == max(item.concurrency for item in benchmark.comparisons),
         )
     console.print(table)
+    if benchmark.stand_ins:
+        console.print(
+            "* a stand-in: prompts written for this repository in place of a public data set", highlight=False
+        )
+    for workload, why in benchmark.left_out.items():
+        console.print(f"{workload}: not measured, or not whole: {why}", highlight=False)
+    if benchmark.num_errors:
+        console.print(f"{benchmark.num_errors} requests of the benchmark failed.", highlight=False)
     overall = evaluation.overall
     console.print(
         f"{sum(prompts.by_split.values())} screened prompts, a head of {training.num_parameters / 1e6:.2f} M weights, "
@@ -50,4 +58,8 @@ def print_summary() -> None:
         f"greedy outputs identical: {overall.num_identical} of {overall.num_prompts}.",
         highlight=False,
     )
+    defects = [mismatch for mismatch in evaluation.mismatches if not mismatch.near_tie]
+    defects += [item for check in benchmark.answers.values() for item in check.mismatches if not item.near_tie]
+    if defects:
+        console.print(f"{len(defects)} answers differ by more than rounding explains: see the report.", style="bold")
     console.print(f"Report: {REPORT}", highlight=False)

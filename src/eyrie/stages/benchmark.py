@@ -1,66 +1,119 @@
 """`eyrie benchmark`: what the head gains over HTTP, side by side on the same prompts.
 
-In: the head, the target, the screened benchmark prompts. Out: one line per measurement (`cells`), and both arms
+In: the head, the target, the screened benchmark prompts. Out: one line per measurement (`cells`), and the arms
 compared per workload and concurrency (`metrics`).
 
-Two servers stay loaded, one plain and one that drafts, otherwise the same: same engine, slots, context and threads.
-Only one is driven at a time, and who goes first alternates with every repeat, so that a machine that slows down or
-warms up does so for both.
+With the reference engine the servers of all arms stay loaded and only one is driven at a time; with SGLang, which fills
+the GPU, arms run one after the other. Either way they are the same but for the drafting: engine, slots, context,
+threads, requests. Finished cells outlive a kill in `scratch`.
 """
 
-import asyncio
 import json
 import logging
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 
-from eyrie.bench.client import Load, run_load
+from eyrie.bench.gate import GateAnswer, check_answers
 from eyrie.bench.hardware import describe_device
-from eyrie.bench.metrics import Measurement, compare, to_cell
-from eyrie.bench.workloads import BenchPrompt, benchmark_prompts, conversation_tokens
-from eyrie.engines.launch import free_port, launch_server, stop_on_sigterm
+from eyrie.bench.measuring import Bench, Client
+from eyrie.bench.metrics import compare, pooled_figures, to_cell
+from eyrie.bench.workloads import benchmark_prompts
+from eyrie.engines.launch import Server, free_port, launch_server, stop_on_sigterm
 from eyrie.engines.target import load_chat, load_config, resolve_device
-from eyrie.io import progress, write_json, write_jsonl
-from eyrie.params import Arm, Params, Workload
+from eyrie.io import write_json, write_jsonl
+from eyrie.lineage.journal import Journal
+from eyrie.params import Arm, Params
 from eyrie.schemas import BenchmarkMetrics
 
 logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 900.0
-_REQUEST_TIMEOUT_S = 600.0
 
 
-def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path) -> None:
-    """Measure both arms. Raises ServerError, TargetError, SchemaError, ValueError."""
+def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, scratch: Path) -> None:
+    """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError."""
     section = params.benchmark
-    prompts = benchmark_prompts(clean, section.workloads, num_prompts=section.num_prompts, seed=section.seed)
-    with (
-        stop_on_sigterm(),
-        tempfile.TemporaryDirectory(prefix="eyrie-benchmark-") as folder,
-        _servers(params, head, _context_length(params, prompts), Path(folder)) as servers,
-    ):
-        measurements = list(_measure(params, servers, prompts))
-    _warn_of_differences(measurements)
-    comparisons = compare(measurements)
-    write_jsonl(cells, [to_cell(measurement) for measurement in measurements])
-    write_json(
-        metrics,
-        BenchmarkMetrics(
-            engine=section.engine,
-            device=describe_device(resolve_device(params.target.device), num_threads=_server_threads()),
-            num_steps=section.num_steps,
-            topk=section.topk,
-            num_draft_tokens=section.num_draft_tokens,
-            num_errors=sum(len(item.records) - len(item.finished) for item in measurements),
-            comparisons=comparisons,
-        ),
+    chat = load_chat(params.target)
+    limit: int = load_config(params.target).get_text_config().max_position_embeddings
+    choice = benchmark_prompts(
+        clean,
+        section.workloads,
+        num_prompts=section.num_prompts,
+        seed=section.seed,
+        chat=chat,
+        output_tokens=section.output_tokens,
+        context_length=limit,
     )
-    for comparison in comparisons:
+    for workload, why in choice.left_out.items():
+        logger.warning("workload %s: not measured whole: %s", workload, why)
+
+    @contextmanager
+    def serve(arms: Sequence[Arm]) -> Iterator[Mapping[Arm, Server]]:
+        with _servers(params, head, arms, context_length=choice.longest, folder=scratch) as servers:
+            yield servers
+
+    client: Client = "eyrie"
+    with stop_on_sigterm(), Journal(scratch / "journal.jsonl") as journal:
+        bench = Bench(
+            section=section,
+            model=params.target.model,
+            chat=chat,
+            prompts=choice.prompts,
+            context_length=choice.longest,
+            groups=[section.arms],
+            client=client,
+            serve=serve,
+            journal=journal,
+            folder=scratch,
+        )
+        bench.measure()
+        measurements = bench.measurements
+        answers = {arm: bench.answers(arm) for arm in section.arms}
+    accepted = _accepted(answers)
+    document = BenchmarkMetrics(
+        engine=section.engine,
+        client=client,
+        device=describe_device(resolve_device(params.target.device), num_threads=_server_threads()),
+        context_length=choice.longest,
+        num_steps=section.num_steps,
+        topk=section.topk,
+        num_draft_tokens=section.num_draft_tokens,
+        arms={arm: section.drafting(arm) for arm in section.arms},
+        num_errors=sum(len(item.records) - len(item.finished) for item in measurements),
+        num_prompts={workload: len(prompts) for workload, prompts in choice.prompts.items()},
+        stand_ins=choice.stand_ins,
+        left_out=choice.left_out,
+        answers={
+            arm: check_answers(chat, answers["baseline"], drafted, dtype=params.target.dtype)
+            for arm, drafted in answers.items()
+            if arm != "baseline"
+        },
+        comparisons=compare(measurements, accepted),
+        figures=pooled_figures(measurements, accepted),
+    )
+    write_jsonl(cells, [to_cell(measurement) for measurement in measurements])
+    write_json(metrics, document)
+    _log(document)
+
+
+def _accepted(answers: Mapping[Arm, Sequence[GateAnswer]]) -> dict[tuple[Arm, str], float]:
+    """Acceptance length per arm and workload (and `all`), from the per-request verify counts of the fixed set."""
+    sums: dict[tuple[Arm, str], tuple[int, int]] = {}
+    for arm, given in answers.items():
+        for answer in given:
+            for name in (str(answer.workload), "all"):
+                tokens, steps = sums.get((arm, name), (0, 0))
+                if answer.num_verify_steps:
+                    sums[arm, name] = (tokens + len(answer.output) - 1, steps + answer.num_verify_steps)
+    return {key: tokens / steps for key, (tokens, steps) in sums.items()}
+
+
+def _log(document: BenchmarkMetrics) -> None:
+    for comparison in document.comparisons:
         if comparison.workload == "all":
             logger.info(
                 "concurrency %d: TPOT %.2f -> %.2f ms (x %.2f), acceptance length %.2f",
@@ -70,30 +123,16 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path) 
                 comparison.tpot_ratio,
                 comparison.acceptance_length,
             )
-
-
-def _measure(
-    params: Params, servers: dict[Arm, str], prompts: dict[Workload, list[BenchPrompt]]
-) -> Iterator[Measurement]:
-    section = params.benchmark
-
-    def load_on(arm: Arm, asked: list[BenchPrompt], concurrency: int, workload: Workload, repeat: int) -> Measurement:
-        load = Load(concurrency, section.output_tokens, 0.0, section.seed, _REQUEST_TIMEOUT_S)
-        result = asyncio.run(run_load(servers[arm], params.target.model, asked, load))
-        return Measurement(workload, concurrency, arm, repeat, result.records, result.duration_s)
-
-    arms: tuple[Arm, ...] = ("baseline", "eagle3")
-    for arm in arms:  # warm-up, not kept
-        for workload, asked in prompts.items():
-            load_on(arm, asked[:1], 1, workload, 0)
-    total = len(prompts) * len(section.concurrency) * section.repeats * len(arms)
-    with progress(total, desc="benchmark", unit="loads") as bar:
-        for workload, asked in prompts.items():
-            for concurrency in section.concurrency:
-                for repeat in range(section.repeats):
-                    for arm in arms if repeat % 2 == 0 else arms[::-1]:
-                        yield load_on(arm, asked, concurrency, workload, repeat)
-                        bar.update()
+    for arm, check in document.answers.items():
+        ties = sum(mismatch.near_tie for mismatch in check.mismatches)
+        logger.log(
+            logging.INFO if check.num_identical + ties == check.num_answers else logging.WARNING,
+            "arm %s: %d of %d greedy answers identical to the baseline's; %d differ at a near tie",
+            arm,
+            check.num_identical,
+            check.num_answers,
+            ties,
+        )
 
 
 def _server_threads() -> int:
@@ -102,8 +141,10 @@ def _server_threads() -> int:
 
 
 @contextmanager
-def _servers(params: Params, head: Path, context_length: int, folder: Path) -> Iterator[dict[Arm, str]]:
-    """Base URL of a plain and of a drafting server."""
+def _servers(
+    params: Params, head: Path, arms: Sequence[Arm], *, context_length: int, folder: Path
+) -> Iterator[dict[Arm, Server]]:
+    """The servers of `arms`, started side by side."""
     section, target = params.benchmark, params.target
     command = [sys.executable, "-m", "eyrie.engines.reference", "--model", target.model, "--dtype", target.dtype]
     command += ["--device", target.device, "--max-running-requests", str(max(section.concurrency))]
@@ -117,45 +158,17 @@ def _servers(params: Params, head: Path, context_length: int, folder: Path) -> I
     command += ["--template-date", target.template_date]
     if target.trust_remote_code:
         command += ["--trust-remote-code"]
-    drafting = ["--head", str(head), "--num-steps", str(section.num_steps), "--topk", str(section.topk)]
-    drafting += ["--num-draft-tokens", str(section.num_draft_tokens)]
-    commands: dict[Arm, list[str]] = {"baseline": command, "eagle3": [*command, *drafting]}
     with ExitStack() as stack:
         servers = {}
-        for arm, arguments in commands.items():
+        for arm in arms:
+            drafting, extra = section.drafting(arm), []
+            if drafting is not None:
+                extra = ["--head", str(head), "--num-steps", str(drafting.num_steps), "--topk", str(drafting.topk)]
+                extra += ["--num-draft-tokens", str(drafting.num_draft_tokens)]
             port = free_port()
             servers[arm] = stack.enter_context(
-                launch_server([*arguments, "--port", str(port)], port=port, log=folder / f"{arm}.log", env={})
+                launch_server([*command, *extra, "--port", str(port)], port=port, log=folder / f"{arm}.log", env={})
             )
         for server in servers.values():
             server.wait_until_healthy(_START_TIMEOUT_S)
-        yield {arm: server.base_url for arm, server in servers.items()}
-
-
-def _context_length(params: Params, prompts: dict[Workload, list[BenchPrompt]]) -> int:
-    """Tokens the longest conversation may grow to, at most what the target holds: the memory a slot needs."""
-    chat, output_tokens = load_chat(params.target), params.benchmark.output_tokens
-    longest = max(
-        conversation_tokens(chat, prompt.system, prompt.turns, output_tokens=output_tokens)
-        for asked in prompts.values()
-        for prompt in asked
-    )
-    limit: int = load_config(params.target).get_text_config().max_position_embeddings
-    return min(longest, limit)
-
-
-def _warn_of_differences(measurements: list[Measurement]) -> None:
-    """Greedy decoding must give both arms the same number of tokens, or they did not do the same work."""
-    tokens: dict[tuple[Workload, int, int], set[int]] = {}
-    for item in measurements:
-        key = (item.workload, item.concurrency, item.repeat)
-        tokens.setdefault(key, set()).add(sum(record.output_tokens for record in item.finished))
-    for (workload, concurrency, repeat), totals in tokens.items():
-        if len(totals) > 1:
-            logger.warning(
-                "%s, concurrency %d, repeat %d: the arms returned %s tokens; they should be equal",
-                workload,
-                concurrency,
-                repeat,
-                " and ".join(str(total) for total in sorted(totals)),
-            )
+        yield servers

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from eyrie.bench.lossless import describe_mismatch, first_difference, near_tie_margin
 from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
 from eyrie.chat.template import ChatTemplate
@@ -71,12 +72,13 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
         topk=section.topk,
         num_draft_tokens=section.num_draft_tokens,
         temperature=section.temperature,
+        near_tie_margin=near_tie_margin(params.target.dtype),
         overall=_pool(dialogues),
         workloads={
             workload: _pool([item for item in dialogues if item.workload == workload])
             for workload in dict.fromkeys(item.workload for item in dialogues)
         },
-        mismatches=[_mismatch(target, item) for item in dialogues if not item.identical],
+        mismatches=[_mismatch(target, item, params.target.dtype) for item in dialogues if not item.identical],
     )
     write_jsonl(
         outputs,
@@ -173,21 +175,29 @@ def _pool(dialogues: Sequence[_Dialogue]) -> Acceptance:
     )
 
 
-def _mismatch(target: TargetModel, dialogue: _Dialogue) -> Mismatch:
-    """Where the arms first differ, counted over the prompt's answers in a row, and how close the call was."""
+def _mismatch(target: TargetModel, dialogue: _Dialogue, dtype: str) -> Mismatch:
+    """Where the arms first differ, and how close the call was."""
     before = 0
-    for asked, baseline, eagle3 in zip(dialogue.asked, dialogue.baseline, dialogue.eagle3, strict=True):
-        one, two = baseline.output_ids, eagle3.output_ids
-        if one != two:
-            index = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
-            with torch.inference_mode():
-                ids = torch.tensor([asked + one[:index]], device=target.device)
-                best = target.logits(target.forward(ids)[0, -1]).topk(2).values.tolist()
-            return Mismatch(
+    for asked, one, two in zip(dialogue.asked, dialogue.baseline, dialogue.eagle3, strict=True):
+        baseline, eagle3 = one.output_ids, two.output_ids
+        index = first_difference(baseline, eagle3)
+        if index is not None:
+            margin = None
+            if index < min(len(baseline), len(eagle3)):
+                with torch.inference_mode():
+                    ids = torch.tensor([asked + baseline[:index]], device=target.device)
+                    logits_V = target.logits(target.forward(ids)[0, -1]).float()
+                margin = abs(float(logits_V[baseline[index]] - logits_V[eagle3[index]]))
+            return describe_mismatch(
+                target.chat,
                 prompt_id=dialogue.prompt_id,
                 workload=dialogue.workload,
-                position=before + index,
-                baseline_margin=best[0] - best[1],
+                baseline=baseline,
+                eagle3=eagle3,
+                index=index,
+                before=before,
+                margin=margin,
+                dtype=dtype,
             )
-        before += len(one)
+        before += len(baseline)
     raise AssertionError("the dialogue is identical")

@@ -8,8 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from eyrie.bench.client import Load, LoadResult, run_load
-from eyrie.bench.workloads import BenchPrompt
+from eyrie.bench.client import Load, LoadResult, Messages, run_load
 
 Handler = Callable[[dict[str, Any], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
@@ -52,16 +51,16 @@ async def stand_in(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def measure(handler: Handler, prompts: list[BenchPrompt], *, concurrency: int = 1, timeout_s: float = 5) -> LoadResult:
+def measure(handler: Handler, requests: list[Messages], *, concurrency: int = 1, timeout_s: float = 5) -> LoadResult:
     async def run() -> LoadResult:
         async with stand_in(handler) as base_url:
-            return await run_load(base_url, "m", prompts, Load(concurrency, 5, 0.0, 1, timeout_s))
+            return await run_load(base_url, "m", requests, Load(concurrency, 5, 0.0, 1, timeout_s))
 
     return asyncio.run(run())
 
 
-def prompt(*turns: str, system: str = "") -> BenchPrompt:
-    return BenchPrompt("id", system, turns)
+def ask(text: str) -> Messages:
+    return [{"role": "user", "content": text}]
 
 
 def test_times_are_taken_from_the_stream_and_counts_from_usage() -> None:
@@ -74,7 +73,7 @@ def test_times_are_taken_from_the_stream_and_counts_from_usage() -> None:
         await send(usage(3, steps=1))
         await send(None)
 
-    (record,) = measure(answer, [prompt("hi")]).records
+    (record,) = measure(answer, [ask("hi")]).records
     assert record.error is None
     assert (record.input_tokens, record.output_tokens, record.num_verify_steps) == (7, 3, 1)
     assert 0.1 <= record.ttft_s < 0.2
@@ -83,27 +82,26 @@ def test_times_are_taken_from_the_stream_and_counts_from_usage() -> None:
     assert abs(record.latency_s - record.ttft_s - record.gaps_s[0]) < 1e-6  # usage and [DONE] are no tokens
 
 
-def test_the_next_turn_is_asked_with_the_servers_own_answer() -> None:
+def test_every_request_is_asked_as_it_is_and_recorded_in_its_place() -> None:
     seen = []
 
     async def answer(body: Any, send: Any) -> None:
-        seen.append(body["messages"])
-        await send(chunk("an"))
-        await send(chunk("swer"))
-        await send(usage(2))
+        seen.append(body)
+        if body["messages"][-1]["content"] == "0":
+            await asyncio.sleep(0.2)
+        await send(chunk(body["messages"][-1]["content"]))
+        await send(usage(2 + int(body["messages"][-1]["content"])))
         await send(None)
 
-    records = measure(answer, [prompt("a", "b", system="be brief")]).records
-    assert len(records) == 2
-    assert [(message["role"], message["content"]) for message in seen[1]] == [
-        ("system", "be brief"),
-        ("user", "a"),
-        ("assistant", "answer"),
-        ("user", "b"),
-    ]
+    history: Messages = [{"role": "system", "content": "be brief"}, *ask("a"), {"role": "assistant", "content": "b"}]
+    records = measure(answer, [ask("0"), [*history, *ask("1")], ask("2")], concurrency=3).records
+    assert [record.output_tokens for record in records] == [2, 3, 4]
+    assert len({record.answer_digest for record in records}) == 3
+    assert [*history, *ask("1")] in [body["messages"] for body in seen]
+    assert all(body["temperature"] == 0.0 and body["max_tokens"] == 5 for body in seen)
 
 
-def test_errors_are_counted_and_end_their_conversation_only() -> None:
+def test_errors_are_counted_and_end_their_request_only() -> None:
     async def answer(body: Any, send: Any) -> None:
         await send(chunk("x"))
         if body["messages"][-1]["content"] == "slow":
@@ -113,8 +111,7 @@ def test_errors_are_counted_and_end_their_conversation_only() -> None:
         await send(usage(2))
         await send(None)
 
-    prompts = [prompt("refuse", "never asked"), prompt("slow"), prompt("cut"), prompt("fine")]
-    records = measure(answer, prompts, timeout_s=0.5).records
+    records = measure(answer, [ask("refuse"), ask("slow"), ask("cut"), ask("fine")], timeout_s=0.5).records
     errors = [record.error for record in records]
     assert errors[0] == "ClientError: HTTP 400: too long: 9 > 8"
     assert errors[1] is not None
@@ -123,7 +120,7 @@ def test_errors_are_counted_and_end_their_conversation_only() -> None:
     assert errors[3:] == [None]
 
 
-def test_no_more_conversations_are_open_than_the_concurrency() -> None:
+def test_no_more_requests_are_open_than_the_concurrency() -> None:
     running = highest = 0
 
     async def answer(_body: Any, send: Any) -> None:
@@ -136,7 +133,7 @@ def test_no_more_conversations_are_open_than_the_concurrency() -> None:
         await send(usage(2))
         await send(None)
 
-    result = measure(answer, [prompt("hi")] * 7, concurrency=3)
+    result = measure(answer, [ask("hi")] * 7, concurrency=3)
     assert highest == 3
     assert [record.error for record in result.records] == [None] * 7
     assert 0.15 <= result.duration_s < 3

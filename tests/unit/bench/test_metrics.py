@@ -3,7 +3,15 @@
 import pytest
 
 from eyrie.bench.client import RequestRecord
-from eyrie.bench.metrics import Measurement, acceptance_length, compare, quantiles_ms, to_cell, tpot_s
+from eyrie.bench.metrics import (
+    Measurement,
+    acceptance_length,
+    compare,
+    pooled_figures,
+    quantiles_ms,
+    to_cell,
+    tpot_s,
+)
 from eyrie.params import Arm
 
 
@@ -63,7 +71,7 @@ def test_a_comparison_takes_the_median_of_the_repeats_medians() -> None:
         measured("baseline", 2, [record(tokens=2)]),  # 2 s
         *(measured("eagle3", repeat, [record(tokens=9, steps=2)]) for repeat in range(3)),  # 0.25 s
     ]
-    chat, everything = compare(measurements)
+    chat, everything = compare(measurements, {})
     assert (chat.workload, everything.workload) == ("chat", "all")
     assert (chat.baseline_tpot_ms, chat.eagle3_tpot_ms, chat.tpot_ratio) == (1000.0, 250.0, 0.25)
     assert chat.baseline_throughput_tok_s == 1.5  # of 6/4, 15/4 and 2/4
@@ -79,7 +87,32 @@ def test_all_pools_the_requests_of_every_workload() -> None:
         measured("eagle3", 0, [record(tokens=5, steps=4)]),
         Measurement("code", 1, "eagle3", 0, [record(tokens=5, steps=1)], 2.0),
     ]
-    everything = compare(measurements)[-1]
+    everything = compare(measurements, {})[-1]
     assert everything.baseline_tpot_ms == 2000.0  # median of 0.5, 2, 2, 2
     assert everything.baseline_throughput_tok_s == (5 + 6) / 6.0
     assert everything.acceptance_length == 8 / 5
+
+
+def test_the_time_to_the_first_token_is_compared_too() -> None:
+    measurements = [
+        measured("baseline", 0, [record(tokens=3, ttft=0.5)]),
+        measured("eagle3", 0, [record(tokens=3, ttft=0.6, steps=1)]),
+    ]
+    chat = compare(measurements, {})[0]
+    assert (chat.baseline_ttft_ms, chat.eagle3_ttft_ms) == (500.0, 600.0)
+    assert chat.ttft_ratio == pytest.approx(1.2)
+
+
+def test_a_client_that_does_not_tell_verify_counts_gets_those_of_the_fixed_set() -> None:
+    measurements = [measured(arm, 0, [record(tokens=3)]) for arm in ("baseline", "eagle3")]
+    accepted: dict[tuple[Arm, str], float] = {("eagle3", "chat"): 2.5, ("eagle3", "all"): 2.75}
+    assert [item.acceptance_length for item in compare(measurements, accepted)] == [2.5, 2.75]
+    assert [figure.acceptance_length for figure in pooled_figures(measurements, accepted)] == [None, 2.75]
+
+
+def test_every_arm_has_a_pooled_figure() -> None:
+    measurements = [measured(arm, 0, [record(tokens=5)]) for arm in ("baseline", "eagle3", "tree")]
+    figures = pooled_figures(measurements, {})
+    assert [(figure.arm, figure.tpot_ms, figure.ttft_ms) for figure in figures] == [
+        (arm, 500.0, 500.0) for arm in ("baseline", "eagle3", "tree")
+    ]

@@ -1,13 +1,18 @@
 """Which prompts are measured."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eyrie.bench.workloads import benchmark_prompts
+from eyrie.bench.workloads import Choice, benchmark_prompts
+from eyrie.chat.template import ChatTemplate
+from eyrie.engines.target import load_chat
 from eyrie.io import write_table
+from eyrie.params import Workload
 from eyrie.schemas import PROMPTS, check_prompt_row
+from tests.conftest import tiny_params
 
 
 def row(number: int, workload: str, split: str) -> dict[str, Any]:
@@ -37,20 +42,57 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def chat(tiny_target: Path) -> ChatTemplate:
+    return load_chat(tiny_params(tiny_target).target)
+
+
+def choose(path: Path, chat: ChatTemplate, workloads: list[Workload], **changes: int) -> Choice:
+    options = {"num_prompts": 4, "seed": 1, "output_tokens": 8, "context_length": 512} | changes
+    return benchmark_prompts(path, workloads, chat=chat, **options)
+
+
 def test_only_benchmark_prompts_of_the_workload_are_chosen_whatever_the_tables_order(
-    tmp_path: Path, rows: list[dict[str, Any]]
+    tmp_path: Path, rows: list[dict[str, Any]], chat: ChatTemplate
 ) -> None:
-    first = benchmark_prompts(write(tmp_path / "a", rows), ["code", "chat"], num_prompts=4, seed=1)
-    second = benchmark_prompts(write(tmp_path / "b", rows[::-1]), ["code", "chat"], num_prompts=4, seed=1)
+    first = choose(write(tmp_path / "a", rows), chat, ["code", "chat"]).prompts
+    second = choose(write(tmp_path / "b", rows[::-1]), chat, ["code", "chat"]).prompts
     assert first == second
     assert list(first) == ["code", "chat"]
     assert all(len(prompts) == 4 for prompts in first.values())
     allowed = {item["prompt_id"] for item in rows if item["split"] == "benchmark" and item["workload"] == "code"}
     assert {prompt.prompt_id for prompt in first["code"]} <= allowed
-    other = benchmark_prompts(tmp_path / "a", ["code"], num_prompts=4, seed=2)
-    assert other["code"] != first["code"]
+    assert choose(tmp_path / "a", chat, ["code"], seed=2).prompts["code"] != first["code"]
 
 
-def test_a_workload_without_prompts_is_refused_by_name(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+def test_a_workload_without_prompts_is_refused_by_name(
+    tmp_path: Path, rows: list[dict[str, Any]], chat: ChatTemplate
+) -> None:
     with pytest.raises(ValueError, match="no prompt of workload 'math' with split benchmark"):
-        benchmark_prompts(write(tmp_path / "a", rows), ["math"], num_prompts=4, seed=1)
+        choose(write(tmp_path / "a", rows), chat, ["math"])
+
+
+def test_prompts_that_outgrow_the_target_are_passed_over_and_said_to_be(
+    tmp_path: Path, rows: list[dict[str, Any]], chat: ChatTemplate
+) -> None:
+    long = [row(number, "long_context", "benchmark") | {"turns": ["user " * 600]} for number in (90, 91)]
+    mixed = [item for item in rows if item["workload"] == "code"] + long
+    mixed.append(row(92, "code", "benchmark") | {"turns": ["user " * 700]})
+    choice = choose(write(tmp_path / "a", mixed), chat, ["long_context", "code"], num_prompts=20)
+    assert list(choice.prompts) == ["code"]
+    assert len(choice.prompts["code"]) == 6
+    assert re.fullmatch(
+        r"2 prompts need at least \d+ tokens with their answers; the target's context holds 512",
+        choice.left_out["long_context"],
+    )
+    assert choice.left_out["code"].startswith("1 prompt needs at least ")
+    assert choice.longest <= 512
+    with pytest.raises(ValueError, match="no workload can be measured: long_context: 2 prompts need"):
+        choose(tmp_path / "a", chat, ["long_context"])
+
+
+def test_workloads_of_stand_in_sources_are_named(
+    tmp_path: Path, rows: list[dict[str, Any]], chat: ChatTemplate
+) -> None:
+    marked = [item | {"source": "eyrie-stand-in"} if item["workload"] == "code" else item for item in rows]
+    assert choose(write(tmp_path / "a", marked), chat, ["chat", "code"]).stand_ins == ["code"]

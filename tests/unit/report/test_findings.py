@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from eyrie.report.findings import Measured, Pair, Speed, measure_speed, near_ties
+from eyrie.report.findings import Measured, Pair, Speed, cost_per_million, measure_arms, measure_speed
 from eyrie.report.inputs import read_inputs
-from eyrie.schemas import Mismatch
 from tests.unit.report.made_up import write_inputs
 
 
@@ -61,10 +60,18 @@ def test_one_repeat_gives_an_empty_range(tmp_path: Path) -> None:
     assert speed.first.tpot.baseline.low == speed.first.tpot.baseline.high
 
 
-def test_near_ties_are_judged_by_the_dtypes_rounding() -> None:
-    small, large = (
-        Mismatch(prompt_id=name, workload="chat", position=3, baseline_margin=margin)
-        for name, margin in (("a", 0.0002), ("b", 0.2))
-    )
-    assert near_ties([small, large], "float32") == [small]
-    assert near_ties([small, large], "bfloat16") == [small, large]
+def test_a_later_first_token_is_told_apart_from_one_within_the_spread(tmp_path: Path) -> None:
+    assert _speed(tmp_path / "later", first_token=1.3).first.ttft.verdict == "slower"
+    assert _speed(tmp_path / "same", first_token=1.0).first.ttft.verdict == "within"
+
+
+def test_every_arm_is_set_against_the_baseline_with_its_spread(tmp_path: Path) -> None:
+    points = measure_arms(read_inputs(**write_inputs(tmp_path, arms=("baseline", "eagle3", "chain", "tree"))))
+    first = {point.arm: point for point in points if point.concurrency == 1}
+    assert list(first) == ["baseline", "eagle3", "chain", "tree"]
+    assert first["tree"].speedup.value > first["eagle3"].speedup.value > first["chain"].speedup.value > 1
+    assert first["tree"].speedup.low < first["tree"].speedup.value < first["tree"].speedup.high
+
+
+def test_cost_is_the_price_of_the_time_that_a_million_tokens_take() -> None:
+    assert cost_per_million(3.6, 1000.0) == pytest.approx(1.0)

@@ -1,68 +1,201 @@
 """benchmark on a tiny target with real servers."""
 
-import os
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
+
+from eyrie.bench.gate import GateAnswer
+from eyrie.bench.measuring import Bench
+from eyrie.bench.workloads import BenchPrompt
 from eyrie.eagle3.checkpoint import save_head
-from eyrie.engines.target import load_target
+from eyrie.engines.launch import Server
+from eyrie.engines.servers import ServerError
+from eyrie.engines.target import load_chat, load_target
 from eyrie.io import read_json, read_jsonl, write_table
+from eyrie.lineage.journal import Journal
+from eyrie.params import Arm, Params, load_params
 from eyrie.schemas import PROMPTS, BenchmarkCell, BenchmarkMetrics, check_prompt_row
 from eyrie.stages import benchmark
 from tests.conftest import tiny_params
+from tests.unit.bench.conftest import server  # noqa: F401 - a fixture
 from tests.unit.engines.reference.conftest import random_head
 from tests.unit.stages.test_evaluate_head import prompt_row
 
+SMALL: dict[str, Any] = {
+    "workloads": ["chat", "multi_turn", "long_context"],
+    "concurrency": [1, 2],
+    "num_prompts": 2,
+    "output_tokens": 8,
+    "num_steps": 2,
+    "topk": 1,
+    "num_draft_tokens": 3,
+    "repeats": 2,
+}
+STAGE = """
+import sys
+from pathlib import Path
+from eyrie.params import load_params
+from eyrie.stages import benchmark
+folder = Path(sys.argv[1])
+benchmark.run(
+    load_params(folder / "params.yaml"),
+    head=folder / "head",
+    clean=folder / "clean.parquet",
+    cells=folder / "cells.jsonl",
+    metrics=folder / "metrics.json",
+    scratch=folder / "scratch",
+)
+"""
 
-def test_both_arms_are_measured_on_the_same_prompts_and_no_server_stays(tiny_target: Path, tmp_path: Path) -> None:
-    params = tiny_params(
-        tiny_target,
-        benchmark={
-            "workloads": ["chat", "multi_turn"],
-            "concurrency": [1, 2],
-            "num_prompts": 2,
-            "output_tokens": 8,
-            "num_steps": 2,
-            "topk": 1,
-            "num_draft_tokens": 3,
-            "repeats": 2,
-        },
-    )
-    head, clean = tmp_path / "head", tmp_path / "clean.parquet"
-    save_head(
-        random_head(load_target(params.target), draft_vocab_size=100, seed=1), head, model_card="A head for tests.\n"
-    )
+
+@pytest.fixture
+def folder(tiny_target: Path, tmp_path: Path) -> Path:
+    """A head, prompts (one workload too long for the target), parameters and an empty scratch folder."""
+    params = tiny_params(tiny_target, benchmark=SMALL)
+    target = load_target(params.target)
+    save_head(random_head(target, draft_vocab_size=100, seed=1), tmp_path / "head", model_card="A head for tests.\n")
     rows = [prompt_row(number, "chat", "benchmark", [f"the user asks {number}"]) for number in range(3)]
     rows += [prompt_row(9, "multi_turn", "benchmark", ["the user", "and the assistant"])]
-    write_table(clean, rows, PROMPTS, check_prompt_row)
-    benchmark.run(params, head=head, clean=clean, cells=tmp_path / "cells.jsonl", metrics=tmp_path / "metrics.json")
-    cells = read_jsonl(tmp_path / "cells.jsonl", BenchmarkCell)
-    metrics = read_json(tmp_path / "metrics.json", BenchmarkMetrics)
-    assert len(cells) == 2 * 2 * 2 * 2
-    assert metrics.num_errors == sum(cell.num_errors for cell in cells) == 0
-    tokens = {arm: [cell.output_tokens for cell in _sorted(cells) if cell.arm == arm] for arm in ("baseline", "eagle3")}
-    assert tokens["baseline"] == tokens["eagle3"]
-    order = [cell.arm for cell in cells[:4]]
-    assert order == ["baseline", "eagle3", "eagle3", "baseline"]
-    assert all((cell.acceptance_length is None) == (cell.arm == "baseline") for cell in cells)
-    assert [(item.workload, item.concurrency) for item in metrics.comparisons] == [
-        (workload, concurrency) for workload in ("chat", "multi_turn", "all") for concurrency in (1, 2)
-    ]
-    assert not _children()
+    rows += [prompt_row(10, "long_context", "benchmark", ["user " * 600]) | {"source": "eyrie-stand-in"}]
+    write_table(tmp_path / "clean.parquet", rows, PROMPTS, check_prompt_row)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json")))
+    (tmp_path / "scratch").mkdir()
+    return tmp_path
 
 
-def _sorted(cells: list[BenchmarkCell]) -> list[BenchmarkCell]:
-    return sorted(cells, key=lambda cell: (cell.workload, cell.concurrency, cell.repeat))
+def keys(folder: Path) -> list[str]:
+    """What the journal holds."""
+    path = folder / "scratch/journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line)["key"] for line in lines if line.endswith(b"\n")]
 
 
-def _children() -> list[str]:
-    """Servers of the reference engine that this process started and that still run."""
+def servers_of(folder: Path) -> list[str]:
+    """Command lines of running servers that serve the folder's head, or whose log is there."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                stat, command = (entry / "stat").read_text(), (entry / "cmdline").read_text()
+                command, output = (entry / "cmdline").read_text(), str((entry / "fd/1").readlink())
             except OSError:
                 continue
-            if int(stat.rpartition(")")[2].split()[1]) == os.getpid() and "eyrie.engines.reference" in command:
-                found.append(command)
+            if "eyrie.engines.reference" in command and str(folder) in command + output:
+                found.append(command.replace("\0", " "))
     return found
+
+
+@pytest.mark.timeout(240)
+def test_killed_at_any_moment_it_leaves_no_server_and_measures_nothing_twice(folder: Path) -> None:
+    total = 2 + 2 * 2 * 2 * 2  # both arms' answers, and the cells
+    kept: list[str] = []
+    for enough in (0, 7):  # while the servers start, and in the middle
+        process = subprocess.Popen([sys.executable, "-c", STAGE, str(folder)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not (len(keys(folder)) >= enough and len(servers_of(folder)) == 2):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        while servers_of(folder):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        kept = keys(folder)
+    assert 7 <= len(kept) < total
+    before = (folder / "scratch/journal.jsonl").read_bytes()
+    files = {name: folder / f"{name}.json" for name in ("cells", "metrics")}
+    params = load_params(folder / "params.yaml")
+    benchmark.run(params, head=folder / "head", clean=folder / "clean.parquet", **files, scratch=folder / "scratch")
+    after = (folder / "scratch/journal.jsonl").read_bytes()
+    assert after.startswith(before[: before.rindex(b"\n") + 1])
+    assert len(keys(folder)) == len(set(keys(folder))) == total
+    assert not servers_of(folder)
+    check_documents(folder)
+
+
+def check_documents(folder: Path) -> None:
+    """Both arms were measured on the same requests, alternating, and what was left out is named."""
+    cells = read_jsonl(folder / "cells.json", BenchmarkCell)
+    metrics = read_json(folder / "metrics.json", BenchmarkMetrics)
+    assert len(cells) == 2 * 2 * 2 * 2
+    assert metrics.num_errors == sum(cell.num_errors for cell in cells) == 0
+    ordered = sorted(cells, key=lambda cell: (cell.workload, cell.concurrency, cell.repeat))
+    tokens = {
+        arm: [(cell.input_tokens, cell.output_tokens) for cell in ordered if cell.arm == arm]
+        for arm in ("baseline", "eagle3")
+    }
+    assert tokens["baseline"] == tokens["eagle3"]
+    assert [cell.num_requests for cell in ordered] == [2] * 16  # two chats of a turn, one of two turns
+    assert [cell.arm for cell in cells[:4]] == ["baseline", "eagle3", "eagle3", "baseline"]
+    assert all((cell.acceptance_length is None) == (cell.arm == "baseline") for cell in cells)
+    assert [(item.workload, item.concurrency) for item in metrics.comparisons] == [
+        (workload, concurrency) for workload in ("chat", "multi_turn", "all") for concurrency in (1, 2)
+    ]
+    check = metrics.answers["eagle3"]
+    assert (check.num_answers, check.num_identical, check.mismatches) == (4, 4, [])
+    assert metrics.num_prompts == {"chat": 2, "multi_turn": 1}
+    assert "tokens with their answers; the target's context holds 512" in metrics.left_out["long_context"]
+    assert metrics.stand_ins == []
+
+
+def bench(params: Params, journal: Journal, folder: Path, running: Server, process: "subprocess.Popen[bytes]") -> Bench:
+    """One arm on a server that runs, and that is taken for `process`."""
+
+    @contextmanager
+    def serve(arms: Sequence[Arm]) -> Iterator[Mapping[Arm, Server]]:
+        yield {arm: Server(running.base_url, process, running.log) for arm in arms}
+
+    return Bench(
+        section=params.benchmark.model_copy(update={"arms": ["baseline"], "concurrency": [1], "repeats": 1}),
+        model=params.target.model,
+        chat=load_chat(params.target),
+        prompts={"chat": [BenchPrompt("p", "", ("the user asks",))]},
+        context_length=512,
+        groups=[["baseline"]],
+        client="eyrie",
+        serve=serve,
+        journal=journal,
+        folder=folder,
+    )
+
+
+def test_a_server_that_dies_under_load_is_one_sentence_and_no_cell(
+    tiny_target: Path,
+    tmp_path: Path,
+    server: Server,  # noqa: F811 - the fixture
+) -> None:
+    params = tiny_params(tiny_target, benchmark=SMALL)
+    dead = subprocess.Popen(["false"])
+    dead.wait()
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        with pytest.raises(ServerError) as caught:
+            bench(params, journal, tmp_path, server, dead).measure()
+        assert str(caught.value).startswith("arm baseline: its server ended with status 1 during chat, concurrency 1;")
+        assert "run again to go on" in str(caught.value)
+        assert "chat/1/0/baseline" not in journal
+
+
+def test_requests_that_are_all_refused_end_it_with_the_servers_reason(
+    tiny_target: Path,
+    tmp_path: Path,
+    server: Server,  # noqa: F811 - the fixture
+) -> None:
+    params = tiny_params(tiny_target, benchmark=SMALL)
+    answer = GateAnswer("p", "chat", 0, [], [7, 8], [9], None, [])  # without a message, which the server refuses
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append("answers/baseline", {"answers": [asdict(answer)]})
+        with pytest.raises(ServerError) as caught:
+            bench(params, journal, tmp_path, server, server.process).measure()
+        assert "chat/1/0/baseline" not in journal
+    assert str(caught.value).startswith("arm baseline, chat, concurrency 1: none of 1 requests finished")
+    assert "HTTP 400" in str(caught.value)

@@ -124,22 +124,59 @@ def test_a_single_repeat_is_said_to_have_no_spread(tmp_path: Path) -> None:
     assert "beyond the spread" not in text
 
 
-def test_mismatches_are_listed_and_large_margins_called_a_defect(tmp_path: Path) -> None:
+def test_mismatches_are_shown_as_a_diff_and_large_margins_called_a_defect(tmp_path: Path) -> None:
+    texts = {"shared_text": "the cat sat", "baseline_text": " on a mat", "eagle3_text": " in <a> box"}
     mismatches = [
-        Mismatch(prompt_id="tie0", workload="code", position=41, baseline_margin=0.0002),
-        Mismatch(prompt_id="bug0", workload="chat", position=7, baseline_margin=0.41),
+        Mismatch(prompt_id="tie0", workload="code", position=41, baseline_margin=0.0002, near_tie=True, **texts),
+        Mismatch(prompt_id="bug0", workload="chat", position=7, baseline_margin=0.41, near_tie=False, **texts),
+        Mismatch(prompt_id="far0", workload="chat", position=7, baseline_margin=None, near_tie=False, **texts),
     ]
-    text = _text(_write(tmp_path, mismatches=mismatches, **SMALL))
-    assert "on 98 of the 100 prompts" in text
+    html = _write(tmp_path, mismatches=mismatches, **SMALL)
+    text = _text(html)
+    assert "on 97 of the 100 prompts" in text
     assert "tie0 code 41 0.0002 near tie" in text
     assert "bug0 chat 7 0.41 more than rounding" in text
-    assert "The other 1 cannot be put down to rounding" in text
+    assert "far0 chat 7 not known more than rounding" in text
+    assert "The other 2 cannot be put down to rounding" in text
+    assert "…the cat sat<del> on a mat</del><ins> in &lt;a&gt; box</ins>…" in html
+
+
+def test_stand_ins_are_named_in_every_table_that_names_their_workload(tmp_path: Path) -> None:
+    text = _text(_write(tmp_path, workloads=("chat", "code"), stand_ins=["code"]))
+    assert "Workload 1 at a time 2 at a time 4 at a time chat" in text
+    assert text.count("code (stand-in)") >= 3  # both maps, and what the load was made of
+    assert "Code (stand-in)" in text  # the heading of its own figures
+    assert "chat (stand-in)" not in text
+
+
+def test_what_was_not_measured_is_said_with_its_reason(tmp_path: Path) -> None:
+    text = _text(_write(tmp_path, left_out={"long_context": "3 prompts need at least 9,120 tokens"}, **SMALL))
+    assert "Not measured, or not whole: long context: 3 prompts need at least 9,120 tokens" in text
+
+
+def test_a_later_first_token_is_called_so(tmp_path: Path) -> None:
+    later = "The first token comes later with EAGLE-3 at concurrency 1: 21.0 → 27.3 ms"
+    assert later in _text(_write(tmp_path / "a", first_token=1.3, **SMALL))
+    assert "The first token does not come later" in _text(_write(tmp_path / "b", first_token=1.0, **SMALL))
+
+
+def test_ablations_and_cost_are_shown_when_there_are_some(tmp_path: Path) -> None:
+    price = {"report": {"gpu_hour_price": 3.6, "currency": "EUR"}}
+    html = _write(tmp_path / "a", arms=("baseline", "eagle3", "chain", "tree"), changes=price, **SMALL)
+    text = _text(html)
+    assert 'id="ablation-' in html
+    assert "tree: a tree of 15 drafts, 5 deep, top-k 4." in text
+    assert "Cost of a million output tokens" in text
+    assert re.search(r"1 8\.1\d EUR 4\.3\d EUR -47 %", text)
+    plain = _write(tmp_path / "b", **SMALL)
+    assert 'id="ablation-' not in plain
+    assert "Cost of a million" not in plain
 
 
 def test_one_workload_at_one_concurrency_is_not_charted_twice(tmp_path: Path) -> None:
     html = _write(tmp_path, **SMALL)
     assert "by workload</h3>" not in html
-    assert html.count('<svg viewBox="0 0 380') == 2
+    assert html.count('<svg viewBox="0 0 330') == 4  # three of the pooled arms, one of drafts by position
     assert _write(tmp_path).count('<svg viewBox="0 0 165') == 10
 
 

@@ -108,6 +108,8 @@ class Engine:
         if not 0 <= min(prompt_ids) <= max(prompt_ids) < vocab_size:
             wrong = next(token for token in prompt_ids if not 0 <= token < vocab_size)
             raise ValueError(f"the prompt holds token id {wrong}; ids must be between 0 and {vocab_size - 1}")
+        if params.top_logprobs and self.drafting is not None:
+            raise ValueError("log-probabilities are given without a draft head only")
         seed = random.getrandbits(31) if params.seed is None else params.seed
         request = Request(list(prompt_ids), params, UniformStream(seed), self._no_positions())
         self._waiting.append(request)
@@ -254,6 +256,9 @@ class Engine:
         chosen_BT = logits_BTV.argmax(-1)
         for slot, request in enumerate(requests):
             params = request.params
+            if params.top_logprobs:
+                logprobs, tokens = logits_BTV[slot, 0].float().log_softmax(-1).topk(params.top_logprobs)
+                request.top_logprobs.append(list(zip(logprobs.tolist(), tokens.tolist(), strict=True)))
             if params.temperature > 0:
                 distances = range(logits_BTV.shape[1]) if depths is None else depths[slot]
                 uniforms = [request.uniforms.at(len(request.output_ids) + distance) for distance in distances]

@@ -103,11 +103,18 @@ class GenerateBody(BaseModel):
 
     input_ids: list[int]
     sampling_params: GenerateSampling = GenerateSampling()
+    return_logprob: bool = False
+    top_logprobs_num: Annotated[int, Field(ge=0, le=20)] = 0
 
     def sampling(self) -> SamplingParams:
         given = self.sampling_params
         return SamplingParams(
-            given.max_new_tokens, given.temperature, given.top_p, given.sampling_seed, given.ignore_eos
+            given.max_new_tokens,
+            given.temperature,
+            given.top_p,
+            given.sampling_seed,
+            given.ignore_eos,
+            self.top_logprobs_num if self.return_logprob else 0,
         )
 
 
@@ -124,6 +131,8 @@ def meta_info(request: Request) -> dict[str, Any]:
         "completion_tokens": len(request.output_ids),
         "finish_reason": {"type": request.finish_reason},
     }
+    if request.top_logprobs:
+        info["output_top_logprobs"] = [[(value, token, None) for value, token in top] for top in request.top_logprobs]
     if request.accepted_by_position:
         info |= {"spec_verify_ct": request.num_verify_steps, "spec_accepted_by_position": request.accepted_by_position}
     return info

@@ -15,6 +15,7 @@ class Request:
     uniforms: UniformStream
     accepted_by_position: list[int]  # verify steps whose i-th draft was accepted and kept
     output_ids: list[int] = field(default_factory=list)
+    top_logprobs: list[list[tuple[float, int]]] = field(default_factory=list)  # per output token: (log-prob, token)
     finish_reason: str | None = None  # stop | length | abort
     num_cached: int = 0
     num_verify_steps: int = 0

@@ -20,19 +20,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How one request is decoded. `temperature` 0 is greedy; `seed` None draws one."""
+    """How one request is decoded. `temperature` 0 is greedy; `seed` None draws one. `top_logprobs` most likely tokens
+    are kept at every output position (plain decoding only)."""
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
     ignore_eos: bool = False
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("max_new_tokens", self.max_new_tokens, 1, None),
             ("temperature", self.temperature, 0.0, 2.0),
             ("top_p", self.top_p, 0.0, 1.0),
+            ("top_logprobs", self.top_logprobs, 0, 20),
         ):
             if value < low or (high is not None and value > high) or (name == "top_p" and value == 0.0):
                 bound = f"at least {low}" if high is None else f"between {low:g} and {high:g}"

@@ -140,6 +140,7 @@ def test_models_and_server_info_describe_what_runs(arm: Arm) -> None:
         ("/generate", {"input_ids": [1000]}, "token id 1000; ids must be between 0 and 299"),
         ("/generate", {"input_ids": [1], "text": "x"}, "text: Extra inputs"),
         ("/generate", {"input_ids": [1], "sampling_params": {"top_k": 5}}, "sampling_params.top_k: Extra inputs"),
+        ("/generate", {"input_ids": [1], "return_logprob": True, "top_logprobs_num": 2}, "without a draft head only"),
     ],
 )
 def test_wrong_requests_get_400_and_one_sentence(arm: Arm, path: str, body: dict[str, Any], message: str) -> None:

@@ -1,0 +1,187 @@
+"""Measuring every cell (workload, concurrency, arm, repeat) against running servers, one after the other.
+
+In: the chosen prompts, a way to start the servers of some arms, a journal. Out: measurements and the arms' greedy
+answers. What is finished is in the journal and is not measured again; servers start only for what is missing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from eyrie.bench.client import Load, LoadResult, RequestRecord, run_load
+from eyrie.bench.gate import Gate, GateAnswer
+from eyrie.bench.metrics import Measurement
+from eyrie.bench.sglang_client import run_sglang_client, save_tokenizer
+from eyrie.bench.workloads import BenchPrompt
+from eyrie.chat.template import ChatTemplate
+from eyrie.engines.launch import Server
+from eyrie.engines.servers import ServerError
+from eyrie.io import progress
+from eyrie.lineage.journal import Journal
+from eyrie.params import Arm, Benchmark, Workload
+
+logger = logging.getLogger(__name__)
+
+Client = Literal["eyrie", "sglang"]
+Serve = Callable[[Sequence[Arm]], AbstractContextManager[Mapping[Arm, Server]]]
+
+_REQUEST_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    workload: Workload
+    concurrency: int
+    repeat: int
+    arm: Arm
+
+    @property
+    def key(self) -> str:
+        return f"{self.workload}/{self.concurrency}/{self.repeat}/{self.arm}"
+
+
+@dataclass
+class Bench:
+    """`measure` everything that the journal lacks; then read `measurements` and `answers`.
+
+    `groups` are the arms whose servers run at the same time. `folder` outlives a kill, as the journal does.
+    """
+
+    section: Benchmark
+    model: str
+    chat: ChatTemplate
+    prompts: Mapping[Workload, Sequence[BenchPrompt]]
+    context_length: int
+    groups: Sequence[Sequence[Arm]]
+    client: Client
+    serve: Serve
+    journal: Journal
+    folder: Path
+    api_key: str | None = None
+
+    def measure(self) -> None:
+        """Raises ServerError when a server does not start, dies, or answers nothing."""
+        cells = [cell for arms in self.groups for cell in self._cells(arms)]
+        missing = [cell for cell in cells if cell.key not in self.journal]
+        if len(missing) < len(cells):
+            logger.info("%d of %d cells were measured before", len(cells) - len(missing), len(cells))
+        with progress(len(missing), desc="benchmark", unit="loads") as bar:
+            for arms in self.groups:
+                todo = [cell for cell in missing if cell.arm in arms]
+                if not todo and all(_gate_key(arm) in self.journal for arm in arms):
+                    continue
+                with self.serve(arms) as servers:
+                    for arm in arms:
+                        self._answer(arm, servers[arm])
+                    for cell in todo:
+                        self._measure(cell, servers[cell.arm])
+                        bar.update()
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """All of them, in the order in which a run without a break takes them."""
+        return [
+            Measurement(
+                cell.workload,
+                cell.concurrency,
+                cell.arm,
+                cell.repeat,
+                [RequestRecord(**record) for record in self.journal[cell.key]["records"]],
+                self.journal[cell.key]["duration_s"],
+            )
+            for arms in self.groups
+            for cell in self._cells(arms)
+        ]
+
+    def answers(self, arm: Arm) -> list[GateAnswer]:
+        return [GateAnswer(**answer) for answer in self.journal[_gate_key(arm)]["answers"]]
+
+    def _cells(self, arms: Sequence[Arm]) -> list[Cell]:
+        """Who goes first alternates with every repeat, so that a machine that slows down does so for all."""
+        order = product(self.prompts, self.section.concurrency, range(self.section.repeats))
+        return [
+            Cell(workload, concurrency, repeat, arm)
+            for workload, concurrency, repeat in order
+            for arm in (arms if repeat % 2 == 0 else arms[::-1])
+        ]
+
+    def _answer(self, arm: Arm, server: Server) -> None:
+        """Every arm's greedy answers to the fixed set. They warm the server up, too."""
+        gate = Gate(
+            server.base_url,
+            self.chat,
+            output_tokens=self.section.output_tokens,
+            context_length=self.context_length,
+            concurrency=max(self.section.concurrency),
+            timeout_s=_REQUEST_TIMEOUT_S,
+            api_key=self.api_key,
+        )
+        if _gate_key(arm) in self.journal:
+            gate.replay(self.answers(arm)[:1])  # only to warm it up
+            return
+        try:
+            answers = gate.play(self.prompts) if arm == "baseline" else gate.replay(self.answers("baseline"))
+        except ServerError as error:
+            _raise_if_dead(arm, server)
+            raise ServerError(f"arm {arm}: {error}") from None
+        self.journal.append(_gate_key(arm), {"answers": [asdict(answer) for answer in answers]})
+
+    def _measure(self, cell: Cell, server: Server) -> None:
+        requests = [answer.messages for answer in self.answers("baseline") if answer.workload == cell.workload]
+        load = Load(
+            cell.concurrency,
+            self.section.output_tokens,
+            temperature=0.0,
+            seed=self.section.seed,
+            timeout_s=_REQUEST_TIMEOUT_S,
+            template_settings=self.chat.settings,
+        )
+        if self.client == "sglang":
+            result = run_sglang_client(
+                server.base_url,
+                self.model,
+                requests,
+                load,
+                tokenizer=self._tokenizer(),
+                folder=self.folder / "client",
+                api_key=self.api_key,
+            )
+        else:
+            result = asyncio.run(run_load(server.base_url, self.model, requests, load, api_key=self.api_key))
+        _raise_if_useless(cell, server, result)
+        part = {"records": [asdict(record) for record in result.records], "duration_s": result.duration_s}
+        self.journal.append(cell.key, part)
+
+    def _tokenizer(self) -> Path:
+        folder = self.folder / "tokenizer"
+        return folder if (folder / "tokenizer_config.json").is_file() else save_tokenizer(self.chat.tokenizer, folder)
+
+
+def _gate_key(arm: Arm) -> str:
+    return f"answers/{arm}"
+
+
+def _raise_if_useless(cell: Cell, server: Server, result: LoadResult) -> None:
+    """A load during which the server died, or that gave nothing to measure, is no cell."""
+    where = f"{cell.workload}, concurrency {cell.concurrency}"
+    _raise_if_dead(cell.arm, server, where=where)
+    if not any(record.error is None and record.output_tokens > 1 for record in result.records):
+        errors = [record.error for record in result.records if record.error is not None]
+        raise ServerError(
+            f"arm {cell.arm}, {where}: none of {len(result.records)} requests finished with two tokens or more; first "
+            f"error: {errors[0] if errors else 'none'}; finished cells are kept"
+        )
+
+
+def _raise_if_dead(arm: Arm, server: Server, *, where: str = "the fixed set of answers") -> None:
+    status = server.process.poll()
+    if status is not None:
+        raise ServerError(
+            f"arm {arm}: its server ended with status {status} during {where}; finished cells are kept, run again to "
+            f"go on; its log is {server.log}"
+        )

@@ -1,0 +1,113 @@
+"""SGLang's own load generator, `python -m sglang.benchmark.serving`, with its figures in this package's terms.
+
+In: chat requests. Out: the same records as `client.run_load`, read from its detailed output. Per-request verify counts
+are not in it. Its `openai` data set is used, because `custom` keeps the first user turn only and shuffles.
+
+It loads a tokenizer with `trust_remote_code`, so it is handed one that was saved without code. Source: SGLang 0.5.23,
+`sglang/benchmark/serving.py`, `datasets/openai_dataset.py`.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eyrie.bench.client import Load, LoadResult, Messages, RequestRecord
+from eyrie.engines.servers import ServerError
+from eyrie.io import digest_of
+
+_START_UP_S = 300.0  # imports, the tokenizer, the warm-up request
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("sglang") is not None
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> Path:
+    """The tokenizer's files without a word of its model's own code. Returns `folder`."""
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("auto_map", None)
+    path.write_text(json.dumps(config), encoding="utf-8")
+    for code in folder.glob("*.py"):
+        code.unlink()
+    return folder
+
+
+def run_sglang_client(
+    base_url: str,
+    model: str,
+    requests: Sequence[Messages],
+    load: Load,
+    *,
+    tokenizer: Path,
+    folder: Path,
+    api_key: str | None = None,
+) -> LoadResult:
+    """Ask everything once: one warm-up request, the cache emptied, then the load. `folder` takes its files and its log.
+
+    Raises ServerError when the client fails or measures something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset, output, log = folder / "requests.jsonl", folder / "output.jsonl", folder / "client.log"
+    dataset.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in requests), encoding="utf-8")
+    output.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "sglang.benchmark.serving", "--backend", "sglang-oai-chat"]
+    command += ["--base-url", base_url, "--model", str(tokenizer), "--tokenizer", str(tokenizer)]
+    command += ["--served-model-name", model, "--dataset-name", "openai", "--dataset-path", str(dataset)]
+    command += ["--num-prompts", str(len(requests)), "--max-concurrency", str(load.concurrency)]
+    command += ["--sharegpt-output-len", str(load.output_tokens), "--disable-ignore-eos", "--disable-tqdm"]
+    command += ["--extra-request-body", json.dumps(load.extra_body()), "--seed", str(load.seed), "--flush-cache"]
+    command += ["--output-file", str(output), "--output-details", "--ready-check-timeout-sec", "0"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"} | ({"OPENAI_API_KEY": api_key} if api_key else {})
+    with log.open("wb") as written:
+        try:
+            done = subprocess.run(  # noqa: S603 - an argument list that Eyrie made
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                timeout=_START_UP_S + load.timeout_s * len(requests),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ServerError(f"{base_url}: SGLang's load generator did not end in time; its log is {log}") from None
+    if done.returncode or not output.is_file():
+        raise ServerError(
+            f"{base_url}: SGLang's load generator ended with status {done.returncode}, lastly: {_last_line(log)}; its "
+            f"log is {log}"
+        )
+    return read_output(json.loads(output.read_text(encoding="utf-8").splitlines()[-1]), num_requests=len(requests))
+
+
+def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
+    """Records from one line of its detailed output. Raises ServerError when it measured another number of requests."""
+    names = ("input_lens", "output_lens", "ttfts", "itls", "generated_texts", "errors")
+    columns = [result[name] for name in names]
+    if any(len(column) != num_requests for column in columns):
+        raise ServerError(f"SGLang's load generator measured {len(columns[0])} requests instead of {num_requests}")
+    records = [
+        RequestRecord(error=str(error).strip().splitlines()[-1][:500])
+        if error
+        else RequestRecord(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            ttft_s=ttft_s,
+            latency_s=ttft_s + sum(gaps_s),
+            gaps_s=gaps_s,
+            answer_digest=digest_of(text),
+        )
+        for input_tokens, output_tokens, ttft_s, gaps_s, text, error in zip(*columns, strict=True)
+    ]
+    return LoadResult(records, float(result["duration"]))
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:500] if lines else "nothing"

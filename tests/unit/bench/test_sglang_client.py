@@ -1,0 +1,89 @@
+"""SGLang's own load generator and the small one, on the same server of the reference engine."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from eyrie.bench.client import Load, Messages, run_load
+from eyrie.bench.metrics import quantiles_ms, tpot_s
+from eyrie.bench.sglang_client import read_output, run_sglang_client, save_tokenizer
+from eyrie.engines.launch import Server, free_port
+from eyrie.engines.servers import ServerError
+from eyrie.engines.target import load_chat
+from tests.conftest import tiny_params
+
+LOAD = Load(concurrency=2, output_tokens=48, temperature=0.0, seed=1, timeout_s=60)
+
+
+def requests() -> list[Messages]:
+    asked: list[Messages] = [[{"role": "user", "content": f"the user asks {number}"}] for number in range(7)]
+    history = [*asked[0], {"role": "assistant", "content": "the assistant answers"}]
+    return [*asked, [{"role": "system", "content": "be the system"}, *history, {"role": "user", "content": "and now"}]]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_target: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tokenizer(load_chat(tiny_params(tiny_target).target).tokenizer, tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.mark.timeout(180)
+def test_both_clients_measure_the_same_on_the_same_server(
+    server: Server, tiny_target: Path, tokenizer: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("sglang")
+    model = str(tiny_target)
+    theirs = run_sglang_client(server.base_url, model, requests(), LOAD, tokenizer=tokenizer, folder=tmp_path)
+    ours = asyncio.run(run_load(server.base_url, model, requests(), LOAD))
+    for one, two in zip(ours.records, theirs.records, strict=True):
+        assert one.error is two.error is None
+        assert (one.input_tokens, one.output_tokens) == (two.input_tokens, two.output_tokens)
+        assert one.answer_digest == two.answer_digest
+    assert sum(record.output_tokens for record in ours.records) > 50
+    for figure in ("tpot", "ttft_s", "latency_s"):
+        mine, other = (
+            quantiles_ms(
+                value
+                for record in result.records
+                if (value := tpot_s(record) if figure == "tpot" else getattr(record, figure)) is not None
+            ).median
+            for result in (ours, theirs)
+        )
+        assert 0.4 < mine / other < 2.5, (figure, mine, other)  # the machine is shared: no closer
+    assert 0.3 < ours.duration_s / theirs.duration_s < 3
+
+
+def test_a_server_that_is_not_there_is_one_sentence(tokenizer: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sglang")
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ServerError, match=r"load generator ended with status 1, lastly: .*; its log is .*client\.log"):
+        run_sglang_client(address, "m", requests()[:1], LOAD, tokenizer=tokenizer, folder=tmp_path)
+
+
+def test_its_failed_requests_are_errors_and_its_gaps_add_up_to_the_latency() -> None:
+    result = {
+        "input_lens": [5, 6],
+        "output_lens": [3, 0],
+        "ttfts": [0.25, 0.0],
+        "itls": [[0.5, 0.25], []],
+        "generated_texts": ["abc", ""],
+        "errors": ["", "Traceback (most recent call last):\nValueError: broken"],
+        "duration": 2.0,
+    }
+    good, bad = read_output(result, num_requests=2).records
+    assert (good.latency_s, good.ttft_s, good.error, good.num_verify_steps) == (1.0, 0.25, None, None)
+    assert bad.error == "ValueError: broken"
+    with pytest.raises(ServerError, match="measured 2 requests instead of 3"):
+        read_output(result, num_requests=3)
+
+
+def test_the_tokenizer_it_gets_holds_no_code(tiny_target: Path, tmp_path: Path) -> None:
+    tokenizer = load_chat(tiny_params(tiny_target).target).tokenizer
+    tokenizer.init_kwargs["auto_map"] = {"AutoTokenizer": ["tokenization_evil.Evil", None]}
+    try:
+        folder = save_tokenizer(tokenizer, tmp_path)
+    finally:
+        del tokenizer.init_kwargs["auto_map"]
+    assert "auto_map" not in json.loads((folder / "tokenizer_config.json").read_text())
+    assert not list(folder.glob("*.py"))
