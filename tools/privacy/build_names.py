@@ -7,13 +7,14 @@ environment and spacy-lookups-data: `uv run --with spacy-lookups-data==1.0.5 pyt
 import argparse
 import json
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pycrfsuite
 
-from eyrie.privacy.name_features import Featurizer, Lexicon, Token
+from eyrie.privacy.name_features import Featurizer, Lexicon
 from tools.privacy import corpus, sources
 from tools.privacy.corpus import Generator, Names, Prompt
 from tools.privacy.lexicon import build_lexicon
@@ -158,11 +159,11 @@ def _blurred(row: list[bytes], rng: random.Random) -> list[bytes]:
     return row
 
 
-def labels_of(tokens: Sequence[Token], spans: Sequence[tuple[int, int, str]]) -> list[str]:
+def labels_of(tokens: Sequence[re.Match[str]], spans: Sequence[tuple[int, int, str]]) -> list[str]:
     out = []
     for token in tokens:
-        span = next((span for span in spans if span[0] <= token.start < span[1]), None)
-        out.append("O" if span is None else f"{'B' if token.start == span[0] else 'I'}-{span[2]}")
+        span = next((span for span in spans if span[0] <= token.start() < span[1]), None)
+        out.append("O" if span is None else f"{'B' if token.start() == span[0] else 'I'}-{span[2]}")
     return out
 
 

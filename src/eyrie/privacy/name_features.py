@@ -75,6 +75,7 @@ class Word(NamedTuple):
 
     own: tuple[bytes, ...]  # features of the token itself
     near: bytes  # the most telling of what its neighbours see of it
+    third: tuple[tuple[bytes, ...], tuple[bytes, ...]]  # that, as the words at +3 and -3 list it
     around: tuple[tuple[bytes, ...], ...]  # all of it, as the neighbours at +1, -1, +2 and -2 list it
     start: bytes  # feature of the token when a sentence starts with it
     candidate: bool  # whether it could belong to a name
@@ -89,9 +90,18 @@ def _word(own: tuple[str, ...], near: tuple[str, ...], codes: str, capitalised: 
     around = tuple(tuple(f"{place}{item}".encode() for item in near) for place in ("-1", "+1", "-2", "+2"))
     start = f"start|{near[0]}".encode()
     at_start, elsewhere = (_is_candidate(codes, capitalised, lower, starts=starts) for starts in (True, False))
-    own_bytes = tuple(item.encode() for item in own)
     return Word(
-        own_bytes, near[-1].encode(), around, start, elsewhere, at_start, codes, capitalised, lower, lower[:1].isalpha()
+        own=tuple(item.encode() for item in own),
+        near=near[-1].encode(),
+        third=((f"-3{near[-1]}".encode(),), (f"+3{near[-1]}".encode(),)) if own else ((), ()),
+        around=around,
+        start=start,
+        candidate=elsewhere,
+        candidate_at_start=at_start,
+        codes=codes,
+        capitalised=capitalised,
+        lower=lower,
+        letter=lower[:1].isalpha(),
     )
 
 
@@ -150,8 +160,15 @@ class Featurizer:
     def _kept(self, word: Word) -> Word:
         if (known := self._known) is None:
             return word
-        around = tuple(tuple(item for item in items if item in known) for items in word.around)
-        return word._replace(own=tuple(item for item in word.own if item in known), around=around)
+
+        def weighted(items: tuple[bytes, ...]) -> tuple[bytes, ...]:
+            return tuple(item for item in items if item in known)
+
+        return word._replace(
+            own=weighted(word.own),
+            third=(weighted(word.third[0]), weighted(word.third[1])),
+            around=tuple(map(weighted, word.around)),
+        )
 
     def _describe(self, text: str) -> Word:
         lower, form, codes = text.lower(), shape(text), self._lexicon.codes(text)
@@ -180,11 +197,12 @@ class Featurizer:
         codes = self._lexicon.codes
         return any("o" in codes(word[:i]) and "o" in codes(word[i:]) for i in range(3, len(word) - 2))
 
-    def sequences(self, text: str) -> list[tuple[list[Token], list[list[bytes]]]]:
-        """Stretches of tokens around candidates, with the features of each token."""
+    def sequences(self, text: str) -> list[tuple[list[re.Match[str]], list[list[bytes]]]]:
+        """Stretches of tokens (matches of TOKEN) around candidates, with the features of each token."""
         matches = list(TOKEN.finditer(text))
         texts = [match[0] for match in matches]
-        words = [self.word(item) for item in texts]
+        remembered = self._words.get
+        words = [remembered(item) or self.word(item) for item in texts]
         starts = [True, *(item in _SENTENCE_END for item in texts[:-1])]
         wanted = bytearray(len(words))
         for i, word in enumerate(words):
@@ -197,7 +215,7 @@ class Featurizer:
 
     def _stretches(
         self, text: str, matches: list[re.Match[str]], words: list[Word], starts: list[bool], wanted: bytearray
-    ) -> list[tuple[list[Token], list[list[bytes]]]]:
+    ) -> list[tuple[list[re.Match[str]], list[list[bytes]]]]:
         lowered = {word.lower for word in words if not word.capitalised}
         cased = any(word.capitalised for word in words)
         lines = _capital_lines(words)
@@ -206,50 +224,47 @@ class Featurizer:
         while low >= 0:
             high = wanted.find(0, low)
             high = len(words) if high < 0 else high
-            tokens = [Token(match[0], *match.span()) for match in matches[low:high]]
-            rows = []
-            for i in range(low, high):
-                row = self._row(words, i)
-                word, token = words[i], tokens[i - low]
+            rows = self._rows(words, low, high)
+            for i, row in enumerate(rows, low):
+                word = words[i]
                 if starts[i]:
                     row.append(b"start")
                     row.append(word.start)
                 if not cased:
                     row.append(b"uncased")
-                if word.capitalised and word.lower in lowered:
-                    row.append(b"alsolower")
-                if lines[i] and word.capitalised:
-                    row.append(b"title")
-                before = text[token.start - 1 : token.start]
-                after = text[token.end : token.end + 1]
-                if before in _CODE_BEFORE and before:
-                    row.append(f"cb{before}".encode())
-                if after in _CODE_AFTER and after:
-                    row.append(f"ca{after}".encode())
-                rows.append(row)
-            out.append((tokens, rows))
+                if word.capitalised:
+                    if word.lower in lowered:
+                        row.append(b"alsolower")
+                    if lines[i]:
+                        row.append(b"title")
+                start, end = matches[i].span()
+                if start and text[start - 1] in _CODE_BEFORE:
+                    row.append(f"cb{text[start - 1]}".encode())
+                if end < len(text) and text[end] in _CODE_AFTER:
+                    row.append(f"ca{text[end]}".encode())
+            out.append((matches[low:high], rows))
             low = wanted.find(1, high)
         return out
 
-    def _row(self, words: Sequence[Word], i: int) -> list[bytes]:
-        last = len(words) - 1
-        before = words[i - 1] if i > 0 else self._begin
-        after = words[i + 1] if i < last else self._end
-        before2 = words[i - 2] if i > 1 else self._begin
-        after2 = words[i + 2] if i + 1 < last else self._end
-        row = [*words[i].own, *before.around[0], *after.around[1], *before2.around[2], *after2.around[3]]
-        pairs = [
-            b"-12%b|%b" % (before2.near, before.near),
-            b"-+w%b|%b" % (before.near, after.near),
-            b"+12%b|%b" % (after.near, after2.near),
-        ]
-        if i > 2:
-            pairs.append(b"-3" + words[i - 3].near)
-        if i + 2 < last:
-            pairs.append(b"+3" + words[i + 3].near)
+    def _rows(self, words: list[Word], low: int, high: int) -> list[list[bytes]]:
+        """What words `low:high` are, and what is around each: up to three words on either side."""
+        begin, end = [self._begin] * 3, [self._end] * 3
+        around = [*begin, *words[max(0, low - 3) : high + 3], *end][low if low < 3 else 3 :]
+        shifted = (around[shift : shift + high - low] for shift in range(7))
         known = self._known
-        row += pairs if known is None else [item for item in pairs if item in known]
-        return row
+        rows = []
+        for before3, before2, before, word, after, after2, after3 in zip(*shifted, strict=True):
+            row = [*word.own, *before.around[0], *after.around[1], *before2.around[2], *after2.around[3]]
+            pairs = (
+                b"-12%b|%b" % (before2.near, before.near),
+                b"-+w%b|%b" % (before.near, after.near),
+                b"+12%b|%b" % (after.near, after2.near),
+            )
+            row += pairs if known is None else [item for item in pairs if item in known]
+            row += before3.third[0]
+            row += after3.third[1]
+            rows.append(row)
+        return rows
 
 
 def _capital_lines(words: Sequence[Word]) -> list[bool]:

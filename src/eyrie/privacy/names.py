@@ -8,8 +8,10 @@ A second pass looks for the found words again: a name that is clear in one sente
 """
 
 import json
+import math
 import re
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +19,12 @@ import pycrfsuite
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from eyrie.privacy.name_features import FAMOUS, NAME_CODES, TECHNICAL, Featurizer, Lexicon, Token, tokenize
+from eyrie.privacy.name_features import FAMOUS, NAME_CODES, TECHNICAL, Featurizer, Lexicon, tokenize
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
+_NO_NAME = ("PER", 0.0)
+_REMEMBERED = 50_000  # values whose bar is kept
 _LOWEST_SCORE, _HIGHEST_SCORE = 0.4, 0.9  # of a span at its type's threshold, and of a certain one
 _CAPITALISED = re.compile(r"\w[^\W\d_A-ZÀ-ÖØ-Þ]+(?:[-'’]\w+)*")
 _read_lexicon = lru_cache(maxsize=2)(Lexicon.read)  # 250,000 words; two recognisers use the same
@@ -46,28 +50,33 @@ class NameTagger:
         known = frozenset(name.encode() for name in self._tagger.info().attributes)
         self._lexicon = _read_lexicon(folder / "lexicon.tsv")
         self.featurizer = Featurizer(self._lexicon, known)
+        self._lowest = min(self.thresholds[label] for label in ENTITIES) * self.thresholds["ease"]
+        self._needed = lru_cache(maxsize=_REMEMBERED)(self._needed_uncached)
 
     def spans(self, text: str) -> list[Span]:
         """Names at or above the thresholds, in order, with the repeats of what was found surely."""
         marked = [(tokens, self._marginals(rows)) for tokens, rows in self.featurizer.sequences(text)]
-        found = [span for tokens, best in marked for span in self._decode(text, tokens, best, 1.0)]
-        if not any(span.probability >= _SURE for span in found):
+        found: list[Span] = []
+        for tokens, best in marked:
+            found += self._decode(text, tokens, best, 1.0)
+            if any(span.probability >= _SURE for span in found):
+                break
+        else:
             return found
         # Where one name is, others are likelier: the rest of such a text is held to a part of the thresholds.
         ease = self.thresholds["ease"]
         found = [span for tokens, best in marked for span in self._decode(text, tokens, best, ease)]
-        return found + self._repeats(found, [token for tokens, _ in marked for token in tokens], text)
+        return found + self._repeats(found, [tokens for tokens, _ in marked], text)
 
     def _marginals(self, rows: list[list[bytes]]) -> list[tuple[str, float]]:
         """Per token its likelier type and the probability that it is a name of either; 0 below every threshold."""
         self._tagger.set(rows)
-        marginal = self._tagger.marginal
-        lowest = min(self.thresholds[label] for label in ENTITIES) * self.thresholds["ease"]
+        marginal, lowest = self._tagger.marginal, self._lowest
         best: list[tuple[str, float]] = []
         for i in range(len(rows)):
             outside = marginal("O", i)
             if 1 - outside < lowest:
-                best.append(("PER", 0.0))
+                best.append(_NO_NAME)
                 continue
             person = marginal("B-PER", i) + marginal("I-PER", i)
             place = marginal("B-LOC", i) + marginal("I-LOC", i)
@@ -76,45 +85,52 @@ class NameTagger:
             best.append((label, person + place))
         return best
 
-    def _decode(self, text: str, tokens: list[Token], best: list[tuple[str, float]], ease: float) -> list[Span]:
+    def _decode(self, text: str, tokens: list[re.Match[str]], best: list[tuple[str, float]], ease: float) -> list[Span]:
         wanted = {label: self.thresholds[label] * ease for label in ENTITIES}
+        if not any(probability >= wanted[label] for label, probability in best):
+            return []
         spans: list[Span] = []
         run: list[int] = []
-        for i in range(len(best) + 1):
-            inside = i < len(best) and best[i][1] >= wanted[best[i][0]]
-            if inside and (not run or best[i][0] == best[run[0]][0]) and tokens[i].text != "\n":
-                run.append(i)
+        for i, (label, probability) in enumerate(best):
+            if probability < wanted[label] or tokens[i][0] == "\n":
+                if run:
+                    spans.append(_span(tokens, best, run))
+                    run = []
                 continue
-            if run:
+            if run and label != best[run[0]][0]:
                 spans.append(_span(tokens, best, run))
-            run = [i] if inside and tokens[i].text != "\n" else []
+                run = []
+            run.append(i)
+        if run:
+            spans.append(_span(tokens, best, run))
         return [
             span
             for span in spans
-            if self._is_likely(text[span.start : span.end], span.probability, ease)
+            if span.probability >= self._needed(text[span.start : span.end], ease)
             and not text.startswith(('":', "':"), span.end)  # a key of JSON or of a dict
         ]
 
-    def _is_likely(self, value: str, probability: float, ease: float) -> bool:
-        """Not a number, an identifier of code, nor words that the tagger must be surer of than of a listed name."""
-        if not any(char.isalpha() for char in value):
-            return False
-        if " " in value and _is_term(self._lexicon.codes(value)) and probability < self.thresholds["known"]:
-            return False
-        codes = [self.featurizer.word(word.strip(".,")).codes for word in value.split() if word[0].isupper()]
-        if codes and all(_is_term(code) for code in codes) and probability < self.thresholds["term"]:
-            return False
-        if " " in value:
-            return True
-        return not any(char.isdigit() for char in value) and probability >= self._needed(value, ease)
+    def _needed_uncached(self, value: str, ease: float) -> float:
+        """What the best token of `value` must reach: more for known terms and words on no list; a number never does."""
+        words = value.split()
+        single = " " not in value
+        if not any(char.isalpha() for char in value) or (single and any(char.isdigit() for char in value)):
+            return math.inf
+        needed = 0.0
+        if not single and _is_term(self._lexicon.codes(value)):
+            needed = self.thresholds["known"]
+        codes = [self.featurizer.word(word.strip(".,")).codes for word in words if word[0].isupper()]
+        if codes and all(_is_term(code) for code in codes):
+            needed = max(needed, self.thresholds["term"])
+        return max(needed, self._needed_of_word(value, ease)) if single else needed
 
-    def _needed(self, word: str, ease: float) -> float:
+    def _needed_of_word(self, word: str, ease: float) -> float:
         codes = self.featurizer.word(word).codes
         if not NAME_CODES.isdisjoint(codes):
             return self.thresholds["listed_term"] if _is_term(codes) else 0.0
         return _SURE if "o" in codes or "m" in codes else self.thresholds["unlisted"] * ease
 
-    def _repeats(self, found: list[Span], seen: list[Token], text: str) -> list[Span]:
+    def _repeats(self, found: list[Span], seen: list[list[re.Match[str]]], text: str) -> list[Span]:
         covered = [(span.start, span.end) for span in found]
         sure: dict[str, Span] = {}
         for span in found:
@@ -123,12 +139,12 @@ class NameTagger:
                     if len(word) > 2 and word[0].isupper():
                         sure.setdefault(word.strip(".,"), span)
         out = []
-        for token in seen:
-            same = sure.get(token.text)
-            if same and not any(start <= token.start < end for start, end in covered):
-                codes = self.featurizer.word(token.text).codes
+        for token in chain.from_iterable(seen):
+            same = sure.get(token[0])
+            if same and not any(start <= token.start() < end for start, end in covered):
+                codes = self.featurizer.word(token[0]).codes
                 if "o" not in codes:
-                    out.append(Span(token.start, token.end, same.label, same.probability))
+                    out.append(Span(*token.span(), same.label, same.probability))
         return out
 
 
@@ -137,8 +153,8 @@ def _is_term(codes: str) -> bool:
     return TECHNICAL in codes or FAMOUS in codes
 
 
-def _span(tokens: list[Token], best: list[tuple[str, float]], run: list[int]) -> Span:
-    return Span(tokens[run[0]].start, tokens[run[-1]].end, best[run[0]][0], max(best[i][1] for i in run))
+def _span(tokens: list[re.Match[str]], best: list[tuple[str, float]], run: list[int]) -> Span:
+    return Span(tokens[run[0]].start(), tokens[run[-1]].end(), best[run[0]][0], max(best[i][1] for i in run))
 
 
 class NameRecognizer(EntityRecognizer):  # type: ignore[misc]

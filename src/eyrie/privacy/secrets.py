@@ -7,7 +7,7 @@ inside a longer word.
 
 import re
 
-from eyrie.privacy.shapes import ShapeRecognizer
+from eyrie.privacy.shapes import Shape, ShapeRecognizer
 
 _B64 = r"[A-Za-z0-9_-]"
 # issuer -> pattern. `(?=...\d)` asks for a digit, so that words joined by hyphens are not keys.
@@ -38,29 +38,50 @@ _PREFIXED = {
     "azure storage": r"AccountKey=[A-Za-z0-9+/]{86}==",
     "json web token": rf"eyJ{_B64}{{8,}}\.eyJ{_B64}{{8,}}\.{_B64}{{8,}}",
 }
+# The phrases without which a pattern has nothing to find, and the pattern.
 _SYNTAX = {
-    "private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)",
-    "putty key": r"PuTTY-User-Key-File-\d[\s\S]*?Private-MAC: [0-9a-f]+",
+    "private key": (
+        ("-----begin",),
+        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)",
+    ),
+    "putty key": (("putty",), r"PuTTY-User-Key-File-\d[\s\S]*?Private-MAC: [0-9a-f]+"),
     # A literal password: `user:pass@host` with placeholders such as <pass>, {pass}, $PASS is left alone.
-    "password in url": r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@<>{}$\[\]()]*:(?!(?:pass|password|pwd|secret|\*+)@)"
-    r"[^\s:/@<>{}$\[\]()]{3,}@[^\s/@<>{}$]+",
-    "bearer token": r"(?i:\bbearer)\s+(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}=*",
-    "basic authorization": r"(?i:\bauthorization\s*:\s*basic)\s+[A-Za-z0-9+/]{12,}=*",
-    "aws secret key": r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*"
-    r"[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    "password in url": (
+        ("://",),
+        r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@<>{}$\[\]()]*:(?!(?:pass|password|pwd|secret|\*+)@)"
+        r"[^\s:/@<>{}$\[\]()]{3,}@[^\s/@<>{}$]+",
+    ),
+    "bearer token": (
+        ("bearer",),
+        r"(?i:\bbearer)\s+(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}=*",
+    ),
+    "basic authorization": (("basic",), r"(?i:\bauthorization\s*:\s*basic)\s+[A-Za-z0-9+/]{12,}=*"),
+    "aws secret key": (
+        ("aws",),
+        r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*"
+        r"[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
     # A quoted literal with a digit given to a name that says it is secret; a call or a variable is code, not a secret.
-    "assigned secret": r"(?i:\b[\w.-]{0,40}(?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)"
-    r"(?:[_-]?key)?(?:[_-]?\d+)?)[\"']?\s*(?:=|:|=>|:=)\s*(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",
-    "password in words": r"(?i:\b(?:my|our|the|its|your|his|her|their)\s+(?:[\w-]+\s+){0,2}"
-    r"(?:password|passcode|passphrase|pin)\s+(?:is|was|:)\s*:?\s*)[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
+    "assigned secret": (
+        ("key", "secret", "passw", "token"),
+        r"(?i:\b[\w.-]{0,40}(?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)"
+        r"(?:[_-]?key)?(?:[_-]?\d+)?)[\"']?\s*(?:=|:|=>|:=)\s*"
+        r"(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",
+    ),
+    "password in words": (
+        ("password", "passcode", "passphrase", "pin"),
+        r"(?i:\b(?:my|our|the|its|your|his|her|their)\s+(?:[\w-]+\s+){0,2}"
+        r"(?:password|passcode|passphrase|pin)\s+(?:is|was|:)\s*:?\s*)[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
+    ),
 }
 _PREFIX = re.compile(r"(?<![A-Za-z0-9_])(?:" + "|".join(_PREFIXED.values()) + r")(?![A-Za-z0-9])")
+_KEY = re.compile(r"[\w+/-]{15}|eyJ")  # a part of everything that has a prefix
 
 
 class SecretRecognizer(ShapeRecognizer):
     """SECRET: API keys, access tokens, private keys and passwords; the syntax around a value belongs to the span."""
 
     ENTITY = "SECRET"
-    PATTERNS = (_PREFIX, *map(re.compile, _SYNTAX.values()))
+    SHAPES = (Shape(_PREFIX, gate=_KEY), *(Shape(re.compile(item), phrases) for phrases, item in _SYNTAX.values()))
     SCORE = 0.9

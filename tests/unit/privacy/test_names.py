@@ -130,7 +130,7 @@ def test_tokens_split_elisions_and_possessives_but_not_names() -> None:
 def test_a_text_without_a_candidate_is_not_tagged() -> None:
     featurizer = Featurizer(Lexicon({"explain": "o", "this": "o", "anna": "f"}))
     assert featurizer.sequences("Explain this. explain this!") == []
-    assert [token.text for tokens, _ in featurizer.sequences("explain anna") for token in tokens] == ["explain", "anna"]
+    assert [token[0] for tokens, _ in featurizer.sequences("explain anna") for token in tokens] == ["explain", "anna"]
 
 
 @pytest.mark.parametrize("name", ["model.crfsuite", "lexicon.tsv", "thresholds.json"])
