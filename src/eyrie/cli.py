@@ -12,7 +12,7 @@ import typer
 from eyrie.lineage import cache, doors, dvcfile, guard, overview, recording, storage, timings
 from eyrie.lineage.fingerprint import write_stamps
 from eyrie.lineage.jobs import job_of, run_job_of_stage
-from eyrie.lineage.layout import STAGES
+from eyrie.lineage.layout import CLEAN, HEAD, SERVING, STAGES
 from eyrie.lineage.settle import settle
 from eyrie.params import Params, load_params
 from eyrie.preflight import preflight
@@ -171,6 +171,36 @@ def summary() -> None:
     from eyrie.report.summary import print_summary
 
     print_summary()
+
+
+@app.command()
+def tune(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only the acceptance of every shape, from recorded drafts: no server.")
+    ] = False,
+    threads: ThreadsOption = None,
+) -> None:
+    """Find the draft shape that serves best at each concurrency; write reports/serving.json."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    logging.basicConfig(level=logging.INFO, format="tune: %(message)s")
+    params = load_params(PARAMS)
+    preflight(params)
+    from eyrie.bench import tune as tuning
+    from eyrie.report.serving import print_offline, print_plan
+
+    head, clean = Path(HEAD), Path(CLEAN)
+    for path in (head, clean):
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file; run the workflow first")
+    if offline:
+        from eyrie.engines.target import load_target
+
+        print_offline(tuning.offline_acceptance(params, load_target(params.target), head, clean))
+        return
+    print_plan(tuning.run(params, head=head, clean=clean, plan=Path(SERVING), folder=Path(".eyrie/tune")))
+    typer.echo(f"Written: {SERVING}")
 
 
 @app.command()

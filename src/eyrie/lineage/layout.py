@@ -47,6 +47,7 @@ FEATURES = f"data/features/{SHARD}.arrow"
 HEAD = "models/head"
 CURVES = "reports/curves"
 CELLS = "reports/benchmark/cells.jsonl"
+SERVING = "reports/serving.json"  # of `eyrie tune`, which is no stage
 
 
 def _metrics(stage: str) -> str:

@@ -8,21 +8,18 @@ the GPU, arms run one after the other. Either way they are the same but for the 
 threads, requests. Finished cells outlive a kill in `scratch`.
 """
 
-import json
 import logging
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import torch
-
+from eyrie.bench.arms import serve_arms, server_threads
 from eyrie.bench.gate import GateAnswer, check_answers
 from eyrie.bench.hardware import describe_device
 from eyrie.bench.measuring import Bench, Client
 from eyrie.bench.metrics import compare, pooled_figures, to_cell
 from eyrie.bench.workloads import benchmark_prompts
-from eyrie.engines.launch import Server, free_port, launch_server, stop_on_sigterm
+from eyrie.engines.launch import Server, stop_on_sigterm
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import write_json, write_jsonl
 from eyrie.lineage.journal import Journal
@@ -30,8 +27,6 @@ from eyrie.params import Arm, Params
 from eyrie.schemas import BenchmarkMetrics
 
 logger = logging.getLogger(__name__)
-
-_START_TIMEOUT_S = 900.0
 
 
 def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, scratch: Path) -> None:
@@ -51,10 +46,15 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     for workload, why in choice.left_out.items():
         logger.warning("workload %s: not measured whole: %s", workload, why)
 
-    @contextmanager
-    def serve(arms: Sequence[Arm]) -> Iterator[Mapping[Arm, Server]]:
-        with _servers(params, head, arms, context_length=choice.longest, folder=scratch) as servers:
-            yield servers
+    def serve(arms: Sequence[Arm]) -> AbstractContextManager[Mapping[Arm, Server]]:
+        return serve_arms(
+            params,
+            head,
+            {arm: section.drafting(arm) for arm in arms},
+            context_length=choice.longest,
+            max_running_requests=max(section.concurrency),
+            folder=scratch,
+        )
 
     client: Client = "eyrie"
     with stop_on_sigterm(), Journal(scratch / "journal.jsonl") as journal:
@@ -77,7 +77,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     document = BenchmarkMetrics(
         engine=section.engine,
         client=client,
-        device=describe_device(resolve_device(params.target.device), num_threads=_server_threads()),
+        device=describe_device(resolve_device(params.target.device), num_threads=server_threads()),
         context_length=choice.longest,
         num_steps=section.num_steps,
         topk=section.topk,
@@ -133,42 +133,3 @@ def _log(document: BenchmarkMetrics) -> None:
             check.num_answers,
             ties,
         )
-
-
-def _server_threads() -> int:
-    """One core is left to the load generator."""
-    return max(torch.get_num_threads() - 1, 1)
-
-
-@contextmanager
-def _servers(
-    params: Params, head: Path, arms: Sequence[Arm], *, context_length: int, folder: Path
-) -> Iterator[dict[Arm, Server]]:
-    """The servers of `arms`, started side by side."""
-    section, target = params.benchmark, params.target
-    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", target.model, "--dtype", target.dtype]
-    command += ["--device", target.device, "--max-running-requests", str(max(section.concurrency))]
-    command += ["--context-length", str(context_length)]
-    command += ["--threads", str(_server_threads())]
-    if target.revision is not None:
-        command += ["--revision", target.revision]
-    if target.chat_template is not None:
-        command += ["--chat-template", target.chat_template]
-    command += ["--chat-template-settings", json.dumps(target.chat_template_settings)]
-    command += ["--template-date", target.template_date]
-    if target.trust_remote_code:
-        command += ["--trust-remote-code"]
-    with ExitStack() as stack:
-        servers = {}
-        for arm in arms:
-            drafting, extra = section.drafting(arm), []
-            if drafting is not None:
-                extra = ["--head", str(head), "--num-steps", str(drafting.num_steps), "--topk", str(drafting.topk)]
-                extra += ["--num-draft-tokens", str(drafting.num_draft_tokens)]
-            port = free_port()
-            servers[arm] = stack.enter_context(
-                launch_server([*command, *extra, "--port", str(port)], port=port, log=folder / f"{arm}.log", env={})
-            )
-        for server in servers.values():
-            server.wait_until_healthy(_START_TIMEOUT_S)
-        yield servers

@@ -11,6 +11,7 @@ number, and a parent has a lower number and no lower probability than its childr
 Shapes: B slots, K topk, C candidates, N = num_draft_tokens rows of the tree (row 0 the root).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,3 +81,31 @@ class CandidateTree:
             ancestors_BN = parents_BN.gather(1, ancestors_BN)
             seen_BNN.scatter_(2, ancestors_BN[..., None], True)
         return DraftTree(tokens_BC.gather(1, kept_BC), parents_BN, seen_BNN.sum(-1) - 1, seen_BNN)
+
+    def follow(self, continuations: Sequence[Sequence[int]]) -> list[list[list[int]]]:
+        """Per slot, the candidates that lie on its continuation (the target's own next tokens), level by level until
+        there is none; for each, its rank among the candidates of the first 1, 2, ... levels, 0 the best.
+
+        A tree of S levels and N rows holds a candidate when its rank among the first S levels is below N - 1: every
+        shape's acceptance can be read from one tree of the most levels.
+        """
+        scores_BC, tokens_BC, parents_BC = (
+            torch.cat(parts, dim=1) for parts in (self._scores, self._tokens, self._parents)
+        )
+        ends = [sum(part.shape[1] for part in self._scores[: level + 1]) for level in range(len(self._scores))]
+        order = [scores_BC[:, :end].sort(dim=1, descending=True, stable=True).indices.argsort(dim=1) for end in ends]
+        ranks_BC = [of_level.tolist() for of_level in order]
+        tokens, parents = tokens_BC.tolist(), parents_BC.tolist()
+        paths = []
+        for slot, continuation in enumerate(continuations):
+            path: list[list[int]] = []
+            begin, above = 0, -1
+            for level, (end, token) in enumerate(zip(ends, continuation, strict=False)):
+                own = (c for c in range(begin, end) if parents[slot][c] == above and tokens[slot][c] == token)
+                candidate = next(own, None)
+                if candidate is None:
+                    break
+                path.append([of_level[slot][candidate] for of_level in ranks_BC[level:]])
+                begin, above = end, candidate
+            paths.append(path)
+        return paths

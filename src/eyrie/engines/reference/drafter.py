@@ -87,6 +87,10 @@ class Drafter:
 
     def draft_tree(self, starts: Sequence[int]) -> DraftTree:
         """The best `num_draft_tokens - 1` drafts of `num_steps` levels of `topk`, for slots 0..B-1."""
+        return self.grow_tree(starts).best(self._drafting.num_draft_tokens)
+
+    def grow_tree(self, starts: Sequence[int]) -> CandidateTree:
+        """All candidates of `num_steps` levels of `topk`, for slots 0..B-1."""
         head, topk, num_steps = self._head, self._drafting.topk, self._drafting.num_steps
         num_slots = len(starts)
         tree = CandidateTree(topk)
@@ -108,7 +112,7 @@ class Drafter:
                 cache=self._cache,
                 mask_B1TS=self._masks.tree(starts, seen_BKN),
             )
-        return tree.best(self._drafting.num_draft_tokens)
+        return tree
 
     def move(self, source: int, destination: int, num_tokens: int) -> None:
         """Give slot `destination` what slot `source` holds."""

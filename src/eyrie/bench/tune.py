@@ -1,0 +1,184 @@
+"""`eyrie tune`: the draft shape that serves best at each concurrency, EAGLE-3 off where it loses.
+
+In: the head, the target, the screened prompts. Out: `reports/serving.json`, which `eyrie serve` reads. First the
+acceptance of every shape is worked out from drafts recorded on held-out prompts, without serving; then the shapes that
+no other one beats are served and measured by successive halving, the baseline beside them in every round.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from eyrie.bench.arms import serve_arms, server_threads
+from eyrie.bench.client import Load, Messages, run_load
+from eyrie.bench.gate import Gate
+from eyrie.bench.halving import faster_half, serving_bands, worth_measuring
+from eyrie.bench.hardware import describe_device
+from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
+from eyrie.bench.offline import record_drafts
+from eyrie.bench.workloads import Choice, benchmark_prompts
+from eyrie.eagle3.checkpoint import load_head
+from eyrie.engines.launch import Server, stop_on_sigterm
+from eyrie.engines.reference.target_runner import longest_context
+from eyrie.engines.servers import ServerError
+from eyrie.engines.target import TargetModel, load_chat, load_target, resolve_device
+from eyrie.io import path_digest, progress, read_table, write_json
+from eyrie.lineage.digests import target_revision
+from eyrie.params import Drafting, Params
+from eyrie.schemas import PROMPTS, OfflineShape, ServingPlan, TunedShape
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_TIMEOUT_S = 600.0
+
+
+def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
+    """Write `plan`; servers log to `folder`. Raises ServerError, TargetError, CheckpointError, SchemaError."""
+    target = load_target(params.target)
+    choice = _choose(params, clean, longest_context(target))
+    offline = offline_acceptance(params, target, head, clean)
+    del target
+    shapes = worth_measuring(offline, params.tune.shortlist)
+    logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), ", ".join(map(_name, shapes)))
+    folder.mkdir(parents=True, exist_ok=True)
+    with stop_on_sigterm():
+        measured = _halve(params, head, choice, shapes, folder)
+    document = ServingPlan(
+        engine=params.benchmark.engine,
+        device=describe_device(resolve_device(params.target.device), num_threads=server_threads()),
+        target=params.target.model,
+        target_revision=target_revision(params.target.model, params.target.revision),
+        head_digest=path_digest(head),
+        bands=serving_bands(measured),
+        offline=sorted(offline, key=lambda item: -item.acceptance_length),
+        measured=measured,
+    )
+    write_json(plan, document)
+    return document
+
+
+def offline_acceptance(params: Params, target: TargetModel, head: Path, clean: Path) -> list[OfflineShape]:
+    """The acceptance of every shape of `tune` on the first turns of the held-out prompts. Raises ValueError."""
+    section = params.tune
+    room = longest_context(target) - section.max_new_tokens
+    rows = [row for row in read_table(clean, PROMPTS) if row["split"] == "heldout"]
+    messages = [
+        [*([{"role": "system", "content": row["system"]}] if row["system"] else []), {"role": "user", "content": turn}]
+        for row in rows
+        for turn in row["turns"][:1]
+    ]
+    prompts = [ids for asked in messages if len(ids := target.chat.prompt_ids(asked)) <= room]
+    if not prompts:
+        raise ValueError(f"{clean}: no prompt with split heldout fits the target's context; eyrie tune needs some")
+    record = record_drafts(
+        target,
+        load_head(head, target.config, device=target.device, dtype=target.dtype),
+        prompts[: section.heldout_prompts],
+        topks=sorted({shape.topk for shape in section.shapes}),
+        num_steps=max(shape.num_steps for shape in section.shapes),
+        max_new_tokens=section.max_new_tokens,
+    )
+    return [record.accept(shape) for shape in section.shapes]
+
+
+def _choose(params: Params, clean: Path, context_length: int) -> Choice:
+    return benchmark_prompts(
+        clean,
+        params.benchmark.workloads,
+        num_prompts=params.tune.num_prompts * 2 ** (params.tune.rounds - 1),
+        seed=params.benchmark.seed,
+        chat=load_chat(params.target),
+        output_tokens=params.benchmark.output_tokens,
+        context_length=context_length,
+    )
+
+
+def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting], folder: Path) -> list[TunedShape]:
+    """Every round serves the shapes that are left at any concurrency, one server at a time, the baseline first."""
+    section = params.tune
+    alive: dict[int, list[Drafting]] = {level: list(shapes) for level in section.concurrency}
+    measured: list[TunedShape] = []
+    requests: dict[str, list[Messages]] = {}
+    for number in range(section.rounds):
+        served: list[Drafting | None] = [
+            None,
+            *(shape for shape in shapes if any(shape in left for left in alive.values())),
+        ]
+        with progress(len(served), desc=f"round {number + 1}", unit="shapes") as bar:
+            for shape in served:
+                name = _name(shape)
+                with serve_arms(
+                    params,
+                    head,
+                    {name: shape},
+                    context_length=choice.longest,
+                    max_running_requests=max(section.concurrency),
+                    folder=folder,
+                ) as servers:
+                    requests = requests or _histories(params, choice, servers[name])
+                    asked = _of_round(requests, section.num_prompts * 2**number)
+                    levels = [level for level in section.concurrency if shape is None or shape in alive[level]]
+                    for level in levels:
+                        measured.append(_measure(params, servers[name], shape, asked, level, number))
+                bar.update()
+        for level in section.concurrency:
+            here = [item for item in measured if (item.concurrency, item.round) == (level, number)]
+            alive[level] = faster_half(here)
+    return measured
+
+
+def _histories(params: Params, choice: Choice, server: Server) -> dict[str, list[Messages]]:
+    """The baseline's own histories, per workload; playing them warms it up."""
+    gate = Gate(
+        server.base_url,
+        load_chat(params.target),
+        output_tokens=params.benchmark.output_tokens,
+        context_length=choice.longest,
+        concurrency=max(params.tune.concurrency),
+        timeout_s=_REQUEST_TIMEOUT_S,
+    )
+    found: dict[str, list[Messages]] = {}
+    for answer in gate.play(choice.prompts):
+        found.setdefault(answer.workload, []).append(answer.messages)
+    return found
+
+
+def _of_round(requests: Mapping[str, list[Messages]], num_prompts: int) -> list[Messages]:
+    return [messages for of_one in requests.values() for messages in of_one[:num_prompts]]
+
+
+def _measure(
+    params: Params, server: Server, shape: Drafting | None, asked: list[Messages], level: int, number: int
+) -> TunedShape:
+    load = Load(
+        level,
+        params.benchmark.output_tokens,
+        temperature=0.0,
+        seed=params.benchmark.seed,
+        timeout_s=_REQUEST_TIMEOUT_S,
+        template_settings=params.target.chat_template_settings,
+    )
+    asyncio.run(run_load(server.base_url, params.target.model, asked[:level], load))  # warm-up, not kept
+    result = asyncio.run(run_load(server.base_url, params.target.model, asked, load))
+    measurement = Measurement(
+        "chat", level, "baseline" if shape is None else "eagle3", number, result.records, result.duration_s
+    )
+    try:
+        cell = to_cell(measurement)
+    except ValueError as error:
+        raise ServerError(f"{_name(shape)} at concurrency {level}: {error}; its log is {server.log}") from None
+    return TunedShape(
+        concurrency=level,
+        round=number,
+        drafting=shape,
+        num_requests=cell.num_requests,
+        num_errors=cell.num_errors,
+        tpot_ms=cell.tpot_ms.median,
+        output_throughput_tok_s=cell.output_throughput_tok_s,
+        acceptance_length=acceptance_length(measurement.finished),
+    )
+
+
+def _name(shape: Drafting | None) -> str:
+    return "baseline" if shape is None else f"{shape.num_steps}-{shape.topk}-{shape.num_draft_tokens}"

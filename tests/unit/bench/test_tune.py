@@ -1,0 +1,61 @@
+"""`eyrie tune` on a tiny target with real servers."""
+
+from pathlib import Path
+
+import pytest
+
+from eyrie.bench import tune
+from eyrie.eagle3.checkpoint import save_head
+from eyrie.engines.target import load_target
+from eyrie.io import read_json, write_table
+from eyrie.params import Drafting
+from eyrie.schemas import PROMPTS, ServingPlan, check_prompt_row
+from tests.conftest import tiny_params
+from tests.unit.engines.reference.conftest import random_head
+from tests.unit.stages.test_evaluate_head import prompt_row
+
+
+@pytest.mark.timeout(180)
+def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from(
+    tiny_target: Path, tmp_path: Path
+) -> None:
+    params = tiny_params(
+        tiny_target,
+        benchmark={"workloads": ["chat"], "output_tokens": 8},
+        tune={
+            "num_steps": [2, 3],
+            "topk": [1, 2],
+            "num_draft_tokens": [4],
+            "concurrency": [1, 3],
+            "heldout_prompts": 3,
+            "max_new_tokens": 12,
+            "shortlist": 1,
+            "num_prompts": 2,
+            "rounds": 1,
+        },
+    )
+    head, clean, plan = tmp_path / "head", tmp_path / "clean.parquet", tmp_path / "serving.json"
+    made = random_head(load_target(params.target), draft_vocab_size=100, seed=1)
+    save_head(made, head, model_card="A head for tests.\n")
+    rows = [prompt_row(number, "chat", "benchmark", [f"the user asks {number}"]) for number in range(3)]
+    rows += [prompt_row(number + 10, "chat", "heldout", [f"the user and {number}"]) for number in range(4)]
+    write_table(clean, rows, PROMPTS, check_prompt_row)
+    found = tune.run(params, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
+    assert read_json(plan, ServingPlan) == found
+    assert len(found.offline) == len(params.tune.shapes) == 4
+    lengths = [item.acceptance_length for item in found.offline]
+    assert lengths == sorted(lengths, reverse=True)
+    assert min(lengths) >= 1.0
+    assert [band.measured_at for band in found.bands] == [1, 3]
+    assert [(item.concurrency, item.drafting is None) for item in found.measured] == [
+        (1, True),
+        (3, True),
+        (1, False),
+        (3, False),
+    ]
+    assert all(item.num_errors == 0 and item.num_requests == 2 for item in found.measured)
+    fastest = max(
+        (item for item in found.measured if item.concurrency == 1), key=lambda item: item.output_throughput_tok_s
+    )
+    assert found.band_for(1).drafting == fastest.drafting
+    assert isinstance(found.measured[2].drafting, Drafting)
