@@ -31,7 +31,8 @@ def signed_frequencies(config: HeadConfig) -> tuple[Tensor, float]:
             max_position_embeddings=config.max_position_embeddings,
             rope_parameters=dict(rope),
         )
-        half, scale = ROPE_INIT_FUNCTIONS[rope["rope_type"]](llama, torch.device("cpu"))
+        with torch.device("cpu"):  # also where the head is made without data, on the meta device
+            half, scale = ROPE_INIT_FUNCTIONS[rope["rope_type"]](llama, torch.device("cpu"))
     return torch.cat([-half, half]), float(scale)
 
 

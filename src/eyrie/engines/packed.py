@@ -1,15 +1,16 @@
-"""A forward of many sequences laid end to end: no padding, no mask, and no sequence sees another.
+"""A forward of many sequences laid end to end: no padding, and no sequence sees another.
 
 In: token ids of several sequences. Out: the hidden states of exactly those tokens. Linear layers run on all tokens at
-once; attention runs per sequence, by the model's own SDPA function, which then needs no mask.
+once; attention runs per sequence, by the model's own attention function and with the masks that transformers makes for
+that sequence alone: none for causal SDPA, a window or a chunk where a layer has one, whatever eager attention needs.
 
-Some cannot be packed and run one at a time: sequences longer than an attention window, whose mask is the model's
-business, and all sequences of targets with other layers that mix tokens (recurrent, convolutional). Whether a target is
-one of those is tried, not looked up in a list of models (`can_pack`).
+Targets with other layers that mix tokens (recurrent, convolutional) cannot be packed; their sequences run one at a
+time. Whether a target is one of those is tried, not looked up in a list of models (`can_pack`).
 
 Shapes: T tokens of all sequences, H hidden size.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,13 +21,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eyrie.engines.target import TargetModel, capture_layers
+from eyrie.engines.target import TargetModel, capture_layers, untuned_length
 
 PACKED = "eyrie_packed"
 PROBE_TOKENS = 16
 PROBE_ERROR = 0.1  # of a state's norm; rounding stays below, another sequence's influence does not
 
-_BOUNDS: ContextVar[list[tuple[int, int]]] = ContextVar("bounds")
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where each sequence begins and ends, and the attention implementation that the model has by itself."""
+
+    bounds: list[tuple[int, int]]
+    implementation: str
+
+
+_LAYOUT: ContextVar[_Layout] = ContextVar("layout")
 
 
 @dataclass(frozen=True)
@@ -63,18 +73,19 @@ def can_pack(target: TargetModel, layer_ids: list[int], sequences: Sequence[Sequ
 
 
 def _groups(target: TargetModel, sequences: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
-    """Consecutive sequences to be run together; one longer than an attention window runs alone."""
-    windows = [getattr(target.config, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    longest = min((window for window in windows if window), default=None)
+    """Consecutive sequences to be run together: all of them, but for `untuned_length`."""
+    longest = untuned_length(target.config)
+    if longest is None:
+        return [list(sequences)]
     groups: list[list[Sequence[int]]] = []
-    open_ended = False
+    room = 0
     for ids in sequences:
-        fits = longest is None or len(ids) <= longest
-        if fits and open_ended:
+        if len(ids) <= room:
             groups[-1].append(ids)
         else:
             groups.append([ids])
-        open_ended = fits
+            room = longest
+        room -= len(ids)
     return groups
 
 
@@ -86,7 +97,10 @@ def _forward(target: TargetModel, layer_ids: list[int], sequences: Sequence[Sequ
             last = target.forward(input_ids, use_cache=False)
         else:
             with _attention_within(target, [len(ids) for ids in sequences]):
-                last = target.forward(input_ids, position_ids=positions, use_cache=False)
+                # an explicit mask of ones: without one transformers looks for packed sequences in the positions, and
+                # adds them to its masks a second time
+                ones = torch.ones_like(input_ids)
+                last = target.forward(input_ids, attention_mask=ones, position_ids=positions, use_cache=False)
         aux = torch.cat([captured[layer_id][0].to(torch.bfloat16) for layer_id in layer_ids], dim=-1)
     return States(aux, last[0].to(torch.bfloat16))
 
@@ -96,31 +110,41 @@ def _attention_within(target: TargetModel, lengths: Sequence[int]) -> Iterator[N
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(PACKED, _packed_attention)
-    AttentionMaskInterface.register(PACKED, _no_mask)
+    AttentionMaskInterface.register(PACKED, _packed_masks)
+    decoder = target.decoder
     before = target.config._attn_implementation
-    token = _BOUNDS.set(list(pairwise(accumulate(lengths, initial=0))))
-    target.model.set_attn_implementation(PACKED)
+    token = _LAYOUT.set(_Layout(list(pairwise(accumulate(lengths, initial=0))), before))
+    decoder.set_attn_implementation(PACKED)
     try:
         yield
     finally:
-        target.model.set_attn_implementation(before)
-        _BOUNDS.reset(token)
+        decoder.set_attn_implementation(before)
+        _LAYOUT.reset(token)
 
 
-def _no_mask(*_args: Any, **_kwargs: Any) -> None:
-    """Causal attention over one whole sequence needs no mask."""
+def _packed_masks(**kwargs: Any) -> tuple[Any, ...]:
+    """What transformers makes for each sequence alone, of the same kind of layer; the layers hand it on unread."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+    layout = _LAYOUT.get()
+    one = ALL_MASK_ATTENTION_FUNCTIONS[layout.implementation]
+    alone = {"batch_size": 1, "q_offset": 0, "kv_offset": 0, "attention_mask": None}
+    lengths = [end - begin for begin, end in layout.bounds]
+    masks = {length: one(**{**kwargs, **alone, "q_length": length, "kv_length": length}) for length in set(lengths)}
+    return tuple(masks[length] for length in lengths)
 
 
 def _packed_attention(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, _mask: Tensor | None, **kwargs: Any
+    module: Any, query: Tensor, key: Tensor, value: Tensor, masks: tuple[Any, ...], **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """The SDPA function of transformers, sequence by sequence. `query` [1, heads, T, size] -> [1, T, heads, size]."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    """The model's own attention, sequence by sequence. `query` [1, heads, T, size] -> [1, T, heads, size]."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+    layout = _LAYOUT.get()
+    eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    attend = ALL_ATTENTION_FUNCTIONS.get_interface(layout.implementation, eager)
     outputs = [
-        sdpa_attention_forward(
-            module, query[:, :, begin:end], key[:, :, begin:end], value[:, :, begin:end], None, **kwargs
-        )[0]
-        for begin, end in _BOUNDS.get()
+        attend(module, query[:, :, begin:end], key[:, :, begin:end], value[:, :, begin:end], mask, **kwargs)[0]
+        for (begin, end), mask in zip(layout.bounds, masks, strict=True)
     ]
     return torch.cat(outputs, dim=1), None

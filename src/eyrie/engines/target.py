@@ -46,6 +46,13 @@ class TargetModel:
         return self.chat.stop_ids
 
     @property
+    def decoder(self) -> Any:
+        """The layers between the two ends, with the final norm."""
+        decoder = self.model.get_decoder()
+        # Llama4ForCausalLM takes itself for its decoder
+        return decoder.model if decoder is self.model else decoder
+
+    @property
     def embed_tokens(self) -> torch.nn.Embedding:
         """The input embedding E [V, H]."""
         embedding: torch.nn.Embedding = self.model.get_input_embeddings()
@@ -53,7 +60,7 @@ class TargetModel:
 
     def forward(self, input_ids_BT: Tensor, **kwargs: Any) -> Tensor:
         """Run the decoder only, no logits. Returns the last hidden states [B, T, H], after the final norm."""
-        hidden: Tensor = self.model.get_decoder()(input_ids=input_ids_BT, **kwargs).last_hidden_state
+        hidden: Tensor = self.decoder(input_ids=input_ids_BT, **kwargs).last_hidden_state
         return hidden
 
     def logits(self, last_hidden: Tensor) -> Tensor:
@@ -68,7 +75,7 @@ class TargetModel:
 def capture_layers(target: TargetModel, layer_ids: list[int]) -> Iterator[dict[int, Tensor]]:
     """Hook the outputs of decoder layers `layer_ids` (0-based). The dict holds the latest forward's [B, T, H] each."""
     captured: dict[int, Tensor] = {}
-    layers = target.model.get_decoder().layers
+    layers = target.decoder.layers
     handles = []
     for layer_id in layer_ids:
 
@@ -81,6 +88,15 @@ def capture_layers(target: TargetModel, layer_ids: list[int]) -> Iterator[dict[i
     finally:
         for handle in handles:
             handle.remove()
+
+
+def untuned_length(config: Any) -> int | None:
+    """Tokens within which Llama 4's layers without rotary positions do not scale their queries; None for others.
+
+    transformers counts the tokens of a forward for that scale, not their positions, so sequences that share a forward
+    or start at different columns must end before it sets in.
+    """
+    return config.floor_scale - 1 if getattr(config, "attn_temperature_tuning", False) else None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -129,9 +145,9 @@ def load_target(target: Target) -> TargetModel:
 
     transformers_logging.disable_progress_bar()
     device, dtype = resolve_device(target.device), getattr(torch, target.dtype)
-    model = _from_pretrained(
-        AutoModelForCausalLM, target, dtype=dtype, use_safetensors=True, attn_implementation="sdpa"
-    )
+    # Without attn_implementation transformers takes SDPA where the model allows it, and eager attention where not:
+    # GPT-OSS adds a sink to every softmax, which SDPA cannot.
+    model = _from_pretrained(AutoModelForCausalLM, target, dtype=dtype, use_safetensors=True)
     model.eval().requires_grad_(False).to(device)
     config = model.config.get_text_config()
     return TargetModel(model, load_chat(target), config, device, dtype)

@@ -53,7 +53,9 @@ def test_the_target_runs_as_before_after_a_packed_forward(target: TargetModel) -
         assert torch.equal(target.model(ids).logits, before)
 
 
-def test_a_sequence_longer_than_the_attention_window_keeps_its_mask(tiny_target: Path, target: TargetModel) -> None:
+def test_sequences_longer_than_the_window_keep_its_mask_in_a_shared_forward(
+    tiny_target: Path, target: TargetModel
+) -> None:
     torch.manual_seed(2)
     config = MistralConfig(
         vocab_size=320,

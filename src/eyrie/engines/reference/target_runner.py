@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from eyrie.engines.reference.kv_cache import TargetCache
-from eyrie.engines.target import TargetError, TargetModel, capture_layers
+from eyrie.engines.reference.masks import layer_masks
+from eyrie.engines.target import TargetError, TargetModel, capture_layers, untuned_length
 
 
 def longest_context(target: TargetModel) -> int:
-    """Tokens the target can hold, and within which a causal mask is right for every layer. Raises TargetError."""
+    """Tokens of a sequence that the engine runs exactly. Raises TargetError."""
     config = target.config
     kinds = set(getattr(config, "layer_types", None) or []) - {
         "full_attention",
@@ -26,9 +27,8 @@ def longest_context(target: TargetModel) -> int:
             f"target {config.model_type}: its layers of type {sorted(kinds)} keep no key/value cache; the reference "
             "engine cannot run it, serve it with SGLang"
         )
-    bounds: list[int] = [config.max_position_embeddings]
-    bounds += [getattr(config, name, None) or bounds[0] for name in ("sliding_window", "attention_chunk_size")]
-    return min(bounds)
+    longest: int = config.max_position_embeddings
+    return min(longest, untuned_length(config) or longest)
 
 
 class TargetRunner:
@@ -58,7 +58,7 @@ class TargetRunner:
         return self.target.forward(
             input_ids_BT,
             position_ids=positions_BT,
-            attention_mask=mask_B1TS,
+            attention_mask=layer_masks(self.target.config, mask_B1TS, starts, positions_BT),
             past_key_values=self.cache,
             use_cache=True,
         )
