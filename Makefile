@@ -1,4 +1,4 @@
-# make run: the whole pipeline.  make test: linters and all tests.  Needs Python >= 3.11, make and git.
+# make run: the whole pipeline (RECIPE=name of a file in recipes/).  make test: linters and all tests.  Needs Python >= 3.11, make and git.
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
@@ -9,9 +9,10 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE # compiling the same modules in every process cost 2.5 s per stage, 6 s with PyTorch
 
-.PHONY: run remote test test-fast lint format lock demo-target prompts clean-env
+.PHONY: run remote test test-fast lint format lock demo-target prompts recipes clean-env
 
 run: $(VENV)/.base
+	@if [ -n "$(RECIPE)" ]; then eyrie recipe "$(RECIPE)"; fi
 	@eyrie run
 
 # make remote BUCKET=gs://bucket/path: where `dvc push` and `eyrie pull` keep data and models
@@ -63,6 +64,9 @@ lock: $(VENV)/.uv
 
 demo-target: $(VENV)/.base
 	@python -m tools.demo.build_target --work .eyrie/demo-target --out resources/demo-target
+
+recipes: $(VENV)/.base
+	@python -m tools.recipes
 
 prompts: $(VENV)/.base
 	@python -m tools.demo.build_prompts --out resources/prompts

@@ -204,6 +204,15 @@ def tune(
 
 
 @app.command()
+def recipe(name: Annotated[str, typer.Argument(help="A file of recipes/, without .yaml.")]) -> None:
+    """Make a recipe the params.yaml of this checkout; an edited params.yaml is never overwritten."""
+    from eyrie.recipes import use_recipe
+
+    changed = use_recipe(name, PARAMS)
+    typer.echo(f"{PARAMS}: {'now' if changed else 'already'} the recipe {name}.")
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml and every file that it names."""
     preflight(load_params(PARAMS))

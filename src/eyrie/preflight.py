@@ -5,6 +5,7 @@ checked when it is loaded.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ def _check_target(params: Params) -> None:
         if target.revision is None:
             raise PreflightError(
                 f"target.model: {target.model} is no folder here, and a hub name needs a pinned target.revision"
+            )
+        if re.fullmatch("[0-9a-f]{40}", target.revision) is None:
+            raise PreflightError(
+                f"target.revision: {target.revision} may mean another model tomorrow; pin the revision: the 40 "
+                f"hexadecimal digits of a commit of {target.model}"
             )
         return
     config = _json(folder / "config.json")

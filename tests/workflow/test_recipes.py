@@ -1,0 +1,123 @@
+"""Recipes are whole, in step with params.yaml, pass the checks and are planned by every profile."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from eyrie.cli import app
+from eyrie.params import load_params
+from eyrie.recipes import use_recipe
+from tests.conftest import REPOSITORY
+from tests.workflow.conftest import make_project, run_in
+from tests.workflow.test_dry_runs import PROFILES
+from tools.recipes import names, render
+
+RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.yaml"))
+SERVERS = "http://127.0.0.1:30000"
+
+
+@pytest.fixture(scope="module")
+def recipe_project(tiny_target: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = make_project(tmp_path_factory.mktemp("recipes") / "project", tiny_target)
+    shutil.copytree(REPOSITORY / "recipes", project / "recipes")
+    return project
+
+
+def test_recipes_are_what_params_yaml_and_their_changes_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert names() == RECIPES
+    for name in RECIPES:
+        assert (REPOSITORY / f"recipes/{name}.yaml").read_text(encoding="utf-8") == render(name), "run `make recipes`"
+
+
+def test_a_change_of_a_key_that_params_yaml_lacks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(REPOSITORY / "recipes", tmp_path / "recipes")
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    (tmp_path / "recipes/changes/wrong.yaml").write_text("train_head: {learning_speed: 1.0}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyError, match=r"train_head\.learning_speed is no key"):
+        render("wrong")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_complete_pinned_and_keeps_the_comments_that_explain_it(name: str) -> None:
+    path = REPOSITORY / f"recipes/{name}.yaml"
+    params = load_params(path)
+    assert len(params.target.revision or "") == 40
+    assert params.filter_prompts.entity_thresholds == {}
+    text = path.read_text(encoding="utf-8")
+    assert all(word in text for word in ("# Template:", "# Serving:", "# Hardware:", "# pinned commit;"))
+    hub = [source for source in params.select_prompts.sources if source.hub]
+    assert hub
+    assert all(source.license in params.select_prompts.allowed_licenses for source in hub)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_profile_plans_every_recipe(name: str, recipe_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(recipe_project / f"recipes/{name}.yaml", recipe_project / "params.yaml")
+    monkeypatch.setenv("EYRIE_SERVERS", SERVERS)
+    shards = load_params(recipe_project / "params.yaml").generate_responses.num_shards
+    for folder in (f"workflow/profiles/{profile}" for profile in PROFILES):
+        done = run_in(recipe_project, "snakemake", "--profile", folder, "-n", "--quiet", "rules")
+        assert done.returncode == 0, done.stderr
+        for rule in ("generate_responses_shard", "extract_features_shard"):
+            assert f"{rule} {shards}" in " ".join(done.stdout.split()), f"{folder}: {rule}"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with params.yaml committed and two recipes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "params.yaml").write_text("committed: 1\n", encoding="utf-8")
+    for name in ("one", "two"):
+        (tmp_path / f"recipes/{name}.yaml").write_text(f"recipe: {name}\n", encoding="utf-8")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], check=True)
+    return tmp_path
+
+
+def test_a_recipe_replaces_a_committed_params_yaml_and_another_recipe(checkout: Path) -> None:
+    params = Path("params.yaml")
+    assert use_recipe("one", params)
+    assert not use_recipe("one", params)
+    assert use_recipe("two", params)
+    assert params.read_text(encoding="utf-8") == "recipe: two\n"
+
+
+def test_an_edited_params_yaml_is_never_overwritten(checkout: Path) -> None:
+    params = Path("params.yaml")
+    params.write_text("committed: 2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"params\.yaml: edited since the last commit"):
+        use_recipe("one", params)
+    assert params.read_text(encoding="utf-8") == "committed: 2\n"
+
+
+def test_an_unknown_recipe_is_refused_with_the_names_there_are(checkout: Path) -> None:
+    with pytest.raises(ValueError, match=r"no such recipe; there are one, two"):
+        use_recipe("three", Path("params.yaml"))
+
+
+def test_a_recipe_passes_eyrie_check(checkout: Path, recipe_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipe_project)
+    monkeypatch.setenv("EYRIE_SERVERS", SERVERS)
+    for name in RECIPES:
+        shutil.copy(f"recipes/{name}.yaml", "params.yaml")
+        done = CliRunner().invoke(app, ["check"])
+        assert done.exit_code == 0, f"{name}: {done.output}"
+
+
+def test_a_recipe_whose_revision_is_no_commit_is_refused(recipe_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipe_project)
+    monkeypatch.setenv("EYRIE_SERVERS", SERVERS)
+    raw = yaml.safe_load(Path("recipes/qwen3-8b.yaml").read_text(encoding="utf-8"))
+    raw["target"]["revision"] = "main"
+    Path("params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    done = run_in(recipe_project, "eyrie", "check")
+    assert done.returncode == 1
+    assert "pin the revision" in done.stderr
