@@ -249,7 +249,9 @@ def inspect(
     messages: Annotated[
         Path | None, typer.Option(help="Instead of a shard: a conversation with answers, JSON.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="A target folder, instead of the one in params.yaml.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="A target folder: its own template, on today's date; params.yaml is not read.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print ids, loss mask and spans, a line per row.")] = False,
 ) -> None:
     """Show which tokens of a training row are supervised."""
@@ -260,8 +262,7 @@ def inspect(
 
     if (responses is None) == (messages is None):
         raise typer.BadParameter("give a shard of responses or --messages FILE, one of them")
-    named = load_params(PARAMS).target
-    chat = load_chat(named if target is None else named.model_copy(update={"model": target, "revision": None}))
+    chat = load_chat(load_params(PARAMS).target if target is None else rows.bare_target(target))
     for found in rows.rows_of_shard(responses, row) if responses else rows.rows_of_messages(chat, messages or Path()):
         if as_json:
             typer.echo(rows.as_json(found))

@@ -4,6 +4,7 @@ Rows come from a shard of responses, or are made of a conversation whose answers
 """
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,24 @@ from eyrie.chat.conversation import Row
 from eyrie.chat.template import ChatTemplate, Message
 from eyrie.chat.transcript import rows_of
 from eyrie.io import read_table
+from eyrie.params import Target
 from eyrie.schemas import RESPONSES, spans_of
 
 _ROLES = ("system", "user", "assistant", "tool")
+
+
+def bare_target(folder: str) -> Target:
+    """A target of which nothing is known but its folder: its own chat template, rendered as a server does today."""
+    return Target(
+        model=folder,
+        revision=None,
+        dtype="float32",
+        device="cpu",
+        chat_template=None,
+        chat_template_settings={},
+        template_date=date.today().isoformat(),
+        trust_remote_code=False,
+    )
 
 
 def rows_of_messages(chat: ChatTemplate, path: Path) -> list[Row]:

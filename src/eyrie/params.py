@@ -174,7 +174,7 @@ class Sampling(Section):
 class GenerateResponses(Section):
     seed: Seed
     num_shards: Annotated[int, Field(ge=1, le=9999)]
-    engine: Literal["reference", "sglang"]
+    engine: Literal["reference", "transformers", "sglang"]
     concurrency: PositiveInt
     max_prompt_tokens: PositiveInt
     sampling: dict[Workload | Literal["default"], Sampling]

@@ -9,14 +9,13 @@ from typer.testing import CliRunner
 from eyrie.cli import app
 from eyrie.io import write_table
 from eyrie.schemas import RESPONSES, check_response_row
-from tests.conftest import REPOSITORY
 
 RUNNER = CliRunner()
 
 
 @pytest.fixture(autouse=True)
-def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
+def _in_a_folder_without_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def _messages(folder: Path, document: object) -> str:

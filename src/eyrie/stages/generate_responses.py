@@ -29,6 +29,7 @@ from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import server_addresses
 from eyrie.engines.sglang import sglang_generator
 from eyrie.engines.target import load_chat, load_config, load_target
+from eyrie.engines.transformers import transformers_generator
 from eyrie.io import TableWriter, progress, read_batches, write_json
 from eyrie.lineage.journal import Journal
 from eyrie.params import GenerateResponses, Params
@@ -149,6 +150,13 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
             yield generator, load_chat(params.target), min(wanted, longest)
         return
     target = load_target(params.target)
+    if section.engine == "transformers":
+        context_length = min(wanted, target.config.max_position_embeddings)
+        async with transformers_generator(
+            target, concurrency=section.concurrency, context_length=context_length
+        ) as batched:
+            yield batched, target.chat, context_length
+        return
     context_length = min(wanted, longest_context(target))
     async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
         yield generator, target.chat, context_length

@@ -1,7 +1,9 @@
 """The target's own answers: ids in and ids out, the same alone as in a batch."""
 
 import asyncio
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import torch
 
 from eyrie.engines.generate import local_generator
 from eyrie.engines.launch import free_port, launch_server
-from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.reference.sampling import SamplingParams, UniformStream
 from eyrie.engines.target import TargetModel, load_chat, load_target
+from eyrie.engines.transformers import _Request, take_batch, transformers_generator
 from eyrie.io import read_json, read_table, write_table
 from eyrie.params import Params
 from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_prompt_row
@@ -51,28 +54,92 @@ def clean(tmp_path: Path) -> Path:
     return tmp_path / "clean.parquet"
 
 
-def _answer(target: TargetModel, prompts: list[list[int]], sampling: SamplingParams) -> list[list[int]]:
+OPENERS = {"reference": local_generator, "transformers": transformers_generator}
+ENGINES = pytest.mark.parametrize("engine", list(OPENERS))
+
+
+def _answer(
+    engine: str, target: TargetModel, prompts: list[list[int]], *samplings: SamplingParams, context_length: int = 200
+) -> list[list[int]]:
     async def run() -> list[list[int]]:
-        async with local_generator(target, concurrency=3, context_length=200) as generator:
-            return await asyncio.gather(*(generator.generate(prompt, sampling) for prompt in prompts))
+        async with OPENERS[engine](target, concurrency=3, context_length=context_length) as generator:
+            each = samplings * len(prompts) if len(samplings) == 1 else samplings
+            return await asyncio.gather(*map(generator.generate, prompts, each))
 
     return asyncio.run(run())
 
 
-def test_an_answer_is_the_same_alone_and_beside_others(target: TargetModel) -> None:
-    prompts = [[0, 10, 11], [0, *range(20, 60)], [0, 9], [0, 12]]
-    sampling = SamplingParams(12)
-    assert _answer(target, prompts, sampling) == [_answer(target, [prompt], sampling)[0] for prompt in prompts]
-
-
-def test_greedy_answers_are_what_the_model_argmaxes_without_a_cache(target: TargetModel) -> None:
-    (answer,) = _answer(target, [[0, 10, 11]], SamplingParams(6))
-    ids = [0, 10, 11]
+def _is_argmax_without_a_cache(target: TargetModel, prompt: list[int], answer: list[int]) -> bool:
     with torch.inference_mode():
-        for token in answer:
-            logits = target.logits(target.forward(torch.tensor([ids]))[0, -1])
-            assert token == int(logits.argmax())
-            ids.append(token)
+        hidden = target.forward(torch.tensor([[*prompt, *answer[:-1]]]))[0, len(prompt) - 1 :]
+        return answer == target.logits(hidden).argmax(-1).tolist()
+
+
+@ENGINES
+def test_an_answer_is_the_same_alone_and_beside_others(target: TargetModel, engine: str) -> None:
+    prompts = [[0, 10, 11], [0, *range(20, 60)], [0, 9], [0, 12]]
+    samplings = [SamplingParams(12), SamplingParams(5, 0.9, seed=3), SamplingParams(9, 0.7, 0.8, 4), SamplingParams(12)]
+    alone = [_answer(engine, target, [prompt], one)[0] for prompt, one in zip(prompts, samplings, strict=True)]
+    assert _answer(engine, target, prompts, *samplings) == alone
+
+
+@ENGINES
+def test_greedy_answers_are_what_the_model_argmaxes_without_a_cache(target: TargetModel, engine: str) -> None:
+    (answer,) = _answer(engine, target, [[0, 10, 11]], SamplingParams(6))
+    assert _is_argmax_without_a_cache(target, [0, 10, 11], answer)
+
+
+@ENGINES
+def test_an_answer_ends_with_its_stop_token_its_budget_or_the_context(target: TargetModel, engine: str) -> None:
+    stops = frozenset(range(6, 16))
+    target = replace(target, chat=replace(target.chat, stop_ids=stops))
+    prompts = [[0, 10 + index] for index in range(6)]
+    long = _answer(engine, target, prompts, SamplingParams(60, 2.0, seed=1, ignore_eos=True))
+    assert {len(answer) for answer in long} == {60}
+    for found, whole in zip(_answer(engine, target, prompts, SamplingParams(60, 2.0, seed=1)), long, strict=True):
+        first = next((index for index, token in enumerate(whole) if token in stops), 59)
+        assert found == whole[: first + 1]
+    assert any(set(answer) & stops for answer in long)
+    short = _answer(engine, target, prompts[:2], SamplingParams(9, ignore_eos=True), context_length=6)
+    assert [len(answer) for answer in short] == [4, 4]
+
+
+def test_transformers_answers_for_a_target_whose_layers_keep_other_state(copy_target: Path) -> None:
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Lfm2Config(
+        vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.2, eos_token_id=4, pad_token_id=5,
+        layer_types=["conv", "full_attention", "conv", "full_attention"],
+    )  # fmt: skip
+    (copy_target / "model.safetensors").unlink()
+    Lfm2ForCausalLM(config).save_pretrained(copy_target)
+    target = load_target(tiny_params(copy_target).target)
+    prompts = [[0, 10, 11], [0, 9, 8, 7, 30], [0, 12, 13, 14]]
+    for prompt, answer in zip(prompts, _answer("transformers", target, prompts, SamplingParams(10)), strict=True):
+        assert _is_argmax_without_a_cache(target, prompt, answer)
+
+
+def test_a_penalty_that_the_target_s_files_ask_for_changes_no_answer(target: TargetModel, copy_target: Path) -> None:
+    settings = {"eos_token_id": 4, "do_sample": True, "temperature": 0.3, "repetition_penalty": 9.0}
+    (copy_target / "generation_config.json").write_text(json.dumps(settings))
+    prompts, sampling = [[0, 10, 11], [0, 9, 8]], SamplingParams(20)
+    penalised = load_target(tiny_params(copy_target).target)
+    assert _answer("transformers", penalised, prompts, sampling) == _answer("transformers", target, prompts, sampling)
+
+
+def test_a_batch_of_transformers_holds_no_prompt_twice_as_long_as_another() -> None:
+    async def run() -> list[list[int]]:
+        future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        lengths = [3, 40, 21, 20, 19, 8, 8, 90]
+        waiting = [_Request([0] * length, SamplingParams(1), 1, UniformStream(1), future) for length in lengths]
+        batches = []
+        while waiting:
+            batches.append([len(request.prompt_ids) for request in take_batch(waiting, 2)])
+        return batches
+
+    assert asyncio.run(run()) == [[90], [40, 21], [20, 19], [8, 8], [3]]
 
 
 def _tiny(target: Path, max_new_tokens: int = 8, temperature: float = 0.0, **changes: object) -> Params:
@@ -167,6 +234,11 @@ def test_prompts_over_the_limit_are_counted_and_left_out(tiny_target: Path, clea
     generate_responses.gather(params, clean=clean, responses=[path], metrics=clean.parent / "m.json")
     assert max(row["span_starts"][0] for row in read_table(path, RESPONSES)) <= 40
     assert sum(read_json(clean.parent / "m.json", ResponseMetrics).skipped.values()) == 1
+
+
+def test_both_engines_of_this_process_write_the_same_shard(tiny_target: Path, clean: Path) -> None:
+    batched = _run(_tiny(tiny_target, temperature=0.8, engine="transformers"), clean, "batched").read_bytes()
+    assert batched == _run(_tiny(tiny_target, temperature=0.8), clean, "slots").read_bytes()
 
 
 def test_servers_write_the_shard_that_this_process_writes(

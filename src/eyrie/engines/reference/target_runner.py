@@ -25,7 +25,7 @@ def longest_context(target: TargetModel) -> int:
     if kinds:
         raise TargetError(
             f"target {config.model_type}: its layers of type {sorted(kinds)} keep no key/value cache; the reference "
-            "engine cannot run it, serve it with SGLang"
+            "engine cannot run it; answer with generate_responses.engine transformers, serve it with SGLang"
         )
     longest: int = config.max_position_embeddings
     return min(longest, untuned_length(config) or longest)
