@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from eyrie.bench.client import Load, Messages, run_load
 from eyrie.bench.metrics import quantiles_ms, tpot_s
 from eyrie.bench.sglang_client import read_output, run_sglang_client, save_tokenizer
-from eyrie.engines.launch import Server, free_port
+from eyrie.engines.launch import Server
 from eyrie.engines.servers import ServerError
 from eyrie.engines.target import load_chat
 from tests.conftest import tiny_params
@@ -54,11 +55,12 @@ def test_both_clients_measure_the_same_on_the_same_server(
     assert 0.3 < ours.duration_s / theirs.duration_s < 3
 
 
-def test_a_server_that_is_not_there_is_one_sentence(tokenizer: Path, tmp_path: Path) -> None:
-    pytest.importorskip("sglang")
-    address = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(ServerError, match=r"load generator ended with status 1, lastly: .*; its log is .*client\.log"):
-        run_sglang_client(address, "m", requests()[:1], LOAD, tokenizer=tokenizer, folder=tmp_path)
+def test_a_client_that_fails_is_one_sentence_with_its_log(
+    tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ServerError, match=r"ended with status 1, lastly: nothing; its log is .*client\.log"):
+        run_sglang_client("http://h", "m", requests()[:1], LOAD, tokenizer=tokenizer, folder=tmp_path)
 
 
 def test_its_failed_requests_are_errors_and_its_gaps_add_up_to_the_latency() -> None:

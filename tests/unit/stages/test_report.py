@@ -143,7 +143,7 @@ def test_mismatches_are_shown_as_a_diff_and_large_margins_called_a_defect(tmp_pa
 
 def test_stand_ins_are_named_in_every_table_that_names_their_workload(tmp_path: Path) -> None:
     text = _text(_write(tmp_path, workloads=("chat", "code"), stand_ins=["code"]))
-    assert "Workload 1 at a time 2 at a time 4 at a time chat" in text
+    assert "By time per output token, by requests at a time Workload 1 2 4 chat" in text
     assert text.count("code (stand-in)") >= 3  # both maps, and what the load was made of
     assert "Code (stand-in)" in text  # the heading of its own figures
     assert "chat (stand-in)" not in text
