@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.privacy_sets import Case, clean, names_and_places
+from benchmarks.privacy_unseen import unseen_values
 from benchmarks.privacy_values import values
 from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
 
@@ -36,7 +37,9 @@ def main() -> None:
     analyzer = load_analyzer(options.config, fail_closed=options.fail_closed)
     names = names_and_places(options.part, copies=options.copies)
     report_names(names, analyzer, options.threshold)
-    report_values(values(copies=options.copies), analyzer, options.threshold)
+    report_values("", values(copies=options.copies), analyzer, options.threshold)
+    if options.part == "test":
+        report_values("second set, ", unseen_values(copies=options.copies), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
@@ -82,7 +85,7 @@ def report_names(cases: Sequence[Case], analyzer: Analyzer, threshold: float) ->
             )
 
 
-def report_values(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
+def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
     """A value counts as found when a finding of its type covers it whole."""
     hits: dict[str, list[bool]] = defaultdict(list)
     for case in cases:
@@ -94,7 +97,7 @@ def report_values(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -
     for kind in ("identifiers", "secrets"):
         chosen = {name: marks for name, marks in hits.items() if name.startswith("SECRET") == (kind == "secrets")}
         marks = [mark for group in chosen.values() for mark in group]
-        print(f"{kind}: recall {sum(marks) / len(marks):.4f} of {len(marks)} values of {len(chosen)} types")
+        print(f"{title}{kind}: recall {sum(marks) / len(marks):.4f} of {len(marks)} values of {len(chosen)} types")
         for name, group in sorted(chosen.items()):
             if not all(group):
                 print(f"  {name}: {sum(group) / len(group):.3f}")

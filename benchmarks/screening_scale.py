@@ -66,6 +66,7 @@ def prompt(number: int, *, long_every: int) -> dict[str, Any]:
         "split": "train",
         "system": "",
         "turns": turns,
+        "answers": [],
     }
 
 
