@@ -164,7 +164,8 @@ def _secrets(rng: random.Random) -> dict[str, Callable[[], str]]:
         "age": lambda: f"AGE-SECRET-KEY-1{token(58, 'QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L')}",
         "azure client secret": lambda: f"{token(3)}8Q~{token(34, url_safe)}",
         "facebook": lambda: f"EAA{token(120)}",
-        "openssh key": lambda: "-----BEGIN OPENSSH " + f"PRIVATE KEY-----\n{token(70)}\n-----END OPENSSH PRIVATE KEY-----",
+        "openssh key": lambda: "-----BEGIN OPENSSH " + f"PRIVATE KEY-----\n{token(70)}\n-----END OPENSSH "
+        + "PRIVATE KEY-----",
         "azure storage": lambda: token(86, _ALNUM + "+/") + "==",
         "basic": lambda: token(24) + "==",
         "url": password, "env file": lambda: token(16), "yaml": password, "json": password, "command line": password,

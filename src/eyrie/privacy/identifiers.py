@@ -12,7 +12,9 @@ from presidio_analyzer import Pattern, PatternRecognizer
 from presidio_analyzer.predefined_recognizers import (
     DeIdCardRecognizer,
     DePassportRecognizer,
+    DeSocialSecurityRecognizer,
     DeTaxIdRecognizer,
+    EsNieRecognizer,
     IbanRecognizer,
     InAadhaarRecognizer,
     IpRecognizer,
@@ -138,7 +140,38 @@ class AadhaarInContextRecognizer(_InContext, InAadhaarRecognizer):  # type: igno
 
 
 class GermanTaxIdInContextRecognizer(_InContext, DeTaxIdRecognizer):  # type: ignore[misc]
-    """DE_TAX_ID."""
+    """DE_TAX_ID; also in the groups in which letters of the tax office write it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.patterns = [*self.patterns, Pattern("grouped", r"\b[1-9]\d \d{3} \d{3} \d{3}\b", _NEEDS_CONTEXT)]
+
+    def validate_result(self, pattern_text: str) -> bool | None:
+        return super().validate_result(pattern_text.replace(" ", ""))
+
+
+class GermanPensionRecognizer(DeSocialSecurityRecognizer):  # type: ignore[misc]
+    """DE_SOCIAL_SECURITY; also in groups: area, date of birth, letter, serial number with check digit."""
+
+    patterns: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.patterns = [*self.patterns, Pattern("grouped", r"\b\d{2} \d{6} [A-Z] \d{2} ?\d\b", 0.3)]
+
+    def validate_result(self, pattern_text: str) -> bool | None:
+        fits: bool | None = super().validate_result(pattern_text.replace(" ", ""))
+        return fits
+
+
+class SpanishForeignerRecognizer(EsNieRecognizer):  # type: ignore[misc]
+    """ES_NIE; also with both hyphens, as the card prints it."""
+
+    patterns: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.patterns = [*self.patterns, Pattern("hyphens", r"\b[X-Z][- ]\d{7}[- ]?[A-Z]\b", 0.5)]
 
 
 class _GermanDocument(PatternRecognizer):  # type: ignore[misc]

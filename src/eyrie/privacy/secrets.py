@@ -35,6 +35,24 @@ _PREFIXED = {
     "shopify": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
     "databricks": r"dapi[0-9a-f]{32}",
     "groq, perplexity, replicate, xai": r"(?:gsk_|pplx-|r8_|xai-)[A-Za-z0-9]{36,}",
+    "age": r"AGE-SECRET-KEY-1[0-9A-Z]{58}",
+    "airtable, hubspot": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}|pat-[a-z]{2}\d-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "atlassian": rf"ATATT3x{_B64}{{100,}}(?:=[0-9A-F]{{8}})?",
+    "azure client": r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}",
+    "docker hub": rf"dckr_[op]at_{_B64}{{24,}}",
+    "doppler": r"dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[a-z0-9_-]{2,35}\.)?[A-Za-z0-9]{40,}",
+    "facebook": r"EAA[A-Za-z0-9]{90,}",
+    "grafana": r"glsa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}|glc_[A-Za-z0-9+/]{32,}={0,2}",
+    "linear": r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}",
+    "mailchimp": r"[0-9a-f]{32}-us\d{1,2}",
+    "new relic": r"NRAK-[A-Z0-9]{27}",
+    "notion": r"ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43}",
+    "nvidia, pinecone, tavily, langsmith": rf"(?:nvapi-|pcsk_|tvly-|lsv2_)(?=[\w-]*\d){_B64}{{24,}}",
+    "planetscale": rf"pscale_(?:tkn|pw|oauth)_{_B64}{{32,}}",
+    "postman": r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}",
+    "sentry": r"sntry[su]_[\w+/=-]{40,}",
+    "supabase": r"sb[pv]_[0-9a-f]{40}",
+    "terraform cloud": rf"[A-Za-z0-9]{{14}}\.atlasv1\.{_B64}{{60,}}",
     "azure storage": r"AccountKey=[A-Za-z0-9+/]{86}==",
     "json web token": rf"eyJ{_B64}{{8,}}\.eyJ{_B64}{{8,}}\.{_B64}{{8,}}",
 }
@@ -69,6 +87,29 @@ _SYNTAX = {
         r"(?:[_-]?key)?(?:[_-]?\d+)?)[\"']?\s*(?:=|:|=>|:=)\s*"
         r"(?:\"(?=[^\"\s]*\d)[^\"\s${<]{8,}\"|'(?=[^'\s]*\d)[^'\s${<]{8,}')",
     ),
+    # Unquoted, one to a line: capitals as in an .env file, or a key of YAML; the value has a letter and a digit.
+    "assigned line": (
+        ("key", "secret", "passw", "token"),
+        r"(?m:^)[ \t-]*(?:(?:export )?(?:[A-Z][A-Z0-9]{0,20}_){0,4}"
+        r"(?:PASSWORD|PASSWD|SECRET|TOKEN|API_KEY|SECRET_KEY|ACCESS_KEY|PRIVATE_KEY)=|"
+        r"(?:[a-z]+[_-]){0,2}(?:password|passwd|secret|token|api[_-]?key|access[_-]?key): +)"
+        r"(?=[^\s\d]*\d)(?=[^\sA-Za-z]*[A-Za-z])[A-Za-z0-9!#%^&*+/=_.~@-]{8,}(?m:[ \t]*$)",
+    ),
+    "command line": (
+        ("pass", "token", "secret", "-u", "key"),
+        r"(?<![\w-])(?:--(?:password|passwd|pass|token|secret|api-key)[= ]|(?:-u|--user)[= ][\w.@-]+:)"
+        r"[\"']?(?=[^\s\"']*\d)[A-Za-z0-9!#%^&*+/=_.~@-]{6,}",
+    ),
+    "header": (
+        ("x-",),
+        r"(?i:\bx-(?:[a-z]+-){0,2}(?:key|token|secret))[\"']?\s*:\s*[\"']?(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*",
+    ),
+    "password in other words": (
+        ("mot de passe", "mdp", "passwort", "kennwort", "contrase"),
+        r"(?i:\b(?:mot de passe|mdp|passwort|kennwort|contraseña)(?: [^\W\d_]+){0,2} ?"
+        r"(?:est|ist|lautet|es|:|=)\s*:?\s*)"
+        r"[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
+    ),
     "password in words": (
         ("password", "passcode", "passphrase", "pin"),
         r"(?i:\b(?:my|our|the|its|your|his|her|their)\s+(?:[\w-]+\s+){0,2}"
@@ -76,7 +117,7 @@ _SYNTAX = {
     ),
 }
 _PREFIX = re.compile(r"(?<![A-Za-z0-9_])(?:" + "|".join(_PREFIXED.values()) + r")(?![A-Za-z0-9])")
-_KEY = re.compile(r"[\w+/-]{15}|eyJ")  # a part of everything that has a prefix
+_KEY = re.compile(r"[\w+/-]{15}|eyJ|\dQ~")  # a part of everything that has a prefix
 
 
 class SecretRecognizer(ShapeRecognizer):

@@ -5,6 +5,7 @@ import string
 
 import pytest
 
+from benchmarks.privacy_unseen import unseen_values
 from eyrie.privacy.engine import Analyzer
 from eyrie.privacy.identifiers import luhn_valid
 
@@ -61,6 +62,21 @@ def test_every_secret_shape_is_found_inside_a_sentence(analyzer: Analyzer, issue
     assert "SECRET" in found(analyzer, f"Why does this fail? {SECRETS[issuer]} I tried twice.")
 
 
+def test_every_spelling_of_the_second_evaluation_set_is_found_with_its_type(analyzer: Analyzer) -> None:
+    cases = unseen_values(copies=2, seed=5)
+    missed = [
+        case.text
+        for case in cases
+        for start, end, entity in case.spans
+        if not any(
+            item.start <= start and item.end >= end and (item.entity == entity or "PASSPORT" in item.entity)
+            for item in analyzer.find(case.text, score_threshold=THRESHOLD)
+        )
+    ]
+    assert missed == []
+    assert len({case.group for case in cases}) > 80
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -74,6 +90,12 @@ def test_every_secret_shape_is_found_inside_a_sentence(analyzer: Analyzer, issue
         "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "id 123e4567-e89b-12d3-a456-426614174000",
         "My password is too short, how long should it be?",
+        "class Login:\n    token: str = Field(max_length=64)\n    password: str\n",
+        'MAX_TOKENS=16384\nAPI_KEY=os.environ["KEY_1"]\nSECRET_KEY=$APP_SECRET_2\nTOKEN=12345678',
+        "env:\n  password: ${DB_PASSWORD_1}\n  secret: secretKeyRef\n  token: <token-1>",
+        "mysql --password=$MYSQL_PWD1 --user root and curl -u user:<pass1> https://x",
+        "Set `x-api-key: YOUR-API-KEY-GOES-HERE` in the header.",
+        "Le mot de passe est trop court, que faire ?",
     ],
 )
 def test_code_about_secrets_is_not_a_secret(analyzer: Analyzer, text: str) -> None:
