@@ -28,10 +28,13 @@ _AROUND: dict[str, tuple[str, ...]] = {
     "UK_NHS": ("NHS number {} - write a referral letter", "patient {} asks for a repeat prescription (NHS)"),
     "UK_PASSPORT": ("British passport, number {}, issued in 2019", "passport no. {} got lost in Spain"),
     "UK_DRIVING_LICENCE": ("driving licence {} - what do the letters mean?", "DVLA: licence number {}"),
-    "DE_TAX_ID": ("Steueridentifikationsnummer: {}", "Meine IdNr. ist {}, wo trage ich sie ein?"),
+    "DE_TAX_ID": (
+        "Steueridentifikationsnummer: {}",
+        "Meine IdNr. ist {}, wo trage ich sie ein?",  # codespell:ignore ist,sie
+    ),  # codespell:ignore ist,sie
     "DE_SOCIAL_SECURITY": ("Rentenversicherungsnummer {}", "SVNR: {}\nBitte eintragen"),
     "DE_PASSPORT": ("Reisepassnummer: {}", "Mein Reisepass hat die Nummer {}"),
-    "DE_ID_CARD": ("Mein Ausweis: {}", "Personalausweisnummer ist {}"),
+    "DE_ID_CARD": ("Mein Ausweis: {}", "Personalausweisnummer ist {}"),  # codespell:ignore ist
     "ES_PASSPORT": ("Número de pasaporte: {}", "pasaporte español {} caducado"),
     "IT_PASSPORT": ("Passaporto n. {}", "Numero di passaporto: {}"),
     "IT_IDENTITY_CARD": ("Carta d'identità {}", "carta di identità elettronica: {}"),
@@ -46,7 +49,7 @@ _AROUND: dict[str, tuple[str, ...]] = {
     "SECRET (command line)": ("mysqldump --password={} shop > dump.sql", "curl -u admin:{} https://api.internal/v1"),
     "SECRET (header)": ("x-api-key: {}", "-H 'X-Auth-Token: {}'"),
     "SECRET (words)": ("my wifi password is {} can you make it stronger", "the admin password was {}, is it weak?"),
-    "SECRET (french words)": ("mon mot de passe est {}", "Le mot de passe : {}"),
+    "SECRET (french words)": ("mon mot de passe est {}", "Le mot de passe : {}"),  # codespell:ignore mot
     "SECRET (basic)": ("Authorization: Basic {}",),
     "SECRET (url)": ("mongodb+srv://shop:{}@cluster0.mongodb.net/test", "https://bot:{}@git.internal/x.git"),
     "SECRET (azure storage)": ("DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={}",),

@@ -19,11 +19,17 @@ import pycrfsuite
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from eyrie.privacy.name_features import FAMOUS, NAME_CODES, TECHNICAL, Featurizer, Lexicon, tokenize
+from eyrie.privacy.name_features import FAMOUS, FIRST, LAST, NAME_CODES, TECHNICAL, Featurizer, Lexicon, tokenize
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
 _NO_NAME = ("PER", 0.0)
+# Of these verbs the object is hardly ever a thing with a capital; "call Julia" may well be code.
+_TO_PEOPLE = re.compile(
+    r"(?i:\b(?:remind|e-?mail|text|invite|thank|congratulate|tell|ask|rappelle|rappelez|préviens|prévenez|remercie)\b)"
+)
+_NEXT_WORD = re.compile(r" (\w+)")
+_ADDRESSED = 0.03  # marginal that is enough after such a verb
 _REMEMBERED = 50_000  # values whose bar is kept
 _LOWEST_SCORE, _HIGHEST_SCORE = 0.4, 0.9  # of a span at its type's threshold, and of a certain one
 _CAPITALISED = re.compile(r"\w[^\W\d_A-ZÀ-ÖØ-Þ]+(?:[-'’]\w+)*")
@@ -62,11 +68,45 @@ class NameTagger:
             if any(span.probability >= _SURE for span in found):
                 break
         else:
-            return found
+            return found + self._addressed(text, marked, found)
         # Where one name is, others are likelier: the rest of such a text is held to a part of the thresholds.
         ease = self.thresholds["ease"]
         found = [span for tokens, best in marked for span in self._decode(text, tokens, best, ease)]
+        found += self._addressed(text, marked, found)
         return found + self._repeats(found, [tokens for tokens, _ in marked], text)
+
+    def _addressed(
+        self, text: str, marked: list[tuple[list[re.Match[str]], list[tuple[str, float]]]], found: list[Span]
+    ) -> list[Span]:
+        """First names after what is done to people ("Remind Tom to"), with the last name behind, at the type's bar."""
+        if _TO_PEOPLE.search(text) is None:
+            return []
+        covered = {span.start for span in found}
+        out = []
+        for tokens, best in marked:
+            for i, verb in enumerate(tokens[:-1]):
+                name = tokens[i + 1]
+                if not _TO_PEOPLE.fullmatch(verb[0]) or best[i + 1][1] < _ADDRESSED or name.start() in covered:
+                    continue
+                last = tokens[i + 2] if i + 2 < len(tokens) and self._is_listed(tokens[i + 2][0], LAST) else None
+                # A tool is asked and told things too: one of its name alone stays with the tagger.
+                term = TECHNICAL in self.featurizer.word(name[0]).codes
+                if self._is_listed(name[0], FIRST) and (last or not term):
+                    end = (last or name).end()
+                    out.append(Span(name.start(), end, "PER", self.thresholds["PER"]))
+        return out
+
+    def _is_title(self, text: str, span: Span) -> bool:
+        """An ordinary word before a capitalised term that is no name: "Junior" of a Junior Accountant."""
+        behind = _NEXT_WORD.match(text, span.end)
+        if behind is None or not {"o", "m"} & set(self.featurizer.word(text[span.start : span.end]).codes):
+            return False
+        codes = self.featurizer.word(behind[1]).codes
+        return behind[1][0].isupper() and TECHNICAL in codes and NAME_CODES.isdisjoint(codes)
+
+    def _is_listed(self, word: str, code: str) -> bool:
+        known = self.featurizer.word(word)
+        return known.capitalised and code in known.codes
 
     def _marginals(self, rows: list[list[bytes]]) -> list[tuple[str, float]]:
         """Per token its likelier type and the probability that it is a name of either; 0 below every threshold."""
@@ -108,6 +148,7 @@ class NameTagger:
             for span in spans
             if span.probability >= self._needed(text[span.start : span.end], ease)
             and not text.startswith(('":', "':"), span.end)  # a key of JSON or of a dict
+            and not self._is_title(text, span)
         ]
 
     def _needed_uncached(self, value: str, ease: float) -> float:

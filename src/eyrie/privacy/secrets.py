@@ -105,9 +105,9 @@ _SYNTAX = {
         r"(?i:\bx-(?:[a-z]+-){0,2}(?:key|token|secret))[\"']?\s*:\s*[\"']?(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*",
     ),
     "password in other words": (
-        ("mot de passe", "mdp", "passwort", "kennwort", "contrase"),
-        r"(?i:\b(?:mot de passe|mdp|passwort|kennwort|contraseña)(?: [^\W\d_]+){0,2} ?"
-        r"(?:est|ist|lautet|es|:|=)\s*:?\s*)"
+        ("mot de passe", "mdp", "passwort", "kennwort", "contrase"),  # codespell:ignore mot
+        r"(?i:\b(?:mot de passe|mdp|passwort|kennwort|contraseña)(?: [^\W\d_]+){0,2} ?"  # codespell:ignore mot
+        r"(?:est|ist|lautet|es|:|=)\s*:?\s*)"  # codespell:ignore ist
         r"[\"'`]?(?=[^\s\"'`]*\d)[^\s\"'`(){}]{4,}",
     ),
     "password in words": (

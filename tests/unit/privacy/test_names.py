@@ -189,3 +189,32 @@ def test_the_example_configuration_takes_the_names_of_a_spacy_model(tmp_path: Pa
     analyzer = load_analyzer(tmp_path / "analyzer.yaml")
     assert found(analyzer, "Ask Zyx about it") == [("Zyx", "PERSON")]
     assert found(analyzer, "They left Qov today") == [("Qov", "LOCATION")]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Email Cassandra Jenkins about it", "Cassandra Jenkins"),
+        ("Remind Tom to call", "Tom"),
+        ("Tell Sue that I am late", "Sue"),
+    ],
+)
+def test_a_first_name_after_what_is_done_to_people_is_found(analyzer: Analyzer, text: str, name: str) -> None:
+    found = [text[item.start : item.end] for item in analyzer.find(text, score_threshold=0.4)]
+    assert found == [name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ask Julia to plot this",
+        "Ask Jenkins to rebuild",
+        "Tell Alexa to stop",
+        "Text Mining with Python",
+        "Thank God it is Friday",
+        "Write a job ad for a Junior Accountant",
+        "Junior Accountant",
+    ],
+)
+def test_tools_and_titles_are_no_people(analyzer: Analyzer, text: str) -> None:
+    assert analyzer.find(text, score_threshold=0.4) == []

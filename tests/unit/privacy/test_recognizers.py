@@ -95,7 +95,7 @@ def test_every_spelling_of_the_second_evaluation_set_is_found_with_its_type(anal
         "env:\n  password: ${DB_PASSWORD_1}\n  secret: secretKeyRef\n  token: <token-1>",
         "mysql --password=$MYSQL_PWD1 --user root and curl -u user:<pass1> https://x",
         "Set `x-api-key: YOUR-API-KEY-GOES-HERE` in the header.",
-        "Le mot de passe est trop court, que faire ?",
+        "Le mot de passe est trop court, que faire ?",  # codespell:ignore mot
     ],
 )
 def test_code_about_secrets_is_not_a_secret(analyzer: Analyzer, text: str) -> None:
