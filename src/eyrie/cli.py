@@ -213,6 +213,25 @@ def recipe(name: Annotated[str, typer.Argument(help="A file of recipes/, without
 
 
 @app.command()
+def estimate(
+    gpu: Annotated[str, typer.Option(help="A device of resources/estimate/hardware.yaml.")] = "H100",
+    num_gpus: Annotated[int, typer.Option(min=1, help="How many of them work together.")] = 1,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="Mean length of a prompt, assumed.")] = 300,
+    answer_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Of an answer; default: half of what it may.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Of this file of recipes/, instead of params.yaml.")] = None,
+) -> None:
+    """Say what a run will take: tokens, bytes, weights, hours, memory, money; after a run, how that compares."""
+    from eyrie.estimate.report import print_estimate
+
+    path = PARAMS if recipe is None else Path(f"recipes/{recipe}.yaml")
+    print_estimate(
+        load_params(path), gpu=gpu, num_gpus=num_gpus, prompt_tokens=prompt_tokens, answer_tokens=answer_tokens
+    )
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml and every file that it names."""
     preflight(load_params(PARAMS))

@@ -1,0 +1,152 @@
+"""Weights of a target and of its head, counted from a configuration alone: no weights, no transformers.
+
+In: the facts of a config.json. Out: numbers of weights. Norms and biases of the target are left out (below 0.1%); the
+head is counted whole.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from eyrie.params import Params
+
+TARGETS = Path("resources/estimate/targets.yaml")
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """Sizes of a target. `expert_size` is the intermediate size of one expert, 0 in a dense target."""
+
+    origin: str
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    tied: bool
+    num_experts: int
+    num_active_experts: int
+    num_shared_experts: int
+    expert_size: int
+
+    @classmethod
+    def from_config(cls, raw: dict[str, Any], *, origin: str) -> Self:
+        """Raises ValueError naming the key that is missing."""
+        text = {**raw, **raw.get("text_config", {})}
+        try:
+            heads = text["num_attention_heads"]
+            experts = text.get("num_local_experts") or text.get("num_experts") or 0
+            return cls(
+                origin=origin,
+                hidden_size=text["hidden_size"],
+                num_layers=text["num_hidden_layers"],
+                num_heads=heads,
+                num_kv_heads=text.get("num_key_value_heads") or heads,
+                head_dim=text.get("head_dim") or text["hidden_size"] // heads,
+                intermediate_size=text["intermediate_size"],
+                vocab_size=text["vocab_size"],
+                tied=bool(text.get("tie_word_embeddings", False)),
+                num_experts=experts,
+                num_active_experts=text["num_experts_per_tok"] if experts else 0,
+                # Llama 4 adds to the routed expert one that every token passes
+                num_shared_experts=1 if str(text.get("model_type", "")).startswith("llama4") else 0,
+                expert_size=(text.get("moe_intermediate_size") or text["intermediate_size"]) if experts else 0,
+            )
+        except KeyError as error:
+            raise ValueError(f"{origin}: missing key {error}; eyrie estimate needs it") from None
+
+    @property
+    def embedding_weights(self) -> int:
+        """One of the two matrices at the ends, [V, H]."""
+        return self.vocab_size * self.hidden_size
+
+    @property
+    def attention_weights(self) -> int:
+        """All layers: q and o are H x heads x D, k and v are H x kv heads x D."""
+        per_layer = 2 * self.hidden_size * self.head_dim * (self.num_heads + self.num_kv_heads)
+        return self.num_layers * per_layer
+
+    def mlp_weights(self, *, active: bool) -> int:
+        """All layers: three matrices H x I, of every expert or of those that work on one token."""
+        if not self.num_experts:
+            return self.num_layers * 3 * self.hidden_size * self.intermediate_size
+        experts = self.num_active_experts if active else self.num_experts
+        return self.num_layers * (
+            3 * self.hidden_size * self.expert_size * (experts + self.num_shared_experts)
+            + self.hidden_size * self.num_experts  # the router
+        )
+
+    @property
+    def weights(self) -> int:
+        return (1 if self.tied else 2) * self.embedding_weights + self.body_weights(active=False)
+
+    def body_weights(self, *, active: bool) -> int:
+        """Without the ends: what extraction runs."""
+        return self.attention_weights + self.mlp_weights(active=active)
+
+    @property
+    def active_weights(self) -> int:
+        """What one token is multiplied with, lm_head included."""
+        return self.body_weights(active=True) + self.embedding_weights
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Keys and values of all layers, 2 bytes each; a sliding layer keeps less."""
+        return 2 * 2 * self.num_layers * self.num_kv_heads * self.head_dim
+
+
+@dataclass(frozen=True)
+class HeadSize:
+    """Weights of a head by part. `once` run at the first step of a row only, `per_step` at each."""
+
+    fc: int
+    attention: int
+    mlp: int
+    lm_head: int
+    norms: int
+    embedding: int
+
+    @property
+    def total(self) -> int:
+        return self.fc + self.attention + self.mlp + self.lm_head + self.norms + self.embedding
+
+
+def head_size(facts: TargetFacts, params: Params) -> HeadSize:
+    """The head that `params` ask for: heads and head dimension are the target's (`HeadConfig.from_target`)."""
+    section = params.train_head
+    target_hidden, hidden = facts.hidden_size, section.hidden_size or facts.hidden_size
+    query, key_value = facts.num_heads * facts.head_dim, facts.num_kv_heads * facts.head_dim
+    layers = section.num_layers
+    inputs = 2 * hidden + (layers - 1) * hidden  # the first layer reads 2H, the others H
+    return HeadSize(
+        fc=3 * target_hidden * hidden,
+        attention=inputs * (query + 2 * key_value) + layers * query * hidden,
+        mlp=layers * 3 * hidden * section.intermediate_size,
+        lm_head=params.build_vocab.draft_vocab_size * hidden,
+        # per layer: before attention, before the MLP; once: of the hidden state, at the end; before fc: EAGLE-3.1
+        norms=hidden * (2 * layers + 2) + (3 * target_hidden if section.fc_norm else 0),
+        embedding=0 if hidden == target_hidden else facts.vocab_size * hidden,
+    )
+
+
+def target_facts(params: Params) -> TargetFacts:
+    """From the folder's config.json, else from the bundled facts of a hub name. Raises ValueError."""
+    model = params.target.model
+    config = Path(model) / "config.json"
+    if Path(model).is_dir():
+        try:
+            return TargetFacts.from_config(json.loads(config.read_text(encoding="utf-8")), origin=str(config))
+        except (OSError, json.JSONDecodeError) as error:
+            raise ValueError(f"{config}: cannot be read: {error}") from None
+    bundled = yaml.safe_load(TARGETS.read_text(encoding="utf-8"))
+    if model not in bundled:
+        raise ValueError(
+            f"target.model: {model} is no folder here, and {TARGETS} has no facts of it; download its config.json into "
+            "a folder and name that, or add the facts"
+        )
+    return TargetFacts.from_config(bundled[model], origin=f"{TARGETS} ({model})")
