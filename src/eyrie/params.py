@@ -171,6 +171,63 @@ class Sampling(Section):
     top_p: Annotated[float, Field(gt=0.0, le=1.0)]
 
 
+class SglangServer(Section):
+    """How SGLang is launched. The target, dtype and device come from `target`; the draft shape, requests at a time and
+    context from what is served; the API key, when there is one, from the environment only."""
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None
+    tp_size: PositiveInt
+    mem_fraction_static: Annotated[float, Field(gt=0.0, lt=1.0)] | None
+    attention_backend: Annotated[str, Field(min_length=1)] | None
+    cuda_graph_max_bs_decode: PositiveInt | None
+    context_length: Annotated[int, Field(ge=2)] | None
+    start_timeout_s: Annotated[float, Field(gt=0.0)]
+    extra_args: list[str]
+
+    @field_validator("extra_args")
+    @classmethod
+    def _not_ours(cls, value: list[str]) -> list[str]:
+        for argument in value:
+            name = argument.split("=", 1)[0].replace("_", "-")
+            if instead := _SGLANG_FLAGS_SET_ELSEWHERE.get(name):
+                raise ValueError(f"{name} is set by {instead}")
+            if name in _SGLANG_DRAFT_FLAGS:
+                raise ValueError(f"{name} is set from the head and the draft shape")
+        return value
+
+
+_SGLANG_FLAGS_SET_ELSEWHERE = {
+    "--model-path": "target.model",
+    "--model": "target.model",
+    "--revision": "target.revision",
+    "--dtype": "target.dtype",
+    "--device": "target.device",
+    "--chat-template": "target.chat_template",
+    "--default-chat-template-kwargs": "target.chat_template_settings",
+    "--trust-remote-code": "target.trust_remote_code",
+    "--host": "host",
+    "--port": "port",
+    "--tp": "tp_size",
+    "--tp-size": "tp_size",
+    "--tensor-parallel-size": "tp_size",
+    "--mem-fraction-static": "mem_fraction_static",
+    "--attention-backend": "attention_backend",
+    "--cuda-graph-max-bs-decode": "cuda_graph_max_bs_decode",
+    "--cuda-graph-max-bs": "cuda_graph_max_bs_decode (SGLang refuses the short name: it has two meanings now)",
+    "--context-length": "context_length",
+    "--max-running-requests": "what is served, the same for both arms",
+    "--disable-overlap-schedule": "the arm eagle3_no_overlap",
+    "--api-key": "the variable EYRIE_API_KEY; a key does not belong in params.yaml",
+    "--admin-api-key": "nothing here; a key does not belong in params.yaml",
+    "--config": "nothing here; give its options in extra_args",
+}
+_SGLANG_DRAFT_FLAGS = frozenset(
+    f"--speculative-{name}"
+    for name in ("algorithm", "draft-model-path", "draft-model", "num-steps", "eagle-topk", "num-draft-tokens")
+)
+
+
 class GenerateResponses(Section):
     seed: Seed
     num_shards: Annotated[int, Field(ge=1, le=9999)]
@@ -178,6 +235,7 @@ class GenerateResponses(Section):
     concurrency: PositiveInt
     max_prompt_tokens: PositiveInt
     sampling: dict[Workload | Literal["default"], Sampling]
+    sglang: SglangServer
 
     @model_validator(mode="after")
     def _has_default(self) -> Self:
@@ -273,7 +331,8 @@ class EvaluateHead(Drafting):
 
 
 class Benchmark(Drafting):
-    engine: Literal["reference"]
+    engine: Literal["reference", "sglang"]
+    sglang: SglangServer
     arms: list[Arm]
     tree: Drafting
     workloads: Annotated[list[Workload], Field(min_length=1)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS
-from eyrie.engines.servers import server_addresses
+from eyrie.engines.servers import SERVERS_VARIABLE, is_installed, named_server, server_addresses
 from eyrie.lineage.fingerprint import expand
 from eyrie.params import Params
 from eyrie.privacy.quarantine import check_quarantine
@@ -32,8 +32,15 @@ def preflight(params: Params) -> None:
     template = params.target.chat_template
     if template is not None and not Path(template).is_file():
         raise PreflightError(f"target.chat_template: no such file: {template}")
-    if params.generate_responses.engine == "sglang":
-        server_addresses()
+    if params.generate_responses.engine == "sglang" and not server_addresses() and not is_installed():
+        raise PreflightError(
+            "generate_responses.engine: sglang is not installed here: pip install 'eyrie[sglang]', or name running "
+            f"servers, as in {SERVERS_VARIABLE}=http://127.0.0.1:30000"
+        )
+    if params.benchmark.engine == "sglang" and named_server("baseline") is None and not is_installed():
+        raise PreflightError(
+            "benchmark.engine: sglang is not installed here: pip install 'eyrie[sglang]', or set it to reference"
+        )
     _check_target(params)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,12 +77,16 @@ def test_a_source_that_matches_no_file_is_refused() -> None:
         preflight(parse_params(raw, origin="test"))
 
 
-def test_servers_that_are_not_named_are_asked_for_before_anything_runs(
-    tiny_target: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("section", ["generate_responses", "benchmark"])
+def test_without_sglang_its_engine_is_refused_before_anything_runs(
+    tiny_target: Path, monkeypatch: pytest.MonkeyPatch, section: str
 ) -> None:
     monkeypatch.delenv("EYRIE_SERVERS", raising=False)
-    params = tiny_params(tiny_target, generate_responses={"engine": "sglang"}, build_vocab={"draft_vocab_size": 32})
-    with pytest.raises(ValueError, match="set EYRIE_SERVERS"):
+    changes: dict[str, dict[str, Any]] = {section: {"engine": "sglang"}, "build_vocab": {"draft_vocab_size": 32}}
+    params = tiny_params(tiny_target, **changes)
+    preflight(params)
+    monkeypatch.setattr("eyrie.preflight.is_installed", lambda: False)
+    with pytest.raises(ValueError, match=rf"{section}\.engine: sglang is not installed here"):
         preflight(params)
 
 

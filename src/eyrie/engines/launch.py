@@ -6,6 +6,7 @@ whatever reason; should this process die without a chance to do so, the kernel s
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -13,14 +14,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from eyrie.engines.servers import ServerError
+
+logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 12
+_TELL_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -28,25 +34,40 @@ class Server:
     """A server process; `wait_until_healthy` before using it."""
 
     base_url: str
-    process: subprocess.Popen[bytes]
-    log: Path
+    process: subprocess.Popen[bytes] | None  # None: it was not launched here
+    log: Path | None
 
     @property
     def pid(self) -> int:
+        assert self.process is not None
         return self.process.pid
 
-    def wait_until_healthy(self, timeout_s: float) -> None:
-        """Return once `/health` answers. Raises ServerError with the end of the log when the process exits first or
-        `timeout_s` pass."""
-        deadline = time.monotonic() + timeout_s
+    def wait_until_healthy(self, timeout_s: float, explain: Callable[[str], str | None] = lambda _log: None) -> None:
+        """Return once `/health` answers; while it does not, the log's last line is repeated now and then.
+
+        Raises ServerError when the process exits first or `timeout_s` pass: the sentence that `explain` finds in the
+        log, if any, and the end of the log.
+        """
+        started, told = time.monotonic(), time.monotonic()
         health = f"{self.base_url}/health"
-        while self.process.poll() is None:
+        while self.process is None or self.process.poll() is None:
             with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=2):  # noqa: S310
                 return
-            if time.monotonic() > deadline:
-                raise ServerError(f"{health} did not answer within {timeout_s:g} s; its log ends:\n{_tail(self.log)}")
+            if time.monotonic() > started + timeout_s:
+                raise ServerError(f"{health} did not answer within {timeout_s:g} s{self._why(explain)}")
+            if time.monotonic() > told + _TELL_EVERY_S:
+                told = time.monotonic()
+                logger.info("loading for %.0f s: %s", told - started, _tail(self.log, 1))
             time.sleep(0.05)
-        raise ServerError(f"the server exited with status {self.process.returncode}; its log ends:\n{_tail(self.log)}")
+        code = self.process.returncode
+        ended = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+        raise ServerError(f"the server {ended}{self._why(explain)}")
+
+    def _why(self, explain: Callable[[str], str | None]) -> str:
+        if self.log is None:
+            return ""
+        sentence = explain(self.log.read_text(encoding="utf-8", errors="replace"))
+        return (f": {sentence}" if sentence else "") + f"; its log ends:\n{_tail(self.log)}"
 
 
 def free_port() -> int:
@@ -75,9 +96,7 @@ def launch_server(command: Sequence[str], *, port: int, log: Path, env: Mapping[
     try:
         yield Server(f"http://127.0.0.1:{port}", process, log)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _kill_group(process)
 
 
 @contextlib.contextmanager
@@ -90,9 +109,24 @@ def stop_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-_TAIL_LINES:])
+def _tail(log: Path | None, num_lines: int = _TAIL_LINES) -> str:
+    if log is None:
+        return "no answer yet"
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return "\n".join(lines[-num_lines:])
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the server's group and to descendants that left it."""
+    strays = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        strays = psutil.Process(process.pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for stray in strays:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            stray.kill()
+    process.wait()
 
 
 class _die_with:  # noqa: N801 - a function with a prepared argument; libc is looked up before the fork

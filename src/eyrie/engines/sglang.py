@@ -16,9 +16,7 @@ from typing import Any
 import aiohttp
 
 from eyrie.engines.reference.sampling import SamplingParams
-from eyrie.engines.servers import ServerError
-
-API_KEY_VARIABLE = "EYRIE_API_KEY"
+from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 
 _PATIENCE_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0

@@ -13,6 +13,8 @@ import contextlib
 import hashlib
 import logging
 import math
+import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -20,13 +22,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from eyrie.chat.conversation import Conversation, Row
 from eyrie.chat.template import ChatTemplate, ChatTemplateError
 from eyrie.chat.transcript import TranscriptError, rows_of
 from eyrie.engines.generate import Generator, local_generator
+from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import server_addresses
+from eyrie.engines.serving import ServerSpec, running_server
 from eyrie.engines.sglang import sglang_generator
 from eyrie.engines.target import load_chat, load_config, load_target
 from eyrie.engines.transformers import transformers_generator
@@ -146,8 +152,10 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
     wanted = section.max_prompt_tokens + longest_answer
     if section.engine == "sglang":
         longest: int = load_config(params.target).get_text_config().max_position_embeddings
-        async with sglang_generator(server_addresses(), concurrency=section.concurrency) as generator:
-            yield generator, load_chat(params.target), min(wanted, longest)
+        context_length = min(wanted, longest)
+        with _sglang_servers(params, context_length) as addresses:
+            async with sglang_generator(addresses, concurrency=section.concurrency) as generator:
+                yield generator, load_chat(params.target), context_length
         return
     target = load_target(params.target)
     if section.engine == "transformers":
@@ -160,6 +168,34 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
     context_length = min(wanted, longest_context(target))
     async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
         yield generator, target.chat, context_length
+
+
+@contextlib.contextmanager
+def _sglang_servers(params: Params, context_length: int) -> Iterator[list[str]]:
+    """The servers that the environment names, or one of this job's own. Shards with the same GPUs wait for each other:
+    two servers would not fit."""
+    if named := server_addresses():
+        yield named
+        return
+    section = params.generate_responses
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "-")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"eyrie-sglang-{os.getuid()}-{gpus}.lock")
+    spec = ServerSpec(
+        name="generate_responses",
+        target=params.target,
+        head=None,
+        drafting=None,
+        max_running_requests=section.concurrency,
+        context_length=context_length,
+    )
+    with (
+        stop_on_sigterm(),
+        lock,
+        tempfile.TemporaryDirectory(prefix="eyrie-generate-") as folder,
+        running_server(spec, engine="sglang", settings=section.sglang, folder=Path(folder)) as server,
+    ):
+        server.wait_until_healthy()
+        yield [server.base_url]
 
 
 async def _answer_all(params: Params, prompts: list[dict[str, Any]], journal: Journal, shard: int) -> None:

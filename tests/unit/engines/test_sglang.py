@@ -157,12 +157,9 @@ def test_servers_that_stay_away_end_the_run_after_the_patience() -> None:
     assert time.monotonic() - started < 15
 
 
-@pytest.mark.parametrize(
-    ("value", "says"), [("", "set EYRIE_SERVERS"), (" , ", "set EYRIE_SERVERS"), ("localhost:30000", "must begin")]
-)
-def test_addresses_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, value: str, says: str) -> None:
-    monkeypatch.setenv("EYRIE_SERVERS", value)
-    with pytest.raises(ServerError, match=says):
+def test_addresses_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_SERVERS", "localhost:30000")
+    with pytest.raises(ServerError, match="must begin"):
         server_addresses()
 
 
