@@ -1,7 +1,5 @@
 """The servers of several arms, started side by side and alike but for what they draft."""
 
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,12 +7,10 @@ from typing import TypeVar
 
 import torch
 
-from eyrie.engines.launch import Server, free_port, launch_server
+from eyrie.engines.serving import RunningServer, ServerSpec, running_server
 from eyrie.params import Drafting, Params
 
 NameT = TypeVar("NameT", bound=str)
-
-_START_TIMEOUT_S = 900.0
 
 
 def server_threads() -> int:
@@ -31,30 +27,25 @@ def serve_arms(
     context_length: int,
     max_running_requests: int,
     folder: Path,
-) -> Iterator[dict[NameT, Server]]:
+) -> Iterator[dict[NameT, RunningServer]]:
     """Healthy servers by the arm's name until the context ends; their logs are in `folder`. Raises ServerError."""
-    target = params.target
-    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", target.model, "--dtype", target.dtype]
-    command += ["--device", target.device, "--max-running-requests", str(max_running_requests)]
-    command += ["--context-length", str(context_length), "--threads", str(server_threads())]
-    if target.revision is not None:
-        command += ["--revision", target.revision]
-    if target.chat_template is not None:
-        command += ["--chat-template", target.chat_template]
-    command += ["--chat-template-settings", json.dumps(target.chat_template_settings)]
-    command += ["--template-date", target.template_date]
-    if target.trust_remote_code:
-        command += ["--trust-remote-code"]
+    section = params.benchmark
     with ExitStack() as stack:
-        servers = {}
+        servers: dict[NameT, RunningServer] = {}
         for arm, drafting in arms.items():
-            extra: list[str] = []
-            if drafting is not None:
-                extra = ["--head", str(head), "--num-steps", str(drafting.num_steps), "--topk", str(drafting.topk)]
-                extra += ["--num-draft-tokens", str(drafting.num_draft_tokens)]
-            port = free_port()
-            whole = [*command, *extra, "--port", str(port)]
-            servers[arm] = stack.enter_context(launch_server(whole, port=port, log=folder / f"{arm}.log", env={}))
+            spec = ServerSpec(
+                name=arm,
+                target=params.target,
+                head=None if drafting is None else head,
+                drafting=drafting,
+                max_running_requests=max_running_requests,
+                context_length=context_length,
+                overlap=arm != "eagle3_no_overlap",
+                threads=server_threads(),
+            )
+            servers[arm] = stack.enter_context(
+                running_server(spec, engine=section.engine, settings=section.sglang, folder=folder)
+            )
         for server in servers.values():
-            server.wait_until_healthy(_START_TIMEOUT_S)
+            server.wait_until_healthy()
         yield servers

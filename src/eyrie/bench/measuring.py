@@ -19,8 +19,8 @@ from eyrie.bench.metrics import Measurement
 from eyrie.bench.sglang_client import run_sglang_client, save_tokenizer
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
-from eyrie.engines.launch import Server
 from eyrie.engines.servers import ServerError
+from eyrie.engines.serving import RunningServer
 from eyrie.io import progress
 from eyrie.lineage.journal import Journal
 from eyrie.params import Arm, Benchmark, Workload
@@ -28,7 +28,7 @@ from eyrie.params import Arm, Benchmark, Workload
 logger = logging.getLogger(__name__)
 
 Client = Literal["eyrie", "sglang"]
-Serve = Callable[[Sequence[Arm]], AbstractContextManager[Mapping[Arm, Server]]]
+Serve = Callable[[Sequence[Arm]], AbstractContextManager[Mapping[Arm, RunningServer]]]
 
 _REQUEST_TIMEOUT_S = 600.0
 
@@ -110,7 +110,7 @@ class Bench:
             for arm in (arms if repeat % 2 == 0 else arms[::-1])
         ]
 
-    def _answer(self, arm: Arm, server: Server) -> None:
+    def _answer(self, arm: Arm, server: RunningServer) -> None:
         """Every arm's greedy answers to the fixed set. They warm the server up, too."""
         gate = Gate(
             server.base_url,
@@ -131,7 +131,7 @@ class Bench:
             raise ServerError(f"arm {arm}: {error}") from None
         self.journal.append(_gate_key(arm), {"answers": [asdict(answer) for answer in answers]})
 
-    def _measure(self, cell: Cell, server: Server) -> None:
+    def _measure(self, cell: Cell, server: RunningServer) -> None:
         requests = [answer.messages for answer in self.answers("baseline") if answer.workload == cell.workload]
         load = Load(
             cell.concurrency,
@@ -166,7 +166,7 @@ def _gate_key(arm: Arm) -> str:
     return f"answers/{arm}"
 
 
-def _raise_if_useless(cell: Cell, server: Server, result: LoadResult) -> None:
+def _raise_if_useless(cell: Cell, server: RunningServer, result: LoadResult) -> None:
     """A load during which the server died, or that gave nothing to measure, is no cell."""
     where = f"{cell.workload}, concurrency {cell.concurrency}"
     _raise_if_dead(cell.arm, server, where=where)
@@ -178,8 +178,8 @@ def _raise_if_useless(cell: Cell, server: Server, result: LoadResult) -> None:
         )
 
 
-def _raise_if_dead(arm: Arm, server: Server, *, where: str = "the fixed set of answers") -> None:
-    status = server.process.poll()
+def _raise_if_dead(arm: Arm, server: RunningServer, *, where: str = "the fixed set of answers") -> None:
+    status = None if server.process is None else server.process.poll()
     if status is not None:
         raise ServerError(
             f"arm {arm}: its server ended with status {status} during {where}; finished cells are kept, run again to "

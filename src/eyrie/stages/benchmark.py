@@ -9,6 +9,7 @@ threads, requests. Finished cells outlive a kill in `scratch`.
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,7 +20,9 @@ from eyrie.bench.hardware import describe_device
 from eyrie.bench.measuring import Bench, Client
 from eyrie.bench.metrics import compare, pooled_figures, to_cell
 from eyrie.bench.workloads import benchmark_prompts
-from eyrie.engines.launch import Server, stop_on_sigterm
+from eyrie.engines.launch import stop_on_sigterm
+from eyrie.engines.servers import API_KEY_VARIABLE, is_installed
+from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import write_json, write_jsonl
 from eyrie.lineage.journal import Journal
@@ -46,7 +49,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     for workload, why in choice.left_out.items():
         logger.warning("workload %s: not measured whole: %s", workload, why)
 
-    def serve(arms: Sequence[Arm]) -> AbstractContextManager[Mapping[Arm, Server]]:
+    def serve(arms: Sequence[Arm]) -> AbstractContextManager[Mapping[Arm, RunningServer]]:
         return serve_arms(
             params,
             head,
@@ -56,7 +59,8 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
             folder=scratch,
         )
 
-    client: Client = "eyrie"
+    on_sglang = section.engine == "sglang"
+    client: Client = "sglang" if on_sglang and is_installed() else "eyrie"
     with stop_on_sigterm(), Journal(scratch / "journal.jsonl") as journal:
         bench = Bench(
             section=section,
@@ -64,11 +68,12 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
             chat=chat,
             prompts=choice.prompts,
             context_length=choice.longest,
-            groups=[section.arms],
+            groups=[[arm] for arm in section.arms] if on_sglang else [section.arms],
             client=client,
             serve=serve,
             journal=journal,
             folder=scratch,
+            api_key=os.environ.get(API_KEY_VARIABLE),
         )
         bench.measure()
         measurements = bench.measurements
