@@ -19,9 +19,10 @@ from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
 from eyrie.bench.offline import record_drafts
 from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.eagle3.checkpoint import load_head
-from eyrie.engines.launch import Server, stop_on_sigterm
+from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import ServerError
+from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import TargetModel, load_chat, load_target, resolve_device
 from eyrie.io import path_digest, progress, read_table, write_json
 from eyrie.lineage.digests import target_revision
@@ -128,7 +129,7 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
     return measured
 
 
-def _histories(params: Params, choice: Choice, server: Server) -> dict[str, list[Messages]]:
+def _histories(params: Params, choice: Choice, server: RunningServer) -> dict[str, list[Messages]]:
     """The baseline's own histories, per workload; playing them warms it up."""
     gate = Gate(
         server.base_url,
@@ -149,7 +150,7 @@ def _of_round(requests: Mapping[str, list[Messages]], num_prompts: int) -> list[
 
 
 def _measure(
-    params: Params, server: Server, shape: Drafting | None, asked: list[Messages], level: int, number: int
+    params: Params, server: RunningServer, shape: Drafting | None, asked: list[Messages], level: int, number: int
 ) -> TunedShape:
     load = Load(
         level,
