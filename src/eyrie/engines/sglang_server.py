@@ -35,7 +35,7 @@ _DIAGNOSES: tuple[tuple[str, str], ...] = (
         "out of memory: lower mem_fraction_static, cuda_graph_max_bs_decode or context_length, raise tp_size, or stop "
         "what else uses the GPU",
     ),
-    (r"[Aa]ddress already in use|Errno 98", "the port is busy: set another one, or null for a free one"),
+    (r"address already in use|Errno 98", "the port is busy: set another one, or null for a free one"),
     (r"No accelerator|no NVIDIA driver|No CUDA GPUs are available|not compiled with CUDA", _NO_GPU),
     (
         r"Model architectures (?P<what>.{0,120}?) are not supported",
@@ -50,7 +50,7 @@ _DIAGNOSES: tuple[tuple[str, str], ...] = (
         "the weights do not have the names that SGLang expects ({what})",
     ),
     (
-        r"size mismatch|shape mismatch|[Aa]ttempted to load weight|mat1 and mat2 shapes cannot be multiplied",
+        r"size mismatch|shape mismatch|attempted to load weight|mat1 and mat2 shapes cannot be multiplied",
         "the weights do not have the shapes that the config says: the head was made for another target, or the "
         "checkpoint is damaged",
     ),
@@ -155,7 +155,7 @@ def key_arguments(folder: Path) -> Iterator[list[str]]:
 def explain_failure(log: str) -> str | None:
     """One sentence for a log that ended too soon, or None when nothing in it is known."""
     for pattern, sentence in _DIAGNOSES:
-        if found := re.search(pattern, log):
+        if found := re.search(pattern, log, re.IGNORECASE):
             named = [text for text in found.groupdict().values() if text]
             return sentence.format(what=named[0].strip() if named else "")
     return None
