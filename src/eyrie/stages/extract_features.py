@@ -9,6 +9,7 @@ shard: finished ones are kept whatever happens to the others.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -87,10 +88,23 @@ def gather(params: Params, *, features: list[Path], metrics: Path) -> None:
         aux_layer_ids=list(meta.aux_layer_ids),
     )
     write_json(metrics, document)
-    mean_mb = num_bytes / len(features) / 1e6
-    if len(features) > 1 and mean_mb > SHARD_MB[1]:
-        wanted = round(num_bytes / 1e6 / SHARD_MB[1]) + 1
-        logger.warning("shards have %.0f MB on average; generate_responses.num_shards %d would do", mean_mb, wanted)
+    if (wanted := better_num_shards(num_bytes, len(features))) is not None:
+        logger.warning(
+            "shards have %.0f MB on average, and %d to %d MB serve best: generate_responses.num_shards %d would do",
+            num_bytes / len(features) / 1e6,
+            *SHARD_MB,
+            wanted,
+        )
+
+
+def better_num_shards(num_bytes: int, num_shards: int) -> int | None:
+    """A number of shards for features of so many bytes, or None when theirs will do: a few small shards do no harm."""
+    smallest, largest = (megabytes * 1_000_000 for megabytes in SHARD_MB)
+    if num_bytes > num_shards * largest:
+        return math.ceil(num_bytes / largest)
+    if num_bytes < num_shards * smallest and num_bytes > largest:
+        return num_bytes // smallest
+    return None
 
 
 def _without_truncated(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

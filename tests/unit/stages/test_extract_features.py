@@ -67,6 +67,18 @@ def test_metrics_sum_the_shards(tiny_target: Path, responses: Path) -> None:
     assert metrics.num_bytes == sum(path.stat().st_size for path in paths)
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "num_shards", "wanted"),
+    [(90, 2, None), (400, 100, None), (501, 1, 2), (1200, 2, 3), (1000, 2, None), (600, 13, 12), (5000, 1000, 100)],
+)
+def test_another_number_of_shards_is_advised_when_they_are_too_large_or_many_and_small(
+    megabytes: int, num_shards: int, wanted: int | None
+) -> None:
+    advised = extract_features.better_num_shards(megabytes * 1_000_000, num_shards)
+    assert advised == wanted
+    assert advised is None or extract_features.better_num_shards(megabytes * 1_000_000, advised) is None
+
+
 def test_a_row_longer_than_the_target_s_context_is_refused(tiny_target: Path, tmp_path: Path) -> None:
     write_table(tmp_path / "r", [_row(0, 513)], RESPONSES, check_response_row)
     with pytest.raises(ValueError, match="has 513 tokens, the target takes 512"):
