@@ -397,6 +397,8 @@ class Tune(Section):
 
     @model_validator(mode="after")
     def _has_shapes(self) -> Self:
+        if len(set(self.concurrency)) < len(self.concurrency):
+            raise ValueError("concurrency: each one once")
         if not self.shapes:
             raise ValueError("no num_draft_tokens fits any num_steps and topk: more than topk, and what the tree holds")
         return self

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eyrie.lineage.layout import STAGES
-from eyrie.params import Params, ParamsError, load_params, parse_params
+from eyrie.params import Drafting, Params, ParamsError, load_params, parse_params
 from tests.conftest import REPOSITORY, raw_params
 
 
@@ -91,6 +91,41 @@ def test_the_mix_is_given_once() -> None:
     raw["select_prompts"]["workload_mix"] = None
     with pytest.raises(ParamsError, match="exactly one of workload_mix and traffic_sample must be set"):
         parse_params(raw, origin="params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("benchmark", {"arms": ["baseline"]}, "arms must hold baseline and eagle3; eagle3 is missing"),
+        ("benchmark", {"arms": ["baseline", "eagle3", "chain", "chain"]}, "arms: each one once"),
+        ("benchmark", {"arms": ["baseline", "eagle3", "eagle3_no_overlap"]}, "eagle3_no_overlap needs engine sglang"),
+        ("benchmark", {"concurrency": [2, 2]}, "concurrency: each one once"),
+        ("tune", {"topk": [4], "num_draft_tokens": [2, 4]}, "no num_draft_tokens fits any num_steps and topk"),
+        ("tune", {"concurrency": [1, 1]}, "concurrency: each one once"),
+    ],
+)
+def test_measurements_that_make_no_sense_are_refused(section: str, changes: dict[str, Any], message: str) -> None:
+    raw = raw_params()
+    raw[section] |= changes
+    with pytest.raises(ParamsError, match=message):
+        parse_params(raw, origin="params.yaml")
+
+
+def test_every_arm_drafts_its_own_shape() -> None:
+    section = parse_params(raw_params(), origin="params.yaml").benchmark
+    chain = Drafting(num_steps=section.num_steps, topk=1, num_draft_tokens=section.num_steps + 1)
+    assert section.drafting("baseline") is None
+    assert section.drafting("eagle3") == section.drafting("eagle3_no_overlap")
+    assert section.drafting("chain") == chain
+    assert section.drafting("tree") == section.tree
+
+
+def test_the_tuner_tries_every_shape_that_can_be_and_a_chain_once() -> None:
+    raw = raw_params()
+    raw["tune"] |= {"num_steps": [1, 2], "topk": [1, 2], "num_draft_tokens": [3, 7, 9]}
+    shapes = parse_params(raw, origin="params.yaml").tune.shapes
+    found = [(shape.num_steps, shape.topk, shape.num_draft_tokens) for shape in shapes]
+    assert found == [(1, 1, 2), (1, 2, 3), (2, 1, 3), (2, 2, 3), (2, 2, 7)]
 
 
 @pytest.mark.parametrize("content", ["", "- a list\n", "target: [unclosed\n", "\xff"])

@@ -6,9 +6,12 @@ no other one beats are served and measured by successive halving, the baseline b
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import torch
 
 from eyrie.bench.arms import serve_arms, server_threads
 from eyrie.bench.client import Load, Messages, run_load
@@ -40,6 +43,8 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
     choice = _choose(params, clean, longest_context(target))
     offline = offline_acceptance(params, target, head, clean)
     del target
+    gc.collect()
+    torch.cuda.empty_cache()  # the servers need the memory; nothing happens without a GPU
     shapes = worth_measuring(offline, params.tune.shortlist)
     logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), ", ".join(map(_name, shapes)))
     folder.mkdir(parents=True, exist_ok=True)
