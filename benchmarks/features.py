@@ -33,9 +33,10 @@ from torch import Tensor
 from eyrie.eagle3.config import aux_layer_ids
 from eyrie.engines.packed import _attention_within
 from eyrie.engines.target import load_target
+from eyrie.features.format import ShardMeta
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow
-from eyrie.features.store import ShardMeta, cut_blocks, entry_of, new_shard, read_shard
+from eyrie.features.store import cut_blocks, entry_of, new_shard, read_shard
 from eyrie.io import read_table
 from eyrie.params import load_params
 from eyrie.schemas import RESPONSES, teacher_positions
@@ -110,13 +111,20 @@ def write_samples(rows: list[FeatureRow], folder: Path) -> None:
         sample = {
             "input_ids": row.input_ids,
             "loss_mask": mask,
-            "hidden_state": row.last.clone()[None],
+            "hidden_state": _whole_last(row)[None],
             "aux_hidden_state": row.aux.clone()[None],
         }
         with (folder / f"data_{index:06d}.ckpt").open("wb") as handle:
             torch.save(sample, handle)
             handle.flush()
             os.fsync(handle.fileno())
+
+
+def _whole_last(row: FeatureRow) -> Tensor:
+    """[T, H]: a file per sample keeps the last hidden state of every token."""
+    last = torch.zeros(len(row.input_ids), row.teachers.shape[1], dtype=torch.bfloat16)
+    last[teacher_positions(row.spans)] = row.teachers
+    return last
 
 
 def read_samples(files: list[Path]) -> None:
@@ -181,7 +189,8 @@ def made_up_rows(num_rows: int) -> list[FeatureRow]:
         length = int(torch.randint(256, 768, (), generator=generator))
         ids = torch.randint(0, 128_256, (length,), generator=generator)
         spans = ((int(0.3 * length), length),)
-        rows.append(FeatureRow(f"{index:032x}", "chat", "train", ids, states(length, 3), states(length, 1), spans))
+        aux, teachers = states(length, 3), states(length, 1)[teacher_positions(spans)]
+        rows.append(FeatureRow(f"{index:032x}", "chat", "train", ids, aux, teachers, spans))
     return rows
 
 

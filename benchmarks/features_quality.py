@@ -99,7 +99,7 @@ def score(params: Params, folder: Path, data: Path, heldout: list[Path]) -> floa
     rows = [row for path in heldout for row in read_shard(path)[1]]
     for row in rows:
         if row.split == "heldout" and teacher_positions(row.spans):
-            document = Document(row.prompt_id, row.input_ids, row.aux, row.last, row.spans)
+            document = Document(row.prompt_id, row.input_ids, row.aux, row.teachers, row.spans)
             batch = pack([document], torch.device("cpu"))
             count_heldout(counts, module, batch, teacher.argmax(batch.teacher_last_RH))
     return counts.score(objective).acceptance_length

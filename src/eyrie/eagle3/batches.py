@@ -22,12 +22,15 @@ from eyrie.schemas import span_rows, teacher_positions
 
 @dataclass(frozen=True)
 class Document:
-    """One sequence: `input_ids` [T] int64, `aux` [T, 3H], `last` [T, H]; `spans` are assistant turns (start, end)."""
+    """One sequence: `input_ids` [T] int64, `aux` [T, 3H]; `spans` are assistant turns (start, end).
+
+    `teachers` [R, H] are the last hidden states at `teacher_positions` of the spans.
+    """
 
     prompt_id: str  # for messages
     input_ids: Tensor
     aux: Tensor
-    last: Tensor
+    teachers: Tensor
     spans: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
@@ -91,9 +94,8 @@ def is_supervised(document: Document) -> bool:
 
 
 def has_finite_features(document: Document) -> bool:
-    """Are all states that training reads numbers? Of `last`, it reads the rows' teachers only."""
-    teachers = document.last[teacher_positions(document.spans)]
-    return bool(document.aux.isfinite().all()) and bool(teachers.isfinite().all())
+    """Are all its states numbers?"""
+    return bool(document.aux.isfinite().all()) and bool(document.teachers.isfinite().all())
 
 
 def num_supervised(documents: Iterable[Document], step: int) -> int:
@@ -125,7 +127,7 @@ def pack(documents: Sequence[Document], device: torch.device) -> PackedBatch:
         rows_R=rows_R.to(device),
         places_R=(torch.arange(num_rows) - (ends - lengths).repeat_interleave(lengths)).to(device),
         run_ends_R=ends.repeat_interleave(lengths).to(device),
-        teacher_last_RH=torch.cat([document.last for document in documents])[rows_R + 1].to(device),
+        teacher_last_RH=torch.cat([document.teachers for document in documents]).to(device),
         runs=tuple(runs),
         documents=tuple(whole),
     )

@@ -113,8 +113,8 @@ def _decode_chunk(planes: dict[str, Tensor], bits: int, out_TLH: Tensor) -> None
         values[..., hidden_size // 2 :] = codes >> 4
     else:
         values.copy_(codes)
-    values -= 2 ** (bits - 1)
-    grouped = values.view(num_tokens, num_states, -1, GROUP) @ _hadamard(codes.device)
+    grouped = (values.view(-1, GROUP) @ _hadamard(codes.device)).view(num_tokens, num_states, -1, GROUP)
+    grouped[..., 0] -= 2 ** (bits - 1) * math.sqrt(GROUP)  # what a constant shift of all codes amounts to, rotated
     scales = planes["scales"].view(torch.bfloat16).view(num_tokens, num_states, -1, 1)
     out_TLH.view(grouped.shape).copy_(grouped.mul_(scales))
     channels = planes["outlier_channels"].view(torch.int16).view(num_tokens, num_states, -1).long() + 2**15

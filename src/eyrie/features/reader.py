@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from eyrie.features import plan
+from eyrie.features.decoding import EncodedRow, decode_rows
+from eyrie.features.format import RowEntry
 from eyrie.features.rows import FeatureRow, cut_spans
-from eyrie.features.store import EncodedRow, RowEntry, Shard, Source, decode_rows
+from eyrie.features.store import Shard, Source
 from eyrie.io import digest_of
 from eyrie.schemas import SchemaError, teacher_positions
 

@@ -1,6 +1,6 @@
 """One training sequence with the target's hidden states.
 
-Shapes: T tokens, H hidden size.
+Shapes: T tokens, R supervised rows, H hidden size.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ Spans = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class FeatureRow:
-    """`input_ids` [T] int64, `aux` [T, 3H] and `last` [T, H] bfloat16, assistant spans (start, end).
+    """`input_ids` [T] int64, `aux` [T, 3H] bfloat16, assistant spans (start, end).
 
-    In a row that was read back, `last` is NaN wherever no supervised row has its teacher: it was not stored.
+    `teachers` [R, H] bfloat16 are the last hidden states at `teacher_positions` of the spans, the only ones of use.
     """
 
     prompt_id: str
@@ -23,7 +23,7 @@ class FeatureRow:
     split: str
     input_ids: Tensor
     aux: Tensor
-    last: Tensor
+    teachers: Tensor
     spans: Spans
 
 

@@ -20,12 +20,13 @@ import torch
 from eyrie.eagle3.config import aux_layer_ids
 from eyrie.engines.packed import can_pack, forward_states
 from eyrie.engines.target import TargetModel, load_target
+from eyrie.features.format import RowEntry, ShardMeta
 from eyrie.features.rows import FeatureRow
-from eyrie.features.store import RowEntry, Shard, ShardMeta, cut_blocks, new_shard
+from eyrie.features.store import Shard, cut_blocks, new_shard
 from eyrie.io import progress, read_table, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params
-from eyrie.schemas import RESPONSES, FeatureMetrics, spans_of
+from eyrie.schemas import RESPONSES, FeatureMetrics, spans_of, teacher_positions
 
 logger = logging.getLogger(__name__)
 
@@ -143,12 +144,13 @@ def _features(
                 f"prompt {row['prompt_id']}: the target's hidden states are not all finite numbers in "
                 f"{target.dtype}; try target.dtype bfloat16 or float32"
             )
+        spans = tuple(spans_of(row))
         yield FeatureRow(
             prompt_id=row["prompt_id"],
             workload=row["workload"],
             split=row["split"],
             input_ids=torch.tensor(row["input_ids"]),
             aux=states.aux_TE[begin:end],
-            last=states.last_TH[begin:end],
-            spans=_entry(row).spans,
+            teachers=states.last_TH[begin:end][teacher_positions(spans)],
+            spans=spans,
         )

@@ -30,10 +30,11 @@ from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends, resolve_device
+from eyrie.features.decoding import decode_rows
 from eyrie.features.plan import cut_batches
 from eyrie.features.reader import BatchReader, rows_in_order
 from eyrie.features.rows import FeatureRow
-from eyrie.features.store import Shard, decode_rows, require_target
+from eyrie.features.store import Shard, require_target
 from eyrie.io import canonical_json, digest_of, write_json, write_text
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params, TrainHead, parse_params
@@ -177,7 +178,7 @@ def _heldout_batches(features: list[Path], settings: TrainHead, processes: Proce
 
 
 def _document(row: FeatureRow) -> Document:
-    return Document(row.prompt_id, row.input_ids, row.aux, row.last, row.spans)
+    return Document(row.prompt_id, row.input_ids, row.aux, row.teachers, row.spans)
 
 
 def _check_features(features: list[Path], config: HeadConfig, revision: str) -> str:

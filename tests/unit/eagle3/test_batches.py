@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eyrie.eagle3.batches import Document, is_supervised, pack
 from eyrie.schemas import span_rows
-from tests.unit.eagle3.tiny import MemoryBatches, document
+from tests.unit.eagle3.tiny import MemoryBatches, document, teacher_at
 
 CPU = torch.device("cpu")
 
@@ -47,8 +47,9 @@ def test_supervised_rows_are_exactly_the_drafts_that_serving_asks_for(
     rows = batch.supervised(step)
     assert batch.rows_R[rows].tolist() == expected
     # the teacher of row t at this step stands at t + 1 + step
-    last = torch.cat([one.last for one in documents])
-    assert torch.equal(batch.teacher_last_RH[rows + step], last[batch.rows_R[rows] + 1 + step])
+    teachers = batch.teacher_last_RH[rows + step]
+    asked = [(one, row) for one in documents for row in brute_force(len(one), list(one.spans), step)]
+    assert teachers.tolist() == [teacher_at(one, row + 1 + step).tolist() for one, row in asked]
     ids = torch.cat([one.input_ids for one in documents])
     assert torch.equal(batch.next_ids(batch.rows_R[rows], step), ids[batch.rows_R[rows] + 1 + step])
 

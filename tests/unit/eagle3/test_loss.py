@@ -11,7 +11,7 @@ from eyrie.eagle3.batches import Document, num_supervised, pack
 from eyrie.eagle3.loss import TttLoss, unroll
 from eyrie.eagle3.objective import Objective
 from tests.unit.eagle3.test_batches import brute_force
-from tests.unit.eagle3.tiny import KINDS, Tiny, document, drafted_hidden, tiny
+from tests.unit.eagle3.tiny import KINDS, Tiny, document, drafted_hidden, teacher_at, tiny
 
 CPU = torch.device("cpu")
 STEPS, CHAIN, DECAY = 4, 7, 0.8
@@ -57,7 +57,7 @@ def reference_loss(made: Tiny, documents: Sequence[Document], objective: Objecti
         for doc in documents:
             for row in brute_force(len(doc), list(doc.spans), step):
                 hidden = drafted_hidden(made, doc, row, step + 1)[step]
-                terms.append(row_loss(objective, made, doc.last[row + 1 + step], made.head.logits(hidden)))
+                terms.append(row_loss(objective, made, teacher_at(doc, row + 1 + step), made.head.logits(hidden)))
         if terms:
             total = total + objective.decay**step * torch.stack(terms).mean()
     return total
@@ -164,7 +164,7 @@ def test_later_tokens_cannot_reach_an_earlier_row() -> None:
     doc = DOCUMENTS[0]
     changed_aux = doc.aux.clone()
     changed_aux[7:] += 1
-    changed = Document(doc.prompt_id, doc.input_ids, changed_aux, doc.last, doc.spans)
+    changed = Document(doc.prompt_id, doc.input_ids, changed_aux, doc.teachers, doc.spans)
     before, after = (unroll(made.head, made.embedding_VH, pack([one], CPU), STEPS) for one in (doc, changed))
     earlier = pack([doc], CPU).rows_R < 7
     assert earlier.any()

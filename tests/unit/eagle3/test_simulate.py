@@ -7,7 +7,7 @@ from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
 from eyrie.eagle3.simulate import HeldoutScore, count_heldout, no_counts
 from tests.unit.eagle3.test_batches import brute_force
-from tests.unit.eagle3.tiny import Tiny, document, drafted_hidden, tiny
+from tests.unit.eagle3.tiny import Tiny, document, drafted_hidden, teacher_at, tiny
 
 CPU = torch.device("cpu")
 STEPS = 4
@@ -44,7 +44,9 @@ def hits_by_row(made: Tiny) -> list[list[bool]]:
         for row in sorted(by_step[0]):
             asked = [step for step in range(STEPS) if row in by_step[step]]
             hidden = drafted_hidden(made, doc, row, len(asked))
-            greedy = [int((made.teacher.lm_head_VH @ doc.last[row + 1 + step].double()).argmax()) for step in asked]
+            greedy = [
+                int((made.teacher.lm_head_VH @ teacher_at(doc, row + 1 + step).double()).argmax()) for step in asked
+            ]
             drafts = [int(made.head.to_target_ids(made.head.logits(state).argmax())) for state in hidden]
             found.append([draft == token for draft, token in zip(drafts, greedy, strict=True)])
     return found
@@ -57,7 +59,7 @@ def make_right(made: Tiny, share: float) -> None:
         for row in brute_force(len(doc), list(doc.spans), 0):
             if torch.rand((), generator=generator) < share:
                 draft = made.head.to_target_ids(made.head.logits(drafted_hidden(made, doc, row, 1)[0]).argmax())
-                doc.last[row + 1] = made.teacher.lm_head_VH[draft].bfloat16() * 3
+                teacher_at(doc, row + 1)[:] = made.teacher.lm_head_VH[draft].bfloat16() * 3
 
 
 def test_it_is_the_joint_prefix_per_row_and_not_a_product_of_averages() -> None:
@@ -83,7 +85,7 @@ def test_a_target_token_outside_the_draft_vocabulary_is_a_miss() -> None:
     outside = int((~made.head.t2d).nonzero()[0])
     direction = made.teacher.lm_head_VH[outside].bfloat16() * 9
     for doc in DOCUMENTS:
-        doc.last[:] = direction
+        doc.teachers[:] = direction
     result = score(made)
     assert result.acceptance_length == 1.0
     assert result.accuracy == (0.0,) * STEPS

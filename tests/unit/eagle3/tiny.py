@@ -13,6 +13,7 @@ from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.vocab import build_vocab
+from eyrie.schemas import teacher_positions
 
 VOCAB, DRAFT_VOCAB, HIDDEN = 40, 16, 24
 
@@ -76,9 +77,14 @@ def document(length: int, spans: list[tuple[int, int]], seed: int = 0) -> Docume
         prompt_id=f"document {seed}",
         input_ids=torch.randint(0, VOCAB, (length,), generator=generator),
         aux=torch.randn(length, 3 * HIDDEN, generator=generator).bfloat16(),
-        last=torch.randn(length, HIDDEN, generator=generator).bfloat16(),
+        teachers=torch.randn(len(teacher_positions(spans)), HIDDEN, generator=generator).bfloat16(),
         spans=tuple(spans),
     )
+
+
+def teacher_at(doc: Document, position: int) -> Tensor:
+    """The last hidden state [H] at `position`, a view."""
+    return doc.teachers[teacher_positions(doc.spans).index(position)]
 
 
 class GrowingCache:

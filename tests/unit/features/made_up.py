@@ -2,8 +2,9 @@
 
 import torch
 
+from eyrie.features.format import ShardMeta
 from eyrie.features.rows import FeatureRow, Spans
-from eyrie.features.store import ShardMeta
+from eyrie.schemas import teacher_positions
 
 HIDDEN = 32
 META = ShardMeta("bf16", HIDDEN, (1, 3, 4), "sha256:test")
@@ -18,7 +19,7 @@ def make_row(name: str, length: int, spans: Spans, *, split: str = "train", hidd
         split=split,
         input_ids=torch.randint(0, 2**17, (length,), generator=generator),
         aux=torch.randn(length, 3 * hidden, generator=generator).bfloat16(),
-        last=torch.randn(length, hidden, generator=generator).bfloat16(),
+        teachers=torch.randn(len(teacher_positions(spans)), hidden, generator=generator).bfloat16(),
         spans=spans,
     )
 

@@ -25,9 +25,7 @@ def test_rows_come_back_exactly_and_in_order(tmp_path: Path) -> None:
         assert entry_of(row) == entry_of(expected)
         assert torch.equal(row.input_ids, expected.input_ids)
         assert torch.equal(row.aux, expected.aux)
-        kept = teacher_positions(expected.spans)
-        assert torch.equal(row.last[kept], expected.last[kept])
-        assert row.last.isnan().all(dim=-1).sum() == len(row.last) - len(kept)
+        assert torch.equal(row.teachers, expected.teachers)
 
 
 def test_the_last_hidden_state_is_kept_for_teachers_only() -> None:
@@ -91,9 +89,8 @@ def test_the_first_tokens_of_a_row_can_be_read_alone(tmp_path: Path) -> None:
         row = shard.read_block(0)[0].decode(max_tokens=8)
     assert row.spans == ((1, 5), (6, 8))
     assert torch.equal(row.aux, ROWS[0].aux[:8])
-    kept = teacher_positions(row.spans)
-    assert kept == [1, 2, 3, 6]
-    assert torch.equal(row.last[kept], ROWS[0].last[kept])
+    assert teacher_positions(row.spans) == [1, 2, 3, 6]
+    assert torch.equal(row.teachers, ROWS[0].teachers[:4])
 
 
 def test_a_shard_truncated_anywhere_is_refused_by_name(tmp_path: Path) -> None:
@@ -126,7 +123,7 @@ def test_a_flipped_bit_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
             for row, same in zip(rows, expected, strict=True):
                 assert torch.equal(row.input_ids, same.input_ids)
                 assert torch.equal(row.aux, same.aux)
-                assert torch.equal(row.last.view(torch.int16), same.last.view(torch.int16))
+                assert torch.equal(row.teachers, same.teachers)
     assert all(message.startswith(f"{path}: damaged") for message in refused)
     assert len(refused) > 0.6 * len(whole)
 

@@ -52,7 +52,7 @@ def test_features_are_those_of_the_unpadded_row(tiny_target: Path, responses: Pa
         states = [output.hidden_states[layer][0] for layer in (2, 4, 5)]  # inputs of the layers after
         torch.testing.assert_close(row.aux.float(), torch.cat(states, dim=-1), rtol=1e-2, atol=1e-2)
         kept = teacher_positions(row.spans)
-        torch.testing.assert_close(row.last[kept].float(), output.hidden_states[-1][0][kept], rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(row.teachers.float(), output.hidden_states[-1][0][kept], rtol=1e-2, atol=1e-2)
         assert row.spans == ((1, len(row.input_ids)),)
 
 
@@ -111,8 +111,7 @@ def test_smaller_encodings_stay_close_to_the_exact_states(
         extract_features.run(params, shard=0, responses=responses, features=responses.parent / name)
         rows[name] = read_shard(responses.parent / name)[1]
     for row, exact in zip(rows[encoding], rows["bf16"], strict=True):
-        kept = teacher_positions(exact.spans)
-        for found, wanted in ((row.aux, exact.aux), (row.last[kept], exact.last[kept])):
+        for found, wanted in ((row.aux, exact.aux), (row.teachers, exact.teachers)):
             error = (found.float() - wanted.float()).square().sum()
             assert error < bound * wanted.float().square().sum()
     assert (responses.parent / encoding).stat().st_size < (responses.parent / "bf16").stat().st_size

@@ -14,6 +14,7 @@ from eyrie.engines.reference.drafter import Drafter
 from eyrie.engines.reference.masks import PrefixMasks
 from eyrie.engines.target import TargetModel, capture_layers
 from eyrie.params import Drafting
+from eyrie.schemas import teacher_positions
 
 CHAIN = 7
 KINDS: dict[str, dict[str, Any]] = {
@@ -66,8 +67,9 @@ def drafted_and_trained(target: TargetModel, head: Eagle3Head, prompt: Tensor) -
 
     sequence = torch.cat([prompt, drafts])
     nothing = torch.zeros(CHAIN, aux.shape[1])  # states after the prompt, which no row before may see
-    states_of = {"aux": torch.cat([aux, nothing]), "last": torch.cat([last, nothing[:, : last.shape[1]]])}
-    batch = pack([Document("", sequence, spans=((5, len(sequence)),), **states_of)], target.device)
+    spans = ((5, len(sequence)),)
+    teachers = torch.cat([last, nothing[:, : last.shape[1]]])[teacher_positions(spans)]
+    batch = pack([Document("", sequence, torch.cat([aux, nothing]), teachers, spans)], target.device)
     place = batch.rows_R.tolist().index(row)
     states = unroll(head, target.embed_tokens.weight, batch, CHAIN)
     trained = [int(head.to_target_ids(head.logits(state[place]).argmax())) for state in states]
