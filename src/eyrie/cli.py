@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -287,6 +287,32 @@ def inspect(
             typer.echo(rows.as_json(found))
         else:
             rows.print_row(chat, found, Console())
+
+
+@app.command()
+def serve(
+    baseline: Annotated[bool, typer.Option("--baseline", help="The target alone.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print the exact command and start nothing.")] = False,
+    engine: Annotated[str | None, typer.Option(help="reference or sglang; default: benchmark.engine.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests at a time, at most; default: the benchmark's highest.")
+    ] = None,
+) -> None:
+    """Serve the target with its head until Ctrl-C, drafting as reports/serving.json says where the tuner wrote one."""
+    from eyrie import serve as serving
+
+    params = load_params(PARAMS)
+    chosen = engine or params.benchmark.engine
+    if chosen not in ("reference", "sglang"):
+        raise ValueError(f"--engine: {chosen} is no engine; it is reference or sglang")
+    name: Literal["reference", "sglang"] = "sglang" if chosen == "sglang" else "reference"
+    choice = serving.choose(
+        params, baseline=baseline, concurrency=concurrency, head=serving.default_head(), plan=serving.PLAN
+    )
+    if show:
+        typer.echo(serving.shown_command(params, choice.spec, engine=name))
+        return
+    serving.serve(params, choice, engine=name, say=typer.echo)
 
 
 @app.command()

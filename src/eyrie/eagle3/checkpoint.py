@@ -65,6 +65,51 @@ def load_head(folder: Path, target_config: Any, *, device: torch.device, dtype: 
     return head
 
 
+def check_head(folder: Path, target_config: Any, *, context_length: int | None) -> HeadConfig:
+    """Does the head fit this target and this context? Reads the config, the tensors' headers and the two small maps.
+
+    `target_config` is the text configuration of the target served; `context_length` None is what the target holds.
+    Raises CheckpointError: one sentence with the file, the name, the value found and the one expected.
+    """
+    path = folder / CONFIG
+    config = _read_config(path)
+    _check_target(path, config, target_config)
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("torch_dtype", "dtype"):
+        if raw.get(name) != "bfloat16":
+            raise CheckpointError(
+                f"{path}: {name} is {raw.get(name)}, but the weights are bfloat16; SGLang would serve a head that says "
+                "float32 in float16"
+            )
+    served = context_length or target_config.max_position_embeddings
+    if config.max_position_embeddings < served:
+        raise CheckpointError(
+            f"{path}: max_position_embeddings is {config.max_position_embeddings}, under the served context of {served}"
+        )
+    _check_tensors(folder / WEIGHTS, _headers_and_maps(folder / WEIGHTS), config)
+    return config
+
+
+def _headers_and_maps(path: Path) -> dict[str, Tensor]:
+    """Every tensor by shape and kind only (on the meta device), but d2t and t2d as they are."""
+    kinds = {"BF16": torch.bfloat16, "F32": torch.float32, "F16": torch.float16, "I64": torch.int64, "BOOL": torch.bool}
+    found: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as handle:
+            for name in handle.keys():  # noqa: SIM118 - not a mapping
+                header = handle.get_slice(name)
+                kind = kinds.get(header.get_dtype(), torch.uint8)
+                is_map = name in ("d2t", "t2d")
+                found[name] = (
+                    handle.get_tensor(name) if is_map else torch.empty(header.get_shape(), dtype=kind, device="meta")
+                )
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
+    return found
+
+
 def _read_config(path: Path) -> HeadConfig:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.launch import Server, free_port, launch_server
 from eyrie.engines.server_facts import check_serves
 from eyrie.engines.servers import named_server
@@ -30,6 +31,7 @@ from eyrie.engines.sglang_server import (
     sglang_environment,
 )
 from eyrie.engines.spec import ServerSpec
+from eyrie.engines.target import load_config
 from eyrie.params import SglangServer
 
 __all__ = ["EngineName", "RunningServer", "ServerSpec", "running_server", "server_command"]
@@ -65,7 +67,8 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Serve `spec` until the context ends; its log goes to `folder`. Yields at once: call `wait_until_healthy`.
 
-    Raises ServerError (no SGLang, too few GPUs, a busy port) before anything starts.
+    Raises before anything starts: ServerError (no SGLang, too few GPUs, a busy port), CheckpointError (the head was
+    made for another target, a smaller context or is damaged), TargetError.
     """
     if (named := named_server(spec.name)) is not None:
         there = Server(named, None, None)
@@ -76,6 +79,9 @@ def running_server(
 
         yield RunningServer(named, None, None, wait_for_named)
         return
+    context_length = (settings.context_length if engine == "sglang" else None) or spec.context_length
+    if spec.head is not None:
+        check_head(spec.head, load_config(spec.target).get_text_config(), context_length=context_length)
     log = folder / f"{spec.name}.log"
     if engine == "reference":
         port = free_port()
