@@ -44,7 +44,10 @@ def rows_of_messages(chat: ChatTemplate, path: Path) -> list[Row]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
-    return rows_of(chat, _messages(document["messages"] if isinstance(document, dict) else document, path))
+    rows = rows_of(chat, _messages(document.get("messages") if isinstance(document, dict) else document, path))
+    if not rows:
+        raise ValueError(f"{path}: no message of role assistant, so there is nothing to supervise")
+    return rows
 
 
 def rows_of_shard(path: Path, index: int) -> list[Row]:

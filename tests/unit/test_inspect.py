@@ -58,6 +58,9 @@ def test_a_row_of_a_shard_is_shown(tiny_target: Path, tmp_path: Path) -> None:
     ("document", "says"),
     [
         ([], "expected a list of messages"),
+        ({"messages": {}}, "expected a list of messages"),
+        ({"conversation": []}, "expected a list of messages"),
+        ([{"role": "user", "content": "x"}], "no message of role assistant"),
         ([{"role": "robot", "content": "x"}], "message 0 needs a role"),
         ([{"role": "user", "content": ["x"]}], "message 0 needs its content as text"),
     ],
