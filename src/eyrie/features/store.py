@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import fsspec  # type: ignore[import-untyped]
 import numpy as np
@@ -124,7 +124,7 @@ class Shard:
         self._mapped: mmap.mmap | None = None
         try:
             if "://" in str(source):
-                handle = pa.PythonFile(fsspec.open(str(source), "rb", cache_type="none").open(), mode="r")
+                handle = pa.PythonFile(_open_remote(str(source)), mode="r")
             else:
                 self._mapped = _map(source)
                 handle = pa.BufferReader(pa.py_buffer(self._mapped))
@@ -235,6 +235,12 @@ def _column(cells: list[Cell]) -> pa.LargeBinaryArray:
     return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(cells), [None, pa.py_buffer(offsets), pa.py_buffer(values)]
     )
+
+
+def _open_remote(address: str) -> Any:
+    """Reads what is asked for and nothing ahead: a block is one range, and gcsfs would fetch up to 256 MB beyond it."""
+    files, path = fsspec.url_to_fs(address)
+    return files.open(path, "rb", cache_type="none")
 
 
 def _map(path: Source) -> mmap.mmap:

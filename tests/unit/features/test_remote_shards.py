@@ -12,7 +12,7 @@ import torch
 
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow
-from eyrie.features.store import entry_of, new_shard
+from eyrie.features.store import Shard, entry_of, new_shard
 from eyrie.schemas import SchemaError
 from tests.services.gcs import bucket
 from tests.unit.features.made_up import META, make_row
@@ -62,6 +62,20 @@ def test_batches_from_a_bucket_are_those_from_a_disk(storage: Any, tmp_path: Pat
             assert torch.equal(row.input_ids, other.input_ids)
             assert torch.equal(row.aux, other.aux)
     assert {row.prompt_id[0] for batch in found[0] for row in batch} == {"0", "1"}
+
+
+def test_one_block_is_read_without_the_others(storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [make_row(f"0-{index}", 400, ((1, 400),)) for index in range(8)]
+    data = _write(tmp_path / "s", rows)
+    storage.pipe_file(ADDRESS.format(0), data)
+    asked: list[int] = []
+    cat = gcsfs.core.GCSFile._fetch_range
+    monkeypatch.setattr(
+        gcsfs.core.GCSFile, "_fetch_range", lambda *found: asked.append(found[2] - found[1]) or cat(*found)
+    )
+    with Shard(ADDRESS.format(0)) as shard:
+        assert [row.entry.prompt_id for row in shard.read_block(2)] == ["0-4", "0-5"]
+    assert 0 < sum(asked) < len(data) / 2
 
 
 @pytest.mark.parametrize("harm", ["truncated", "flipped", "foreign", "empty", "missing"])
