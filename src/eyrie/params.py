@@ -252,6 +252,7 @@ class ExtractFeatures(Section):
     encoding: Literal["bf16", "int8", "int4"]
     truncated_answers: Literal["keep", "drop"]
     max_batch_tokens: PositiveInt
+    num_processes: PositiveInt
 
 
 class TrainHead(Section):

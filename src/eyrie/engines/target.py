@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from eyrie.chat.template import ChatTemplate
+from eyrie.eagle3.processes import Processes
 from eyrie.params import Target
 
 
@@ -138,19 +139,45 @@ def load_chat(target: Target) -> ChatTemplate:
     )
 
 
-def load_target(target: Target) -> TargetModel:
-    """Load weights and tokenizer. Raises TargetError: one sentence with the folder or name and what is wrong."""
+def load_target(target: Target, processes: Processes | None = None) -> TargetModel:
+    """Load weights and tokenizer. Raises TargetError: one sentence with the folder or name and what is wrong.
+
+    Several `processes` hold a part of every matrix each, by the model's own tensor-parallel plan; all of them run each
+    forward together, and each gets whole hidden states. A quantised checkpoint stays quantised.
+    """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    device, dtype = resolve_device(target.device), getattr(torch, target.dtype)
+    processes = processes or Processes()
+    device, dtype = processes.device(resolve_device(target.device)), getattr(torch, target.dtype)
+    config = load_config(target)
+    placing: dict[str, Any] = {}
+    if processes.world_size > 1:
+        placing = {"distributed_config": _tensor_parallel(target, config, processes.world_size)}
+    elif getattr(config, "quantization_config", None) is not None:
+        placing = {"device_map": {"": device}}  # packed weights cannot be moved afterwards
     # Without attn_implementation transformers takes SDPA where the model allows it, and eager attention where not:
     # GPT-OSS adds a sink to every softmax, which SDPA cannot.
-    model = _from_pretrained(AutoModelForCausalLM, target, dtype=dtype, use_safetensors=True)
-    model.eval().requires_grad_(False).to(device)
-    config = model.config.get_text_config()
-    return TargetModel(model, load_chat(target), config, device, dtype)
+    model = _from_pretrained(AutoModelForCausalLM, target, dtype=dtype, use_safetensors=True, **placing)
+    model.eval().requires_grad_(False)
+    if not placing:
+        model.to(device)
+    return TargetModel(model, load_chat(target), model.config.get_text_config(), device, dtype)
+
+
+def _tensor_parallel(target: Target, config: Any, num_processes: int) -> Any:
+    """How transformers splits the target. Raises TargetError when its key and value heads cannot be dealt out."""
+    from transformers.distributed import DistributedConfig
+
+    text = config.get_text_config()
+    num_heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    if num_heads % num_processes:
+        raise TargetError(
+            f"target {target.model}: its {num_heads} key/value heads cannot be dealt to {num_processes} processes; "
+            "extract_features.num_processes must divide them"
+        )
+    return DistributedConfig(tp_size=num_processes)
 
 
 def _load_stop_token_ids(target: Target, tokenizer: Any) -> frozenset[int]:

@@ -8,8 +8,11 @@ shard of any size takes the memory of one block. Three layers are hooked; logits
 shard: finished ones are kept whatever happens to the others.
 """
 
+import json
 import logging
 import math
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -18,14 +21,15 @@ from typing import Any
 import torch
 
 from eyrie.eagle3.config import aux_layer_ids
+from eyrie.eagle3.processes import Processes, joined, launch
 from eyrie.engines.packed import can_pack, forward_states
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.features.format import RowEntry, ShardMeta
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, new_shard
-from eyrie.io import progress, read_table, write_json
+from eyrie.io import canonical_json, progress, read_table, write_json, write_text
 from eyrie.lineage.digests import target_revision
-from eyrie.params import Params
+from eyrie.params import Params, parse_params
 from eyrie.schemas import RESPONSES, FeatureMetrics, spans_of, teacher_positions
 
 logger = logging.getLogger(__name__)
@@ -34,14 +38,28 @@ SHARD_MB = (50, 500)  # smaller ones waste requests, larger ones waste work when
 
 
 def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
-    """Write the feature shard of `responses`.
+    """Write the feature shard of `responses`. With `num_processes` above 1 torchrun starts so many on this machine.
 
-    Raises TargetError, SchemaError, ValueError (too few layers, a row too long, hidden states that are no numbers).
+    Raises TargetError, SchemaError, ProcessesError, ValueError (too few layers, a row too long, hidden states that are
+    no numbers).
     """
+    num_processes = params.extract_features.num_processes
+    if num_processes == 1:
+        _extract(params, Processes(), shard=shard, responses=responses, features=features)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.json"
+        paths = {"shard": shard, "responses": str(responses), "features": str(features)}
+        write_text(job, canonical_json({"params": params.model_dump(mode="json"), **paths}))
+        launch("eyrie.stages.extract_features", job, num_processes=num_processes)
+
+
+def _extract(params: Params, processes: Processes, *, shard: int, responses: Path, features: Path) -> None:
+    """All processes run every forward; the first one writes."""
     rows = read_table(responses, RESPONSES)
     if params.extract_features.truncated_answers == "drop":
         rows = list(_without_truncated(rows))
-    target = load_target(params.target)
+    target = load_target(params.target, processes)
     layers = list(aux_layer_ids(target.config.num_hidden_layers))
     _check_lengths(responses, rows, target.config.max_position_embeddings)
     sequences = [row["input_ids"] for row in rows]
@@ -56,6 +74,10 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
         logger.warning("shard %d: this target's sequences cannot be packed; they run one by one", shard)
     blocks = cut_blocks([len(ids) for ids in sequences], params.extract_features.max_batch_tokens)
     total = sum(len(ids) for ids in sequences)
+    if not processes.is_first:
+        for begin, end in pairwise(accumulate(blocks, initial=0)):
+            forward_states(target, layers, sequences[begin:end], pack=pack)
+        return
     with (
         progress(total, desc=f"features, shard {shard}", unit="tok", position=shard) as bar,
         new_shard(features, meta, [_entry(row) for row in rows], blocks) as writer,
@@ -154,3 +176,19 @@ def _features(
             teachers=states.last_TH[begin:end][teacher_positions(spans)],
             spans=spans,
         )
+
+
+def _run_process(job: Path) -> None:
+    """One of the processes that `run` starts."""
+    raw = json.loads(job.read_text(encoding="utf-8"))
+    logging.basicConfig(level=logging.INFO, format="extract_features: %(message)s")
+    with joined(job) as processes:
+        if torch.cuda.is_available():
+            torch.cuda.set_device(processes.rank)
+        params = parse_params(raw["params"], origin=str(job))
+        paths = {name: Path(raw[name]) for name in ("responses", "features")}
+        _extract(params, processes, shard=raw["shard"], **paths)
+
+
+if __name__ == "__main__":
+    _run_process(Path(sys.argv[1]))

@@ -1,11 +1,13 @@
 """Loading a target: from its own files, only safetensors, and one sentence when that cannot work."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from eyrie.eagle3.processes import Processes
 from eyrie.engines.target import (
     TargetError,
     capture_layers,
@@ -79,3 +81,16 @@ def test_cuda_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch)
     assert resolve_device("auto") == torch.device("cpu")
     with pytest.raises(TargetError, match="sees no CUDA device"):
         resolve_device("cuda")
+
+
+def test_a_target_whose_heads_cannot_be_dealt_out_is_refused_in_one_sentence(tiny_target: Path) -> None:
+    with pytest.raises(TargetError, match="2 key/value heads cannot be dealt to 3 processes"):
+        load_target(tiny_params(tiny_target).target, Processes(0, 3))
+
+
+def test_a_quantised_target_whose_library_is_missing_is_refused_with_its_name(copy_target: Path) -> None:
+    config = json.loads((copy_target / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (copy_target / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(TargetError, match="bitsandbytes"):
+        load_target(tiny_params(copy_target).target)

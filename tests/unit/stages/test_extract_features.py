@@ -90,7 +90,7 @@ def test_hidden_states_that_are_no_numbers_stop_the_shard(
 ) -> None:
     load = extract_features.load_target
 
-    def broken(settings: Target) -> TargetModel:
+    def broken(settings: Target, *_: object) -> TargetModel:
         target = load(settings)
         target.model.get_decoder().layers[3].mlp.down_proj.weight.data[0, 0] = torch.inf
         return target
@@ -128,3 +128,19 @@ def test_answers_that_ran_out_of_tokens_can_be_left_out(tiny_target: Path, tmp_p
         kept[choice] = [(len(row.input_ids), row.spans) for row in read_shard(tmp_path / choice)[1]]
     assert kept["keep"] == [(30, ((3, 9), (20, 30))), (12, ((1, 12),)), (15, ((1, 15),))]
     assert kept["drop"] == [(9, ((3, 9),)), (15, ((1, 15),))]
+
+
+def test_a_target_split_over_two_processes_has_the_features_of_a_whole_one(tiny_target: Path, responses: Path) -> None:
+    """Two processes hold half of every matrix; their sums are rounded in another order."""
+    shards = []
+    for num_processes in (1, 2):
+        params = tiny_params(tiny_target, extract_features={"num_processes": num_processes, "encoding": "bf16"})
+        path = responses.parent / f"f{num_processes}"
+        extract_features.run(params, shard=0, responses=responses, features=path)
+        shards.append(read_shard(path))
+    (one_meta, one), (two_meta, two) = shards
+    assert one_meta == two_meta
+    assert [row.input_ids.tolist() for row in one] == [row.input_ids.tolist() for row in two]
+    for whole, split in zip(one, two, strict=True):
+        torch.testing.assert_close(split.aux.float(), whole.aux.float(), rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(split.teachers.float(), whole.teachers.float(), rtol=1e-2, atol=1e-2)
