@@ -1,8 +1,9 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets the recall per type; false flags on clean prompts per kind;
-and prompts per second for one and two processes. How the sets were made: privacy_sets.py and privacy_values.py.
+recall and precision per type; for identifiers and secrets recall and precision per type, on two sets; false flags on
+clean prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
+privacy_values.py and privacy_unseen.py.
 """
 
 import argparse
@@ -86,14 +87,22 @@ def report_names(cases: Sequence[Case], analyzer: Analyzer, threshold: float) ->
 
 
 def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
-    """A value counts as found when a finding of its type covers it whole."""
+    """A value counts as found when a finding of its type covers it whole; a finding is right where it meets its value.
+
+    A number that is also taken for another type counts against the precision of that one.
+    """
     hits: dict[str, list[bool]] = defaultdict(list)
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     for case in cases:
         found = analyzer.find(case.text, score_threshold=threshold)
         ((start, end, entity),) = case.spans
         # A passport number does not tell its country.
         alike = [item for item in found if item.entity == entity or item.entity[2:] == entity[2:] == "_PASSPORT"]
         hits[case.group].append(any(item.start <= start and item.end >= end for item in alike))
+        for item in found:
+            total[item.entity] += 1
+            right[item.entity] += item in alike and item.start < end and item.end > start
     for kind in ("identifiers", "secrets"):
         chosen = {name: marks for name, marks in hits.items() if name.startswith("SECRET") == (kind == "secrets")}
         marks = [mark for group in chosen.values() for mark in group]
@@ -101,6 +110,10 @@ def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, thresho
         for name, group in sorted(chosen.items()):
             if not all(group):
                 print(f"  {name}: {sum(group) / len(group):.3f}")
+    wanted = sorted({case.spans[0][2] for case in cases})
+    print("  precision: " + ", ".join(f"{entity} {right[entity] / max(1, total[entity]):.2f}" for entity in wanted))
+    others = {entity: count for entity, count in sorted(total.items()) if entity not in wanted}
+    print(f"  findings of other types: {others or 'none'}")
 
 
 def report_clean(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float, *, show: bool) -> None:

@@ -5,6 +5,7 @@ so the answer is about the row as it is; a run reads the user and system message
 parts counts as the parts joined by a newline.
 """
 
+import codecs
 import json
 import os
 import sys
@@ -101,7 +102,7 @@ def _answer(row: _Row, detected: Detected, policy: Policy) -> dict[str, Any]:
 def _rows(stream: IO[bytes]) -> Iterator[_Row]:
     """One row per line, readable or not; `number` counts lines from 0."""
     for number, line in enumerate(_lines(stream)):
-        yield _row(number, line)
+        yield _row(number, line.removeprefix(codecs.BOM_UTF8) if line is not None and number == 0 else line)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:

@@ -102,6 +102,12 @@ def test_a_row_that_cannot_be_read_is_an_error_line_without_its_value_and_the_ne
     assert (second["index"], second["action"]) == (1, "drop")
 
 
+def test_a_byte_order_mark_does_not_cost_the_first_row(tmp_path: Path) -> None:
+    status, lines = answers(tmp_path, b"\xef\xbb\xbf" + json.dumps({"text": f"pay {CARD}"}).encode(), {"text": "hi"})
+    assert status == 0
+    assert [line["action"] for line in lines] == ["drop", "keep"]
+
+
 def test_a_row_over_max_chars_is_dropped_and_says_why(tmp_path: Path) -> None:
     status, (line,) = answers(tmp_path, {"text": "x" * 5_000_000})
     assert status == 3
