@@ -118,7 +118,7 @@ class Gate:
             raise ServerError(f"{self.base_url}/generate did not answer: {type(error).__name__} {error}") from None
         info = document["meta_info"]
         top = [
-            [(int(entry[1]), float(entry[0])) for entry in position]
+            [(int(entry[1]), float(entry[0])) for entry in position or []]
             for position in info.get("output_top_logprobs") or []
         ]
         return answer_ids(document, self.base_url), info.get("spec_verify_ct"), top
@@ -170,5 +170,7 @@ def _margin(baseline: GateAnswer, drafted: GateAnswer, index: int) -> float | No
     if index >= min(len(baseline.output), len(drafted.output), len(baseline.top)):
         return None
     top = dict(baseline.top[index])
+    if not top:
+        return None
     best = top.get(baseline.output[index], max(top.values()))
     return best - top.get(drafted.output[index], min(top.values()))

@@ -61,5 +61,7 @@ def print_summary() -> None:
     defects = [mismatch for mismatch in evaluation.mismatches if not mismatch.near_tie]
     defects += [item for check in benchmark.answers.values() for item in check.mismatches if not item.near_tie]
     if defects:
-        console.print(f"{len(defects)} answers differ by more than rounding explains: see the report.", style="bold")
+        console.print(
+            f"Answers that differ by more than rounding explains: {len(defects)}. See the report.", style="bold"
+        )
     console.print(f"Report: {REPORT}", highlight=False)
