@@ -83,9 +83,9 @@ def compare(name: str, rows: list[FeatureRow], hidden_size: int, work: Path, rep
     kept = sum(len(row.teachers) for row in rows)
     print(f"\n{name}: {len(rows)} rows, {num_tokens} tokens, last hidden state kept of {kept / num_tokens:.0%}\n")
     print(
-        "| layout | bytes/token | write, tokens/s | cold read, tokens/s | against per-sample | warm, first epoch: tokens "
-        "per CPU second | against per-sample | warm, later epochs | against per-sample | decode: tokens per CPU second "
-        "| error |"
+        "| layout | bytes/token | write, tokens/s | cold read, tokens/s | against per-sample | warm, first epoch:"
+        " tokens per CPU second | against per-sample | warm, later epochs | against per-sample | decode:"
+        " tokens per CPU second | error |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     samples = work / "samples"

@@ -83,6 +83,45 @@ def test_blocks_are_read_one_by_one_from_an_object_store(tmp_path: Path) -> None
         assert torch.equal(shard.read_block(0)[0].decode().aux, ROWS[0].aux)
 
 
+def test_rows_outlive_their_shard_and_writing_into_them_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s", ROWS, META)
+    before = (tmp_path / "s").read_bytes()
+    with Shard(tmp_path / "s") as shard:
+        rows = [row.decode() for row in shard.read_block(0)]
+    assert torch.equal(rows[2].aux, ROWS[2].aux)
+    for row in rows:
+        row.aux.zero_()
+        row.teachers.zero_()
+    assert (tmp_path / "s").read_bytes() == before
+
+
+def test_damage_on_the_way_from_an_object_store_is_noticed_at_every_read(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s", ROWS, META)
+    damaged = bytearray((tmp_path / "s").read_bytes())
+    with fsspec.open("memory://features/s", "wb") as handle:
+        handle.write(damaged)
+    with Shard("memory://features/s") as shard:
+        assert torch.equal(shard.read_block(0)[0].decode().aux, ROWS[0].aux)
+        damaged[damaged.index(ROWS[1].aux.view(torch.uint8).numpy().tobytes())] ^= 1
+        stored = fsspec.filesystem("memory").store["/features/s"]
+        stored.seek(0)
+        stored.write(damaged)
+        with pytest.raises(SchemaError, match=r"memory://features/s: damaged .* block 0 does not match its checksum"):
+            shard.read_block(0)
+
+
+def test_a_block_of_another_shard_is_refused(tmp_path: Path) -> None:
+    """Same target, same lengths, same place: only its hidden states are others."""
+    for name, seeds in (("one", "ab"), ("two", "cd")):
+        write_shard(tmp_path / name, [make_row(seed, 5, ((1, 5),)) for seed in seeds], META)
+    one, two = (pa.ipc.open_file(str(tmp_path / name)) for name in ("one", "two"))
+    with pa.ipc.new_file(str(tmp_path / "mixed"), one.schema) as writer:
+        batch, metadata = two.get_batch_with_custom_metadata(0)
+        writer.write_batch(batch, custom_metadata=metadata)
+    with pytest.raises(SchemaError, match=r"mixed: damaged .* block 0 does not match its checksum"):
+        read_shard(tmp_path / "mixed")
+
+
 def test_the_first_tokens_of_a_row_can_be_read_alone(tmp_path: Path) -> None:
     write_shard(tmp_path / "s", ROWS, META)
     with Shard(tmp_path / "s") as shard:
