@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -209,6 +212,42 @@ def test_a_killed_shard_asks_only_for_what_was_in_flight(
     assert _run(params, clean, "resumed").read_bytes() == whole
     assert len(asked) == 5  # four prompts, one of them twice
     assert sorted(set(asked)) == [row["prompt_id"] for row in PROMPT_ROWS[:4]]
+
+
+def test_kill_9_loses_no_answer_but_those_in_flight(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [_prompt(index, f"question {index}") for index in range(30)]
+    write_table(tmp_path / "clean.parquet", rows, PROMPTS, check_prompt_row)
+    params = _tiny(tiny_target, max_new_tokens=20, concurrency=4)
+    journal = tmp_path / "killed.scratch" / "answered.jsonl"
+    journal.parent.mkdir()
+    program = (
+        "import sys; from pathlib import Path; from eyrie.params import Params\n"
+        "from eyrie.stages import generate_responses as stage\n"
+        "params, clean, shard, scratch = Params.model_validate_json(sys.argv[1]), *map(Path, sys.argv[2:])\n"
+        "stage.run(params, shard=0, clean=clean, responses=shard, scratch=scratch)"
+    )
+    files = [str(tmp_path / "clean.parquet"), str(tmp_path / "killed"), str(journal.parent)]
+    process = subprocess.Popen([sys.executable, "-c", program, params.model_dump_json(), *files])
+    while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    kept = [json.loads(line) for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    asked: list[str] = []
+    answer = generate_responses._answer
+
+    async def counted(generator: Any, chat: Any, prompt: Any, *rest: Any) -> Any:
+        asked.append(prompt["prompt_id"])
+        return await answer(generator, chat, prompt, *rest)
+
+    monkeypatch.setattr(generate_responses, "_answer", counted)
+    resumed = _run(params, tmp_path / "clean.parquet", "killed").read_bytes()
+    assert 4 <= len(kept) < len(rows)
+    assert len(asked) == len(set(asked)) == len(rows) - len(kept)
+    assert resumed == _run(params, tmp_path / "clean.parquet", "whole").read_bytes()
 
 
 def test_answers_that_a_source_brought_are_taken_as_they_are_and_the_target_is_not_asked(
