@@ -316,6 +316,32 @@ def serve(
 
 
 @app.command()
+def deploy(
+    to: Annotated[str, typer.Option(help="docker, kubernetes or vertex.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    image: Annotated[str, typer.Option(help="The image's name in your registry, tag included.")] = "eyrie-serving:1",
+    name: Annotated[str, typer.Option(help="What the deployment is called.")] = "eyrie-serving",
+    baseline: Annotated[bool, typer.Option("--baseline", help="The target alone.")] = False,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at a time, at most.")] = None,
+) -> None:
+    """Write, and do not send, what a platform needs to serve with SGLang: image, flags as tuned, health checks."""
+    from eyrie import deploy as deployment
+    from eyrie import serve as serving
+
+    platforms: dict[str, deployment.Platform] = {"docker": "docker", "kubernetes": "kubernetes", "vertex": "vertex"}
+    if to not in platforms:
+        raise ValueError(f"--to: {to} is no platform; it is {', '.join(platforms)}")
+    params = load_params(PARAMS)
+    choice = serving.choose(
+        params, baseline=baseline, concurrency=concurrency, head=serving.default_head(), plan=serving.PLAN
+    )
+    paths = deployment.write_deployment(
+        choice.spec, params.benchmark.sglang, platform=platforms[to], image=image, name=name, out=out
+    )
+    typer.echo(f"Serves by {choice.why}. Wrote {', '.join(map(str, paths))}.")
+
+
+@app.command()
 def sync() -> None:
     """Write dvc.yaml and the stamps of the stages from the stage table and params.yaml."""
     params = load_params(PARAMS)

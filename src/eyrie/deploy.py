@@ -1,0 +1,141 @@
+"""`eyrie deploy --to docker|kubernetes|vertex --out DIR`: files for a platform to serve by; nothing is sent anywhere.
+
+In: what `eyrie serve` would serve. Out: a Dockerfile (the image holds the head, and a target that is a folder) and,
+for the other two, a manifest that names the image built from it. The API key is a reference to a secret, never a value.
+Vertex AI checks callers itself, so its container has no key. Schemas: kubernetes apps/v1 Deployment and v1 Service;
+Vertex AI v1 ModelContainerSpec.
+"""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from eyrie.engines.serving import server_command
+from eyrie.engines.spec import ServerSpec
+from eyrie.io import write_text
+from eyrie.params import SglangServer
+
+Platform = Literal["docker", "kubernetes", "vertex"]
+
+SGLANG_IMAGE = "lmsysorg/sglang:v0.5.23"
+PORT = 30000
+_USER = 10001
+_KEY = "EYRIE_API_KEY"
+_START_S = 1800  # loading weights and capturing CUDA graphs
+
+
+def write_deployment(
+    spec: ServerSpec, settings: SglangServer, *, platform: Platform, image: str, name: str, out: Path
+) -> list[Path]:
+    """Write the files and return their paths. Raises OSError."""
+    arguments = container_arguments(spec, settings)
+    documents = {"Dockerfile": dockerfile(spec, arguments)}
+    if platform == "kubernetes":
+        manifest = kubernetes_manifest(arguments, image=image, name=name, gpus=settings.tp_size)
+        documents["serving.yaml"] = yaml.safe_dump_all(manifest, sort_keys=False)
+    elif platform == "vertex":
+        body = vertex_model(arguments, image=image, name=name)
+        documents["model.json"] = json.dumps(body, indent=2) + "\n"
+    for file, text in documents.items():
+        write_text(out / file, text)
+    return [out / file for file in documents]
+
+
+def container_arguments(spec: ServerSpec, settings: SglangServer) -> list[str]:
+    """The tuned command as the container runs it: its own Python, paths in the image, all interfaces."""
+    inside = settings.model_copy(update={"host": "0.0.0.0", "port": PORT})  # noqa: S104 - of the container
+    command = server_command(spec, engine="sglang", settings=inside, port=PORT)
+    paths = {str(spec.head): "/models/head"}
+    if Path(spec.target.model).is_dir():
+        paths[spec.target.model] = "/models/target"
+    if spec.target.chat_template is not None:
+        paths[spec.target.chat_template] = "/models/chat_template.jinja"
+    return ["python3", *(paths.get(word, word) for word in command[1:])]
+
+
+def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
+    """Built from the repository's root: `docker build -f DIR/Dockerfile .`"""
+    copies = [(str(spec.head), "/models/head")] if spec.head is not None else []
+    if Path(spec.target.model).is_dir():
+        copies.append((spec.target.model, "/models/target"))
+    if spec.target.chat_template is not None:
+        copies.append((spec.target.chat_template, "/models/chat_template.jinja"))
+    lines = [f"FROM {SGLANG_IMAGE}", f"RUN useradd --create-home --uid {_USER} eyrie"]
+    lines += [f"COPY --chown={_USER}:{_USER} {json.dumps([source, target])}" for source, target in copies]
+    lines += [f"USER {_USER}", f"EXPOSE {PORT}"]
+    check = f"curl --fail --silent http://127.0.0.1:{PORT}/health"
+    lines += [f"HEALTHCHECK --interval=10s --timeout=5s --start-period={_START_S}s --retries=3 CMD {check}"]
+    # A key, if the variable holds one when the container starts, is read by the shell: it is not in the image.
+    run = f'exec {shlex.join(arguments)} ${{{_KEY}:+--api-key "${_KEY}"}}'
+    lines += [f"ENTRYPOINT {json.dumps(['/bin/sh', '-c', run])}"]
+    return "\n".join(lines) + "\n"
+
+
+def kubernetes_manifest(arguments: list[str], *, image: str, name: str, gpus: int) -> list[dict[str, Any]]:
+    """A Deployment and a Service. The key is in the secret `<name>-api-key` under `api-key`, which you create."""
+    labels = {"app.kubernetes.io/name": name}
+    probe: dict[str, Any] = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 5}
+    container = {
+        "name": "sglang",
+        "image": image,
+        "command": arguments[:1],
+        "args": [*arguments[1:], "--api-key", f"$({_KEY})"],
+        "env": [{"name": _KEY, "valueFrom": {"secretKeyRef": {"name": f"{name}-api-key", "key": "api-key"}}}],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "startupProbe": {**probe, "failureThreshold": _START_S // 10},
+        "readinessProbe": probe,
+        "livenessProbe": {**probe, "failureThreshold": 6},
+        "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108 - PyTorch's between processes
+    }
+    pod = {
+        "securityContext": {"runAsNonRoot": True, "runAsUser": _USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "16Gi"}}],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "Recreate"},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    }
+    return [json.loads(json.dumps(document)) for document in (deployment, service)]  # no YAML anchors
+
+
+def vertex_model(arguments: list[str], *, image: str, name: str) -> dict[str, Any]:
+    """The body of `projects.locations.models.upload`."""
+    return {
+        "model": {
+            "displayName": name,
+            "containerSpec": {
+                "imageUri": image,
+                "command": arguments[:1],
+                "args": arguments[1:],
+                "ports": [{"containerPort": PORT}],
+                "predictRoute": "/v1/chat/completions",
+                "healthRoute": "/health",
+                "sharedMemorySizeMb": "16384",
+                "startupProbe": {
+                    "exec": {"command": ["curl", "--fail", f"http://127.0.0.1:{PORT}/health"]},
+                    "periodSeconds": 10,
+                    "timeoutSeconds": 5,
+                },
+            },
+        }
+    }

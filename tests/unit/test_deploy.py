@@ -1,0 +1,125 @@
+"""Files for platforms: they fit the public schemas, hold no secret, run as nobody and start what was tuned."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient
+from typer.testing import CliRunner
+
+from eyrie.cli import app
+from eyrie.deploy import SGLANG_IMAGE, write_deployment
+from eyrie.engines.spec import ServerSpec
+from eyrie.params import Drafting
+from eyrie.serve import choose, curl_line, shown_command
+from tests.conftest import REPOSITORY, tiny_params
+
+SHAPE = Drafting(num_steps=4, topk=2, num_draft_tokens=7)
+SECRET = "sk-should-not-appear"
+
+
+@pytest.fixture
+def spec(tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerSpec:
+    monkeypatch.setenv("EYRIE_API_KEY", SECRET)
+    return ServerSpec("serve", tiny_params(tiny_target).target, tmp_path / "head", SHAPE, 8, None)
+
+
+def written(spec: ServerSpec, platform: Any, out: Path) -> dict[str, str]:
+    settings = tiny_params(Path("x")).benchmark.sglang.model_copy(update={"tp_size": 2})
+    paths = write_deployment(spec, settings, platform=platform, image="registry/eyrie:7", name="eagle", out=out)
+    texts = {path.name: path.read_text() for path in paths}
+    assert SECRET not in "".join(texts.values())
+    return texts
+
+
+def as_schema(document: dict[str, Any], kind: str) -> Any:
+    """Through the Kubernetes client's own models, generated from the public schema, and back: fields that the schema
+    does not have are lost on the way, required ones that are missing are refused."""
+    client = ApiClient()
+    model = client.deserialize(SimpleNamespace(data=json.dumps(document)), kind)
+    return client.sanitize_for_serialization(model)
+
+
+def test_the_kubernetes_manifest_fits_the_schema(spec: ServerSpec, tmp_path: Path) -> None:
+    deployment, service = yaml.safe_load_all(written(spec, "kubernetes", tmp_path)["serving.yaml"])
+    assert as_schema(deployment, "V1Deployment") == deployment
+    assert as_schema(service, "V1Service") == service
+    pod = deployment["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "2"}
+    assert container["args"][-2:] == ["--api-key", "$(EYRIE_API_KEY)"]
+    assert container["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "eagle-api-key"
+    assert "--speculative-num-draft-tokens 7" in " ".join(container["args"])
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+
+
+def test_a_field_that_kubernetes_does_not_have_would_be_noticed(spec: ServerSpec, tmp_path: Path) -> None:
+    deployment, _ = yaml.safe_load_all(written(spec, "kubernetes", tmp_path)["serving.yaml"])
+    deployment["spec"]["replica"] = 1
+    assert as_schema(deployment, "V1Deployment") != deployment
+
+
+def test_the_image_is_pinned_and_runs_as_nobody_with_paths_of_its_own(spec: ServerSpec, tmp_path: Path) -> None:
+    text = written(spec, "docker", tmp_path)["Dockerfile"]
+    lines = text.splitlines()
+    assert lines[0] == f"FROM {SGLANG_IMAGE}"
+    assert all(re.match(r"(FROM|RUN|COPY|USER|EXPOSE|HEALTHCHECK|ENTRYPOINT) ", line) for line in lines)
+    assert "USER 10001" in lines
+    entry = json.loads(lines[-1].removeprefix("ENTRYPOINT "))
+    assert entry[:2] == ["/bin/sh", "-c"]
+    assert "--model-path /models/target" in entry[2]
+    assert "--speculative-draft-model-path /models/head" in entry[2]
+    assert str(spec.head) not in entry[2]
+
+
+def test_the_vertex_model_names_its_routes_and_no_key(spec: ServerSpec, tmp_path: Path) -> None:
+    container = json.loads(written(spec, "vertex", tmp_path)["model.json"])["model"]["containerSpec"]
+    assert (container["healthRoute"], container["predictRoute"]) == ("/health", "/v1/chat/completions")
+    assert "--api-key" not in container["args"]
+    assert container["imageUri"] == "registry/eyrie:7"
+
+
+def test_a_baseline_has_no_head_in_it(spec: ServerSpec, tmp_path: Path) -> None:
+    text = written(replace(spec, head=None, drafting=None), "docker", tmp_path)["Dockerfile"]
+    assert "head" not in text
+    assert "speculative" not in text
+
+
+def test_serve_prints_the_command_and_never_the_key(spec: ServerSpec) -> None:
+    params = tiny_params(Path(spec.target.model))
+    assert shown_command(params, spec, engine="sglang").endswith('--api-key "$EYRIE_API_KEY"')
+    assert SECRET not in shown_command(params, spec, engine="sglang") + curl_line("http://a", "m")
+
+
+def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_path: Path) -> None:
+    plan, head = tmp_path / "serving.json", tmp_path / "head"
+    head.mkdir()
+    (head / "config.json").write_text("{}")
+    bands = [
+        {"min_concurrency": 1, "max_concurrency": 4, "drafting": SHAPE.model_dump(), "measured_at": 2, "speedup": 2.0},
+        {"min_concurrency": 5, "max_concurrency": None, "drafting": None, "measured_at": 8, "speedup": 1.0},
+    ]
+    document = {"engine": "sglang", "device": "d", "target": "t", "target_revision": "r", "head_digest": "h"}
+    plan.write_text(json.dumps(document | {"bands": bands, "offline": [], "measured": []}))
+    params = tiny_params(tiny_target)
+
+    def chosen(concurrency: int | None, *, baseline: bool = False) -> Drafting | None:
+        return choose(params, baseline=baseline, concurrency=concurrency, head=head, plan=plan).spec.drafting
+
+    assert chosen(3) == SHAPE
+    assert chosen(6) is None
+    assert chosen(3, baseline=True) is None
+    with pytest.raises(ValueError, match=r"no head here; `eyrie run` trains one"):
+        choose(params, baseline=False, concurrency=3, head=tmp_path / "none", plan=plan)
+
+
+def test_an_unknown_platform_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    result = CliRunner().invoke(app, ["deploy", "--to", "moon", "--out", str(tmp_path)])
+    assert "moon is no platform; it is docker, kubernetes, vertex" in str(result.exception)
