@@ -29,6 +29,7 @@ from pathlib import Path
 
 import psutil
 
+from eyrie.lineage.layout import STAGES
 from tests.conftest import make_target
 from tests.workflow.conftest import change_params, environment_of, run_in
 from tests.workflow.light import digests_of, expected_files, make_light_project
@@ -40,6 +41,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "snakemake": ("snakemake", "--cores", "2"),
 }
 SEEDED = ("select_prompts", "filter_prompts", "generate_responses", "train_head", "benchmark")
+WANTED = ("", "snakemake", "dvc", "eyrie", "worker", "worker", "server")  # what a victim's kind begins with; "": any
 KILLS_PER_ROUND = 5
 GRACE_S = 20.0  # for the rest of a killed run to notice and go
 
@@ -64,8 +66,9 @@ class Campaign:
     def run(self, kills: int) -> None:
         """Kill `kills` processes. Raises FaultError."""
         while self.victims.total() < kills:
-            for _ in range(min(KILLS_PER_ROUND, kills - self.victims.total())):
-                self._attempt()
+            for _ in range(KILLS_PER_ROUND):
+                if self.victims.total() < kills:
+                    self._attempt()
             self._finish()
             self.rounds += 1
             sys.stderr.write(f"{self.victims.total()} kills, {self.rounds} runs to the end: nothing lost\n")
@@ -84,15 +87,18 @@ class Campaign:
         while process.poll() is None and time.monotonic() < moment:
             seen.update(_family(process.pid))
             time.sleep(0.1)
-        family = _family(process.pid)
-        seen.update(family)
-        if process.poll() is None and family:
-            kinds: dict[str, list[psutil.Process]] = {}
-            for member in family.values():
-                kinds.setdefault(_kind(member), []).append(member)
-            kind = self._random.choice(sorted(kinds))
+        wanted = self._random.choice(WANTED)
+        victims: list[psutil.Process] = []
+        while process.poll() is None and not victims:  # a server lives for a second: wait for it, where one is wanted
+            family = _family(process.pid)
+            seen.update(family)
+            victims = [member for member in family.values() if _kind(member).startswith(wanted)]
+            time.sleep(0.02)
+        if victims:
+            victim = self._random.choice(victims)
+            kind = _kind(victim)
             with suppress(psutil.Error):
-                self._random.choice(kinds[kind]).send_signal(signal.SIGKILL)
+                victim.send_signal(signal.SIGKILL)
                 self.victims[kind] += 1
         else:
             self._longest_s = max(3.0, time.monotonic() - started)
@@ -166,7 +172,7 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def _kind(process: psutil.Process) -> str:
-    """What a process is: a door, a job of a stage, its shell, its server."""
+    """What a process is: a door, a worker (the job of a stage), its shell, its server."""
     try:
         words = process.cmdline()
     except psutil.Error:
@@ -178,7 +184,8 @@ def _kind(process: psutil.Process) -> str:
         if name in names[:3]:
             return name
     if "eyrie" in names[:2]:
-        return f"eyrie {names[names.index('eyrie') + 1]}"
+        command = names[names.index("eyrie") + 1]
+        return f"worker {command}" if command in STAGES else f"eyrie {command}"
     return names[0] if names else "gone"
 
 

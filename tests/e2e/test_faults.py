@@ -96,6 +96,19 @@ def test_a_run_killed_while_it_records_is_recorded_by_the_next_which_has_nothing
     assert not (project / ".eyrie/unrecorded").exists()
 
 
+def test_outputs_lost_together_with_their_record_are_not_taken_for_the_same(project: Path) -> None:
+    change_params(project, "select_prompts", seed=9)
+    path = project / "dvc.lock"
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del lock["stages"]["select_prompts"]  # as `eyrie run` does with a record that became false
+    path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+    selected = project / STAGES["select_prompts"].outputs["selected"]
+    for lost in (selected, manifest_path(selected)):  # as Snakemake does before it runs a job
+        lost.unlink()
+    _run(project, "snakemake", "--cores", "2")
+    check_end_state(project)
+
+
 def test_an_edited_dvc_lock_does_not_pass_for_the_truth(project: Path) -> None:
     path = project / "dvc.lock"
     lock = yaml.safe_load(path.read_text(encoding="utf-8"))

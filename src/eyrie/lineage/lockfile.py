@@ -69,6 +69,10 @@ class LockFile:
         files = {name: md5 for name, md5 in deps.items() if name.startswith("src/eyrie/")}
         return files != {name: now[name] for name in code} or any(deps.get(name) != now[name] for name in now)
 
+    def vouches_for(self, stage_name: str, params: Params) -> bool:
+        """Whether outputs of the stage that are not here are known to be what would be made now."""
+        return stage_name in self.stages and not self.differs(stage_name, params)
+
     def is_false(self, stage_name: str, params: Params) -> bool:
         """Whether the record gives the outputs that are here other parameters than their manifests do."""
         if stage_name not in self.stages:

@@ -49,7 +49,7 @@ def status(params: Params, *, verify: bool = False) -> list[StageStatus]:
             notes = [_missing(name, jobs, lock, params, where), *(notes if len(jobs) > 1 else [])]
         elif state == "current" and not all(verdict.inputs_here for verdict in jobs):
             notes = ["its inputs are not here and could not be compared"]
-        if state in ("stale", "damaged") or follows or (state == "missing" and lock.differs(name, params)):
+        if state in ("stale", "damaged") or follows or (state == "missing" and not lock.vouches_for(name, params)):
             changing.add(name)
         statuses.append(StageStatus(name, state, tuple(notes), follows))
     return statuses

@@ -61,7 +61,7 @@ class _Settler:
         self._doomed: set[Path] = set()  # files that are not here and would not be the same if they were made now
         self._lock = LockFile()
         self._params = params
-        self._changed: dict[str, bool] = {}
+        self._known: dict[str, bool] = {}
 
     def settle(self, stage: str, verdict: Verdict) -> None:
         job = verdict.job
@@ -70,7 +70,7 @@ class _Settler:
         newest = max([_mtime(STAMPS / f"{stage}.json") or 0, *(self._newest(path) for path in inputs)])
         doomed = any(path in self._doomed and not path.exists() for path in inputs)
         times = [mtime for path in files if (mtime := _mtime(path)) is not None]
-        if verdict.state == "missing" and (doomed or self._is_changed(stage)):
+        if verdict.state == "missing" and (doomed or not self._is_known(stage)):
             doomed = True
             self._doomed.update(files)
         if verdict.state in ("current", "missing") and not doomed:
@@ -93,11 +93,12 @@ class _Settler:
         mtime = _mtime(path)
         return mtime if mtime is not None else self._mtimes.get(path, 0)
 
-    def _is_changed(self, stage: str) -> bool:
-        """Whether a stage whose outputs are not here would be another one now than `dvc.lock` says it was."""
-        if stage not in self._changed:
-            self._changed[stage] = self._lock.differs(stage, self._params)
-        return self._changed[stage]
+    def _is_known(self, stage: str) -> bool:
+        """Whether `dvc.lock` vouches for outputs that are not here. Without a record nobody does: a kill may have
+        struck between the deleting of the old ones and the making of others."""
+        if stage not in self._known:
+            self._known[stage] = self._lock.vouches_for(stage, self._params)
+        return self._known[stage]
 
 
 def stray_files(params: Params) -> list[Path]:
