@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE # compiling the same modules in every process cost 2.5 s per stage, 6 s with PyTorch
 
-.PHONY: run remote test test-fast lint format lock demo-target prompts recipes clean-env
+.PHONY: run remote cluster test test-fast lint format lock demo-target prompts recipes clean-env
 
 run: $(VENV)/.base
 	@if [ -n "$(RECIPE)" ]; then eyrie recipe "$(RECIPE)"; fi
@@ -18,6 +18,10 @@ run: $(VENV)/.base
 # make remote BUCKET=gs://bucket/path: where `dvc push` and `eyrie pull` keep data and models
 remote: $(VENV)/.base
 	@eyrie remote "$(BUCKET)"
+
+# make cluster: Snakemake's plug-ins for Slurm and Kubernetes, into the environment that is there
+cluster: $(VENV)/.base
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/cluster.lock
 
 # Files side by side, in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -56,10 +60,13 @@ $(VENV)/.uv:
 
 # sglang pins the most, so everything else takes its versions: adding the extra changes nothing.
 COMPILE := uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+# Slurm's plug-in asks for numpy >= 2.4.5, which SGLang excludes, and does with 2.3 (tests/workflow/test_slurm.py)
+SAME := -c requirements/base.lock -c requirements/sglang.lock --override requirements/overrides.txt
 lock: $(VENV)/.uv
 	$(COMPILE) --extra sglang -o requirements/sglang.lock
 	$(COMPILE) -c requirements/sglang.lock -o requirements/base.lock
-	$(COMPILE) --extra dev -c requirements/base.lock -c requirements/sglang.lock -o requirements/dev.lock
+	$(COMPILE) --extra dev $(SAME) -o requirements/dev.lock
+	$(COMPILE) --extra slurm --extra kubernetes $(SAME) -o requirements/cluster.lock
 	echo uv | uv pip compile - --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.lock
 
 demo-target: $(VENV)/.base
