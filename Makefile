@@ -19,7 +19,7 @@ run: $(VENV)/.base
 remote: $(VENV)/.base
 	@eyrie remote "$(BUCKET)"
 
-# make cluster: Snakemake's plug-ins for Slurm and Kubernetes, into the environment that is there
+# make cluster: Snakemake's plug-in for Slurm, into the environment that is there
 cluster: $(VENV)/.base
 	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/cluster.lock
 
@@ -66,7 +66,7 @@ lock: $(VENV)/.uv
 	$(COMPILE) --extra sglang -o requirements/sglang.lock
 	$(COMPILE) -c requirements/sglang.lock -o requirements/base.lock
 	$(COMPILE) --extra dev $(SAME) -o requirements/dev.lock
-	$(COMPILE) --extra slurm --extra kubernetes $(SAME) -o requirements/cluster.lock
+	$(COMPILE) --extra slurm $(SAME) -o requirements/cluster.lock
 	echo uv | uv pip compile - --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.lock
 
 demo-target: $(VENV)/.base
