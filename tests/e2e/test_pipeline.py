@@ -91,15 +91,6 @@ def test_a_dvc_stage_never_runs_another_stage_s_rules(copy: Path) -> None:
         assert ("filter_prompts" in done.stdout + done.stderr) == expected
 
 
-def test_snakemake_alone_reruns_the_same_stages_after_the_same_change(copy: Path) -> None:
-    change_params(copy, "train_head", learning_rate=0.001)
-    done = run_in(copy, "snakemake", "--cores", "2", timeout=600)
-    printed = done.stdout + done.stderr
-    assert done.returncode == 0, printed[-3000:]
-    built = [name for name in STAGES if f"{name} built" in printed]
-    assert built == ["train_head", "evaluate_head", "benchmark", "report"]
-
-
 def test_snakemake_alone_makes_the_same_bytes_as_dvc(finished: Path, tmp_path: Path, tiny_target: Path) -> None:
     project = make_project(tmp_path / "project", tiny_target)
     done = run_in(project, "snakemake", "--cores", "2", timeout=900)
