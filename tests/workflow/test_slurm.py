@@ -46,7 +46,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Path
 def test_snakemake_runs_jobs_on_the_cluster_with_their_resources(
     cluster: slurm.Cluster, project: Path, tmp_path: Path
 ) -> None:
-    command = ("snakemake", "--profile", str(PROFILE), "--", "build_vocab", "extract_features")
+    targets = ("generate_responses", "build_vocab", "extract_features")
+    command = ("snakemake", "--profile", str(PROFILE), "--", *targets)
     done = run_in(project, *command, **_environment(cluster))
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-4000:]
@@ -61,6 +62,7 @@ def test_snakemake_runs_jobs_on_the_cluster_with_their_resources(
         "extract_features",
         "extract_features_shard",
         "extract_features_shard",
+        "generate_responses",
         "generate_responses_shard",
         "generate_responses_shard",
         "prompts_filter_prompts_select_prompts",  # one allocation for both
