@@ -108,7 +108,7 @@ SERVING = """
 from eyrie.engines.launch import free_port, launch_server  # noqa: E402
 
 
-def run(params, *, head, clean, cells, metrics, **others):
+def run(params, *, head, clean, cells, metrics, scratch=None, **others):
     root, port = cells.parent / "root", free_port()
     root.mkdir()
     (root / "health").write_text("ok")
