@@ -1,6 +1,6 @@
 """What a choice in head training is worth: one head per variant and seed, judged on the same held-out rows.
 
-    python -m benchmarks.head_experiments --variants base lk_hybrid eagle3.1 --seeds 1 2 3 --steps 160
+    python -m benchmarks.head_experiments --variants base lk_hybrid eagle3 --seeds 1 2 3 --steps 260
 
 Run where a pipeline has run: it reads `data/features` and `data/responses` of the working directory and the parameters
 of params.yaml, which `base` leaves as they are. Every variant is scored by the same rule, whatever it was trained by:
@@ -42,17 +42,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "late_rows": {},  # the mask of a loss that begins one row late: the first draft of every answer is not learnt
     "lk": {"objective": "lk"},
     "lk_hybrid": {"objective": "lk_hybrid"},
-    "eagle3.1": {"fc_norm": True, "norm_output": True},
-    "fc_norm": {"fc_norm": True},
-    "norm_output": {"norm_output": True},
+    "eagle3": {"fc_norm": False, "norm_output": False},
     "k1": {"ttt_steps": 1},
     "k3": {"ttt_steps": 3},
     "k7": {"ttt_steps": 7},
-    "two_layers": {"num_layers": 2},
-    "ema": {"ema_decay": 0.99},
     "vocab512": {"draft_vocab_size": 512},
     "vocab1024": {"draft_vocab_size": 1024},
     "vocab4096": {"draft_vocab_size": 4096},
+    "eagle3.1": {"fc_norm": True, "norm_output": True},
+    "fc_norm": {"fc_norm": True, "norm_output": False},
+    "norm_output": {"fc_norm": False, "norm_output": True},
+    "two_layers": {"num_layers": 2},
+    "ema": {"ema_decay": 0.98},
+    "tokens512": {"batch_tokens": 512, "micro_batch_tokens": 512},
+    "rate0.008": {"learning_rate": 0.008},
+    "rate0.003": {"learning_rate": 0.003},
+    "decay1": {"ttt_decay": 1.0},
+    "warmup10": {"warmup_steps": 10},
+    "beta0.98": {"beta2": 0.98},
 }
 
 
@@ -143,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--steps", type=int, default=260)
     parser.add_argument("--out", type=Path, default=Path("head_experiments.jsonl"))
     arguments = parser.parse_args()
     params = load_params(Path("params.yaml"))

@@ -274,6 +274,7 @@ class TrainHead(Section):
     batch_tokens: PositiveInt
     micro_batch_tokens: PositiveInt
     num_processes: PositiveInt
+    parallel: Literal["ddp", "fsdp"]
     max_sequence_tokens: Annotated[int, Field(ge=16)]
     shuffle_tokens: PositiveInt
     weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -284,6 +285,7 @@ class TrainHead(Section):
     compute_dtype: Literal["float32", "bfloat16"]
     activation_checkpointing: bool
     eval_every: PositiveInt
+    decode_prompts: Annotated[int, Field(ge=0)]
     patience: PositiveInt | None
     log_every: PositiveInt
     checkpoint_every: PositiveInt

@@ -211,6 +211,9 @@ class TrainMetrics(Document):
     train_loss: float
     heldout_loss: float
     heldout_acceptance_length: float = Field(description="simulated: joint prefix, out-of-vocabulary is a miss")
+    heldout_decoded_acceptance_length: float | None = Field(
+        description="by decoding train_head.decode_prompts prompts with a chain of train_head.ttt_steps drafts"
+    )
     heldout_accuracy: list[float] = Field(description="per TTT step")
     num_parameters: int
 

@@ -37,6 +37,8 @@ class Curves:
     def add_heldout(self, step: int, score: HeldoutScore) -> None:
         """One point of the held-out curves."""
         values = {"heldout/loss": score.loss, "heldout/acceptance_length": score.acceptance_length}
+        if score.decoded_acceptance_length is not None:
+            values["heldout/decoded_acceptance_length"] = score.decoded_acceptance_length
         values |= {f"heldout/accuracy_{index}": value for index, value in enumerate(score.accuracy, start=1)}
         self._add(step, values)
 

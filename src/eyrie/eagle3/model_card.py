@@ -15,6 +15,8 @@ def render_model_card(
     steps = " | ".join(str(step) for step in range(1, len(metrics.heldout_accuracy) + 1))
     rule = " | ".join("---" for _ in metrics.heldout_accuracy)
     kind = "EAGLE-3.1" if config.fc_norm and config.norm_output else "EAGLE-3"
+    real = metrics.heldout_decoded_acceptance_length
+    decoded = "" if real is None else f"\nBy decoding {settings.decode_prompts} of the prompts: **{real:.3f}**."
     start = f"the head `{settings.init_from}`" if settings.init_from else "random weights"
     return f"""---
 base_model: {target.model}
@@ -40,7 +42,7 @@ The target's embedding is used and not contained. Aux hidden states: outputs of 
 ## Held-out quality
 
 Simulated acceptance length (joint prefix, {settings.ttt_steps} drafts, greedy target):
-**{metrics.heldout_acceptance_length:.3f}** tokens per verify step. Loss {metrics.heldout_loss:.4f}.
+**{metrics.heldout_acceptance_length:.3f}** tokens per verify step.{decoded} Loss {metrics.heldout_loss:.4f}.
 Share of drafts that equal the target's own token, by draft step:
 
 | {steps} |

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.spread import part_like, whole
 from eyrie.params import TrainHead
 
 EMA, ADAM = "ema.", "adam."
@@ -40,7 +41,8 @@ class Optimizer:
 
     def step(self, rate: float) -> float:
         """Clip, then step at learning rate `rate`. Returns the gradient norm; no step is taken when it is no number."""
-        norm = float(torch.nn.utils.clip_grad_norm_(self._head.parameters(), self._settings.max_grad_norm))
+        found = torch.nn.utils.clip_grad_norm_(self._head.parameters(), self._settings.max_grad_norm)
+        norm = float(whole({"norm": found})["norm"])
         if math.isfinite(norm):
             for group in self._adam.param_groups:
                 group["lr"] = rate
@@ -81,10 +83,12 @@ class Optimizer:
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take what `tensors` gave. Raises KeyError when something is missing."""
         for name in self._average:
-            self._average[name].copy_(tensors[f"{EMA}{name}"])
+            self._average[name].copy_(part_like(tensors[f"{EMA}{name}"], self._average[name]))
         for name, weight in self._head.named_parameters():
             self._adam.state[weight] = {
-                key: tensors[f"{ADAM}{key}.{name}"].to(weight.device) for key in ("step", "exp_avg", "exp_avg_sq")
+                "step": tensors[f"{ADAM}step.{name}"].to(weight.device),
+                "exp_avg": part_like(tensors[f"{ADAM}exp_avg.{name}"], weight),
+                "exp_avg_sq": part_like(tensors[f"{ADAM}exp_avg_sq.{name}"], weight),
             }
 
 

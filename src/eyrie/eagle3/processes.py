@@ -38,7 +38,11 @@ class Processes:
 
     def device(self, device: torch.device) -> torch.device:
         """This process's own device of the kind of `device`."""
-        return torch.device("cuda", self.rank) if device.type == "cuda" and self.world_size > 1 else device
+        if device.type != "cuda" or self.world_size == 1:
+            return device
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(own)
+        return own
 
     def sum(self, values: Sequence[float]) -> list[float]:
         """Element by element over all processes."""

@@ -20,11 +20,15 @@ from eyrie.eagle3.objective import Objective, score
 
 @dataclass(frozen=True)
 class HeldoutScore:
-    """`loss` as in training; `accuracy[k]` is the share of rows supervised at step k that hit, earlier steps aside."""
+    """`loss` as in training; `accuracy[k]` is the share of rows supervised at step k that hit, earlier steps aside.
+
+    `decoded_acceptance_length` is that of decoding a few prompts for real, where that was done.
+    """
 
     loss: float
     acceptance_length: float
     accuracy: tuple[float, ...]
+    decoded_acceptance_length: float | None = None
 
 
 @dataclass

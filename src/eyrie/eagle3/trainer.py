@@ -10,23 +10,24 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from eyrie.eagle3.batches import Document, DocumentBatches, has_finite_features, is_supervised, num_supervised, pack
 from eyrie.eagle3.curves import Curves
+from eyrie.eagle3.flops import peak_flops, step_operations
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
 from eyrie.eagle3.optimizer import Optimizer, learning_rate
 from eyrie.eagle3.processes import Processes
+from eyrie.eagle3.progress import Progress, TrainPoint, mean
 from eyrie.eagle3.resume import Checkpoint, Checkpoints
 from eyrie.eagle3.simulate import HeldoutCounts, HeldoutScore, count_heldout, no_counts
+from eyrie.eagle3.spread import Spread, as_exported, part_like, whole
 from eyrie.eagle3.teacher import Teacher
 from eyrie.io import progress
 from eyrie.params import TrainHead
@@ -46,47 +47,6 @@ class TrainingError(ValueError):
     def __init__(self, message: str, prompt_ids: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.prompt_ids = tuple(prompt_ids)
-
-
-@dataclass(frozen=True)
-class TrainPoint:
-    """Mean loss of the steps since the point before; the learning rate of the last of them."""
-
-    step: int
-    loss: float
-    learning_rate: float
-
-
-@dataclass
-class Progress:
-    """What changes while training and is no tensor."""
-
-    step: int = 0
-    tokens_seen: int = 0
-    supervised_seen: int = 0
-    losses: list[float] = field(default_factory=list)  # one per step so far
-    train_points: list[TrainPoint] = field(default_factory=list)
-    heldout_points: list[tuple[int, HeldoutScore]] = field(default_factory=list)
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> "Progress":
-        return cls(
-            **{key: raw[key] for key in ("step", "tokens_seen", "supervised_seen", "losses")},
-            train_points=[TrainPoint(**point) for point in raw["train_points"]],
-            heldout_points=[
-                (step, HeldoutScore(point["loss"], point["acceptance_length"], tuple(point["accuracy"])))
-                for step, point in raw["heldout_points"]
-            ],
-        )
-
-    @property
-    def best_step(self) -> int:
-        """The first step with the longest acceptance length so far; 0 before the first evaluation."""
-        return max(self.heldout_points, key=lambda point: point[1].acceptance_length, default=(0, None))[0]
-
-    @property
-    def evaluations_since_best(self) -> int:
-        return sum(step > self.best_step for step, _ in self.heldout_points)
 
 
 @dataclass(frozen=True)
@@ -113,6 +73,7 @@ class Trainer:
         batches: Callable[[Any], DocumentBatches],
         heldout: Callable[[], Iterable[list[Document]]],
         settings: TrainHead,
+        decode: Callable[[Eagle3Head], float] | None = None,
         checkpoints: Checkpoints | None = None,
         curves: Curves | None = None,
         processes: Processes | None = None,
@@ -120,29 +81,31 @@ class Trainer:
         """`head` holds the starting weights, float32, on the device to train on.
 
         `batches(position)` opens the training data where an earlier iterator stood (None: at the start); `heldout()`
-        reads this process's part of the held-out split, always in the same batches. Raises TrainingError.
+        reads this process's part of the held-out split, always in the same batches; `decode(head)` gives the acceptance
+        length of decoding a few prompts with a copy of the head, and is asked on the first process only. Raises
+        TrainingError.
         """
         self.device = embedding_VH.device
         self.head, self.settings = head, settings
         self.processes = processes or Processes()
         self.objective = Objective(settings.ttt_steps, settings.ttt_decay, settings.objective, settings.lk_eta)
         self.module = TttLoss(head, embedding_VH, teacher, self.objective, recompute=settings.activation_checkpointing)
+        self.spread = Spread(self.module, kind=settings.parallel, world_size=self.processes.world_size)
         self.optimizer = Optimizer(head, settings)
         self.progress = Progress()
         self.best_weights: dict[str, Tensor] = {}
-        self._checkpoints, self._heldout, self._curves = checkpoints, heldout, curves
+        self._checkpoints, self._heldout, self._decode, self._curves = checkpoints, heldout, decode, curves
         self._greedy_ids: list[Tensor] = []  # of the held-out batches; they never change
         position = self._resume()
         self._draw_again()
         self.batches = batches(position)
-        self._parallel = DistributedDataParallel(self.module) if self.processes.world_size > 1 else None
+        self._speed = Speed(self.device, settings.compute_dtype)
 
     def run(self) -> Outcome:
         """Train on. The head ends with the best weights. Raises TrainingError when a loss is no number or diverges."""
         settings, done = self.settings, self.progress
         with progress(settings.max_steps, desc="training the head", unit="step") as bar:
             bar.update(done.step)
-            started, tokens_before = time.monotonic(), done.tokens_seen
             while done.step < settings.max_steps and not self._is_enough():
                 self._step(learning_rate(done.step, settings))
                 if done.step % settings.log_every == 0 or done.step == settings.max_steps:
@@ -152,8 +115,7 @@ class Trainer:
                 if done.step % settings.checkpoint_every == 0:
                     self._save()
                 tau = done.heldout_points[-1][1].acceptance_length if done.heldout_points else math.nan
-                rate = (done.tokens_seen - tokens_before) / (time.monotonic() - started)
-                bar.set_postfix_str(f"loss {done.losses[-1]:.3f}, tau {tau:.2f}, {rate:.0f} tokens/s", refresh=False)
+                bar.set_postfix_str(f"loss {done.losses[-1]:.3f}, tau {tau:.2f}, {self._speed}", refresh=False)
                 bar.update()
         self.batches.close()
         if self._curves is not None:
@@ -165,7 +127,7 @@ class Trainer:
             steps=done.step,
             best_step=done.best_step,
             best=done.heldout_points[index][1],
-            train_loss=_mean(done.losses[steps[index - 1] if index else 0 : done.best_step]),
+            train_loss=mean(done.losses[steps[index - 1] if index else 0 : done.best_step]),
             tokens_seen=done.tokens_seen,
             supervised_seen=done.supervised_seen,
             train_points=done.train_points,
@@ -184,10 +146,11 @@ class Trainer:
         total = 0.0
         for index, micro in enumerate(micro_batches):
             batch = pack(micro, self.device)
-            with self._shared_gradients(last=index + 1 == num_micro):
+            with self.spread.gradients(exchanged=index + 1 == num_micro):
                 with self._autocast():
-                    loss, _ = (self._parallel or self.module)(batch, row_counts)
-                (loss * processes.world_size).backward()  # gradients of processes are averaged, this loss is a sum
+                    loss = self.spread.loss(batch, row_counts)
+                # gradients of processes are averaged, this loss is a sum
+                (loss * processes.world_size).backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         loss_value = processes.sum([total])[0]
         norm = self.optimizer.step(rate) if math.isfinite(loss_value) else math.nan
@@ -197,6 +160,7 @@ class Trainer:
         done.losses.append(loss_value)
         done.tokens_seen += num_tokens
         done.supervised_seen += row_counts[0]
+        self._speed.add(num_tokens, step_operations(self.head.config, documents, self.objective.num_steps))
 
     def _next_documents(self) -> list[Document]:
         """The next batch, without documents that have no draft to learn; one that has none else is passed over."""
@@ -208,31 +172,27 @@ class Trainer:
     def _log(self, rate: float) -> None:
         """Add a point to the training curve. Raises TrainingError when the loss has grown beyond all hope."""
         done = self.progress
-        since = done.losses[done.train_points[-1].step if done.train_points else 0 :]
-        loss = _mean(since)
+        loss, num_steps = done.mean_of_last, done.step - (done.train_points[-1].step if done.train_points else 0)
         done.train_points.append(TrainPoint(done.step, loss, rate))
         if self._curves is not None:
             self._curves.add_train(done.step, loss, rate)
         first = done.train_points[0].loss
         if loss > DIVERGED * first:
             raise TrainingError(
-                f"training stopped at step {done.step}: the mean loss of {len(since)} steps is "
+                f"training stopped at step {done.step}: the mean loss of {num_steps} steps is "
                 f"{loss:.4f}, more than {DIVERGED:g} times the {first:.4f} of the first ones; lower "
                 "train_head.learning_rate"
             )
 
     def _evaluate(self) -> None:
         """Score the held-out split; keep the weights when no earlier evaluation was as good."""
-        counts = no_counts(self.objective.num_steps)
+        done = self.progress
         with self.optimizer.averaged_weights():
-            for index, documents in enumerate(self._heldout()):
-                batch = pack(documents, self.device)
-                if index == len(self._greedy_ids):
-                    self._greedy_ids.append(self.module.teacher.argmax(batch.teacher_last_RH))
-                with self._autocast():
-                    count_heldout(counts, self.module, batch, self._greedy_ids[index])
-            done = self.progress
-            score = self._pooled(counts).score(self.objective)
+            with self.spread.whole_weights():
+                score = self._score()
+                if self._decode is not None and self.processes.is_first:
+                    copy = as_exported(self.head, self.device, self.module.embedding_VH.dtype)
+                    score = replace(score, decoded_acceptance_length=self._decode(copy))
             done.heldout_points.append((done.step, score))
             if self._curves is not None:
                 self._curves.add_heldout(done.step, score)
@@ -240,13 +200,26 @@ class Trainer:
             if is_best:
                 self.best_weights = {name: tensor.clone() for name, tensor in self.head.state_dict().items()}
         if self.processes.is_first:
+            decoded = score.decoded_acceptance_length
             logger.info(
-                "step %d: held-out loss %.4f, simulated acceptance length %.3f%s",
+                "step %d: held-out loss %.4f, acceptance length %.3f simulated%s%s",
                 done.step,
                 score.loss,
                 score.acceptance_length,
+                "" if decoded is None else f", {decoded:.3f} decoded",
                 " (best)" if is_best else "",
             )
+
+    def _score(self) -> HeldoutScore:
+        """All processes' figures of the held-out split together."""
+        counts = no_counts(self.objective.num_steps)
+        for index, documents in enumerate(self._heldout()):
+            batch = pack(documents, self.device)
+            if index == len(self._greedy_ids):
+                self._greedy_ids.append(self.module.teacher.argmax(batch.teacher_last_RH))
+            with self._autocast():
+                count_heldout(counts, self.module, batch, self._greedy_ids[index])
+        return self._pooled(counts).score(self.objective)
 
     def _pooled(self, counts: HeldoutCounts) -> HeldoutCounts:
         num_steps = len(counts.losses)
@@ -263,25 +236,28 @@ class Trainer:
         return enough
 
     def _save(self) -> None:
-        positions = self.processes.gather(self.batches.position)
-        if self._checkpoints is None or not self.processes.is_first:
+        if self._checkpoints is None:
             return
+        positions = self.processes.gather(self.batches.position)
         tensors = {f"{HEAD}{name}": tensor for name, tensor in self.head.state_dict().items()}
-        tensors |= self.optimizer.tensors() | {RNG: torch.get_rng_state()}
-        done = self.progress
-        self._checkpoints.save(
-            Checkpoint(done.step, tensors, self.best_weights, done.best_step, asdict(done) | {"positions": positions})
-        )
+        tensors = whole(tensors | self.optimizer.tensors() | {RNG: torch.get_rng_state()})
+        best, done = whole(self.best_weights), self.progress
+        if self.processes.is_first:
+            self._checkpoints.save(
+                Checkpoint(done.step, tensors, best, done.best_step, asdict(done) | {"positions": positions})
+            )
 
     def _resume(self) -> Any:
         """Go back to the newest whole checkpoint, if there is one. Returns the data position, None for the start."""
         found = self._checkpoints.newest() if self._checkpoints is not None else None
         if found is None:
             return None
-        weights = {name.removeprefix(HEAD): t for name, t in found.tensors.items() if name.startswith(HEAD)}
-        self.head.load_state_dict(weights)
+        state = self.head.state_dict()
+        self.head.load_state_dict(
+            {name: part_like(found.tensors[f"{HEAD}{name}"], tensor) for name, tensor in state.items()}
+        )
         self.optimizer.load(found.tensors)
-        self.best_weights = {name: tensor.to(self.device) for name, tensor in found.best.items()}
+        self.best_weights = {name: part_like(tensor, state[name]) for name, tensor in found.best.items()}
         self.progress = Progress.from_json(found.progress)
         torch.set_rng_state(found.tensors[RNG])
         if self.processes.is_first:
@@ -314,10 +290,21 @@ class Trainer:
         dtype = getattr(torch, self.settings.compute_dtype)
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
 
-    def _shared_gradients(self, *, last: bool) -> AbstractContextManager[Any]:
-        """Processes exchange gradients once per step, after the last micro-batch."""
-        return nullcontext() if last or self._parallel is None else self._parallel.no_sync()
 
+class Speed:
+    """Tokens per second since training began here and, where the device's peak is known, the share of it reached."""
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    def __init__(self, device: torch.device, compute_dtype: str) -> None:
+        known = device.type == "cuda" and compute_dtype == "bfloat16"
+        self._peak = peak_flops(torch.cuda.get_device_name(device)) if known else None
+        self._started, self._tokens, self._operations = time.monotonic(), 0, 0.0
+
+    def add(self, num_tokens: int, operations: float) -> None:
+        """One step: tokens of all processes, operations of this one."""
+        self._tokens += num_tokens
+        self._operations += operations
+
+    def __str__(self) -> str:
+        seconds = time.monotonic() - self._started
+        share = "" if self._peak is None else f", MFU {self._operations / seconds / self._peak:.0%}"
+        return f"{self._tokens / seconds:.0f} tokens/s{share}"

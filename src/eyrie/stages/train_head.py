@@ -8,9 +8,9 @@ other weight of it). Out: the serving checkpoint (eagle3/checkpoint.py) of the h
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from eyrie.eagle3.initial import head_folder, start_from_head
 from eyrie.eagle3.model_card import render_model_card
 from eyrie.eagle3.processes import Processes, joined, launch
 from eyrie.eagle3.resume import Checkpoints
+from eyrie.eagle3.spread import whole
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
-from eyrie.engines.target import load_config, load_ends, resolve_device
+from eyrie.engines.reference.acceptance import decoded_acceptance_length
+from eyrie.engines.target import TargetModel, load_config, load_ends, load_target, resolve_device
 from eyrie.features.decoding import decode_rows
 from eyrie.features.plan import cut_batches
 from eyrie.features.reader import BatchReader, rows_in_order
@@ -41,6 +43,8 @@ from eyrie.params import Params, TrainHead, parse_params
 from eyrie.schemas import TrainMetrics
 
 logger = logging.getLogger(__name__)
+
+_DECODED_TOKENS = 64  # of each held-out prompt that is decoded, at most
 
 
 def run(
@@ -111,6 +115,7 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         batches=partial(_TrainingBatches, files.features, settings, processes),
         heldout=partial(_heldout_batches, files.features, settings, processes),
         settings=settings,
+        decode=_decoder(params, files.features) if settings.decode_prompts and processes.is_first else None,
         checkpoints=Checkpoints(files.scratch, keep=settings.keep_checkpoints),
         curves=Curves(files.curves) if processes.is_first else None,
         processes=processes,
@@ -119,11 +124,15 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         outcome = trainer.run()
     except TrainingError as error:
         raise TrainingError(str(error) + _where(files.features, error.prompt_ids)) from None
+    weights = whole(model.state_dict())
     if not processes.is_first:
         return
-    document = _metrics(model, outcome)
+    with torch.device("meta"):
+        exported = Eagle3Head(head_config)
+    exported.load_state_dict(weights, assign=True)
+    document = _metrics(exported, outcome)
     card = render_model_card(params, head_config, document, data_digest=data_digest, eyrie_version=version("eyrie"))
-    save_head(model, files.head, model_card=card)
+    save_head(exported, files.head, model_card=card)
     write_json(files.metrics, document)
     logger.info("exported step %d of %d", outcome.best_step, outcome.steps)
 
@@ -177,6 +186,26 @@ def _heldout_batches(features: list[Path], settings: TrainHead, processes: Proce
         )
 
 
+def _decoder(params: Params, features: list[Path]) -> Callable[[Eagle3Head], float]:
+    """What decodes the same few held-out prompts each time. The target is loaded when it is first called."""
+    settings = params.train_head
+
+    @cache
+    def prepared() -> tuple[TargetModel, list[list[int]]]:
+        batches = _heldout_batches(features, settings, Processes())
+        prompts = [one.input_ids[: one.spans[0][0]].tolist() for batch in batches for one in batch]
+        spacing = max(len(prompts) // settings.decode_prompts, 1)  # rows of a workload may lie side by side
+        return load_target(params.target), prompts[::spacing][: settings.decode_prompts]
+
+    def decode(head: Eagle3Head) -> float:
+        target, prompts = prepared()
+        return decoded_acceptance_length(
+            head, target, prompts, num_steps=settings.ttt_steps, max_new_tokens=_DECODED_TOKENS
+        )
+
+    return decode
+
+
 def _document(row: FeatureRow) -> Document:
     return Document(row.prompt_id, row.input_ids, row.aux, row.teachers, row.spans)
 
@@ -216,6 +245,7 @@ def _metrics(model: Eagle3Head, outcome: Outcome) -> TrainMetrics:
         train_loss=outcome.train_loss,
         heldout_loss=outcome.best.loss,
         heldout_acceptance_length=outcome.best.acceptance_length,
+        heldout_decoded_acceptance_length=outcome.best.decoded_acceptance_length,
         heldout_accuracy=list(outcome.best.accuracy),
         num_parameters=sum(weight.numel() for weight in model.parameters()),
     )

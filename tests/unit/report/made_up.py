@@ -184,6 +184,7 @@ def write_training(folder: Path, *, best_step: int = 400) -> None:
             train_loss=1.93,
             heldout_loss=2.11,
             heldout_acceptance_length=3.24,
+            heldout_decoded_acceptance_length=3.2,
             heldout_accuracy=[0.74, 0.7, 0.66, 0.62, 0.58, 0.54, 0.5],
             num_parameters=868_000,
         ),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.target import load_config, load_ends, load_target
@@ -38,6 +39,7 @@ SETTINGS = {
     "eval_every": 10,
     "log_every": 5,
     "patience": None,
+    "decode_prompts": 0,
 }
 
 
@@ -111,7 +113,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Wo
 
 @pytest.fixture(scope="module")
 def trained(workspace: Workspace) -> tuple[Path, TrainMetrics]:
-    return workspace.train("first")
+    return workspace.train("first", decode_prompts=3)
 
 
 def read_curve(out: Path, name: str) -> dict[int, float]:
@@ -135,6 +137,8 @@ def test_the_exported_weights_are_those_of_the_best_evaluation(
     assert [*lengths] == [10, 20, 30]
     assert max(lengths, key=lambda step: lengths[step]) == metrics.best_step
     assert lengths[metrics.best_step] == pytest.approx(metrics.heldout_acceptance_length, abs=1e-4)
+    decoded = read_curve(out, "heldout/decoded_acceptance_length")
+    assert decoded[metrics.best_step] == pytest.approx(metrics.heldout_decoded_acceptance_length, abs=1e-4)
     accuracy = [read_curve(out, f"heldout/accuracy_{step}")[metrics.best_step] for step in (1, 2, 3)]
     assert accuracy == pytest.approx(metrics.heldout_accuracy, abs=1e-4)
     _, short = workspace.train("short", max_steps=8)
@@ -271,13 +275,22 @@ def test_a_run_killed_twice_gives_the_bytes_of_one_that_was_not(workspace: Works
     assert path_digest(resumed) == path_digest(straight)
 
 
-def test_two_processes_train_one_head_and_resume(workspace: Workspace) -> None:
-    options = {"num_processes": 2, "micro_batch_tokens": 128, "max_steps": 24}
+def test_two_processes_with_a_part_of_the_head_each_train_one_and_resume(
+    workspace: Workspace, trained: tuple[Path, TrainMetrics]
+) -> None:
+    options = {"num_processes": 2, "parallel": "fsdp", "micro_batch_tokens": 128, "max_steps": 24}
     out, metrics = workspace.train("two", **options)
     losses = read_curve(out, "train/loss")
     assert losses[20] < 0.8 * losses[5]
-    config = load_config(workspace.params().target)
-    load_head(out / "head", config, device=torch.device("cpu"), dtype=torch.float32)
+    with (
+        safe_open(out / "head/model.safetensors", "pt") as ours,
+        safe_open(trained[0] / "head/model.safetensors", "pt") as theirs,
+    ):
+        assert ours.keys() == theirs.keys()
+        for name in theirs.keys():  # noqa: SIM118 - not a mapping
+            assert ours.get_tensor(name).shape == theirs.get_tensor(name).shape
+            assert ours.get_tensor(name).dtype == theirs.get_tensor(name).dtype
+    assert (out / "head/config.json").read_bytes() == (trained[0] / "head/config.json").read_bytes()
     kill_while_training(workspace, "two-killed", "step-00000012", checkpoint_every=4, **options)
     resumed, again = workspace.train("two-killed", checkpoint_every=4, **options)
     assert again == metrics
