@@ -2,6 +2,7 @@
 
 Out: `model.safetensors` (bfloat16; `d2t` int64, `t2d` bool), `config.json`, `README.md` (the model card). SGLang skips
 names it does not know in silence, so the exact set of names and shapes is checked on the way out and on the way in.
+Heads that others published in this layout are read too, whatever floating-point type they have and under older names.
 """
 
 import json
@@ -19,6 +20,13 @@ from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.vocab import DraftVocabError, check_maps
 from eyrie.io import atomic_path, write_text
 
+OLDER_NAMES = {  # as SGLang 0.5.23 understands them, `models/llama_eagle3.py` (`legacy_name_map`)
+    "model.": "",
+    "layers.0.": "midlayer.",
+    "aux_norm_low": "fc_norm.0",
+    "aux_norm_mid": "fc_norm.1",
+    "aux_norm_high": "fc_norm.2",
+}
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
@@ -46,16 +54,10 @@ def load_head(folder: Path, target_config: Any, *, device: torch.device, dtype: 
 
     Raises CheckpointError: one sentence with the file, the name, the value found and the one expected.
     """
-    config = _read_config(folder / CONFIG)
+    config = _read_config(folder / CONFIG, target_config.num_hidden_layers)
     _check_target(folder / CONFIG, config, target_config)
     path = folder / WEIGHTS
-    try:
-        with safe_open(path, framework="pt") as handle:
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
+    tensors = _as_ours(read_tensors(folder), config)
     _check_tensors(path, tensors, config)
     head = Eagle3Head(config)
     head.load_state_dict(tensors)
@@ -72,13 +74,15 @@ def check_head(folder: Path, target_config: Any, *, context_length: int | None) 
     Raises CheckpointError: one sentence with the file, the name, the value found and the one expected.
     """
     path = folder / CONFIG
-    config = _read_config(path)
+    config = _read_config(path, target_config.num_hidden_layers)
     _check_target(path, config, target_config)
+    tensors = read_tensors(folder, headers_only=True)
+    weights = str(tensors["fc.weight"].dtype).removeprefix("torch.") if "fc.weight" in tensors else "bfloat16"
     raw = json.loads(path.read_text(encoding="utf-8"))
     for name in ("torch_dtype", "dtype"):
-        if raw.get(name) != "bfloat16":
+        if raw.get(name, weights) != weights or not {"torch_dtype", "dtype"} & raw.keys():
             raise CheckpointError(
-                f"{path}: {name} is {raw.get(name)}, but the weights are bfloat16; SGLang would serve a head that says "
+                f"{path}: {name} is {raw.get(name)}, but the weights are {weights}; SGLang would serve a head that says "
                 "float32 in float16"
             )
     served = context_length or target_config.max_position_embeddings
@@ -86,31 +90,70 @@ def check_head(folder: Path, target_config: Any, *, context_length: int | None) 
         raise CheckpointError(
             f"{path}: max_position_embeddings is {config.max_position_embeddings}, under the served context of {served}"
         )
-    _check_tensors(folder / WEIGHTS, _headers_and_maps(folder / WEIGHTS), config)
+    _check_tensors(folder / WEIGHTS, _as_ours(tensors, config), config)
     return config
 
 
-def _headers_and_maps(path: Path) -> dict[str, Tensor]:
-    """Every tensor by shape and kind only (on the meta device), but d2t and t2d as they are."""
-    kinds = {"BF16": torch.bfloat16, "F32": torch.float32, "F16": torch.float16, "I64": torch.int64, "BOOL": torch.bool}
+def read_tensors(folder: Path, *, headers_only: bool = False) -> dict[str, Tensor]:
+    """All tensors of a head's safetensors files, by the names that Eyrie uses. Raises CheckpointError.
+
+    With `headers_only`, all but d2t and t2d are on the meta device: shape and kind, no values.
+    """
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths and (pickled := [path.name for path in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]):
+        raise CheckpointError(
+            f"{folder}: {pickled[0]} is a pickle, which can run code when it is read, and Eyrie reads none; take the "
+            "head's safetensors files, or convert it where nothing can be harmed"
+        )
+    if not paths:
+        raise CheckpointError(f"{folder / WEIGHTS}: no such file, and no other safetensors file in the folder")
     found: dict[str, Tensor] = {}
-    try:
-        with safe_open(path, framework="pt") as handle:
-            for name in handle.keys():  # noqa: SIM118 - not a mapping
-                header = handle.get_slice(name)
-                kind = kinds.get(header.get_dtype(), torch.uint8)
-                is_map = name in ("d2t", "t2d")
-                found[name] = (
-                    handle.get_tensor(name) if is_map else torch.empty(header.get_shape(), dtype=kind, device="meta")
-                )
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
+    for path in paths:
+        try:
+            with safe_open(path, framework="pt") as handle:
+                for name in handle.keys():  # noqa: SIM118 - not a mapping
+                    own = _own_name(name)
+                    found[own] = (
+                        _header(handle.get_slice(name))
+                        if headers_only and own not in ("d2t", "t2d")
+                        else handle.get_tensor(name)
+                    )
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
     return found
 
 
-def _read_config(path: Path) -> HeadConfig:
+def _own_name(name: str) -> str:
+    for older, ours in OLDER_NAMES.items():
+        if name.startswith(older):
+            name = ours + name.removeprefix(older)
+    return name
+
+
+def _header(header: Any) -> Tensor:
+    kinds = {"BF16": torch.bfloat16, "F32": torch.float32, "F16": torch.float16, "I64": torch.int64, "BOOL": torch.bool}
+    return torch.empty(header.get_shape(), dtype=kinds.get(header.get_dtype(), torch.uint8), device="meta")
+
+
+def _as_ours(tensors: dict[str, Tensor], config: HeadConfig) -> dict[str, Tensor]:
+    """What others' exports differ in, made as Eyrie has it: kind, maps left out, a copy of the target's embedding.
+
+    t2d follows from d2t, and a head over the whole vocabulary has neither.
+    """
+    narrow = (torch.float16, torch.float32)
+    tensors = {name: t.bfloat16() if t.dtype in narrow else t for name, t in tensors.items()}
+    if config.hidden_size == config.target_hidden_size:
+        tensors.pop("embed_tokens.weight", None)
+    if "d2t" not in tensors and config.draft_vocab_size == config.vocab_size:
+        tensors["d2t"] = torch.zeros(config.vocab_size, dtype=torch.int64)
+    if "d2t" in tensors and "t2d" not in tensors:
+        ids = torch.arange(len(tensors["d2t"])) + tensors["d2t"]
+        tensors["t2d"] = torch.zeros(config.vocab_size, dtype=torch.bool)
+        tensors["t2d"][ids[(ids >= 0) & (ids < config.vocab_size)]] = True
+    return tensors
+
+
+def _read_config(path: Path, num_target_layers: int) -> HeadConfig:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -120,7 +163,7 @@ def _read_config(path: Path) -> HeadConfig:
     if not isinstance(raw, dict):
         raise CheckpointError(f"{path}: expected one JSON object, found {type(raw).__name__}")
     try:
-        return HeadConfig.from_json(raw)
+        return HeadConfig.from_json(raw, num_target_layers=num_target_layers)
     except HeadConfigError as error:
         raise CheckpointError(f"{path}: {error}") from None
 

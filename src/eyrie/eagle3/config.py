@@ -89,22 +89,25 @@ class HeadConfig:
         )
 
     @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote. Raises HeadConfigError naming the missing key or the contradiction."""
+    def from_json(cls, raw: dict[str, Any], *, num_target_layers: int) -> Self:
+        """Read what `to_json` wrote, or the config.json of a head that others published in the same layout.
+
+        What theirs leave out is what SGLang takes for it: aux layers by the target's depth, the target's hidden size
+        equal to the head's, EAGLE-3 without norms, rotary base 10,000. Raises HeadConfigError naming the missing key or
+        the contradiction.
+        """
         if raw.get("architectures") != [ARCHITECTURE]:
             raise HeadConfigError(f"architectures is {raw.get('architectures')}, not [{ARCHITECTURE!r}]")
         try:
-            outputs = raw["eagle_config"]["eagle_aux_hidden_state_layer_ids"]
-            inputs = raw["eagle_aux_hidden_state_layer_ids"]
-            values = {name: raw[name] for name in cls.__dataclass_fields__ if name != "aux_layer_ids"}
-        except (KeyError, TypeError) as error:
+            defaults = _usual_values(raw)
+            values = {
+                name: raw[name] if name in raw or name not in defaults else defaults[name]
+                for name in cls.__dataclass_fields__
+                if name != "aux_layer_ids"
+            }
+        except (KeyError, TypeError, AttributeError) as error:
             raise HeadConfigError(f"missing key {error}") from None
-        if len(outputs) != 3 or inputs != [layer + 1 for layer in outputs]:
-            raise HeadConfigError(
-                f"eagle_aux_hidden_state_layer_ids is {inputs} (layer inputs) but eagle_config says {outputs} (layer "
-                "outputs); the first must be the second plus 1, three of each"
-            )
-        return cls(aux_layer_ids=tuple(outputs), **values)
+        return cls(aux_layer_ids=_written_layers(raw) or aux_layer_ids(num_target_layers), **values)
 
     def to_json(self) -> dict[str, Any]:
         """The serving config.json, both layer-id spellings and both rope spellings included."""
@@ -144,6 +147,46 @@ class HeadConfig:
                 "use_aux_hidden_state": True,
             },
         }
+
+
+def _usual_values(raw: dict[str, Any]) -> dict[str, Any]:
+    """What a config.json means by the keys that it may leave out. Raises KeyError."""
+    hidden_size, num_heads = raw["hidden_size"], raw["num_attention_heads"]
+    scaling = raw.get("rope_scaling") or {}
+    rope_type = scaling.get("rope_type", scaling.get("type", "default"))
+    return {
+        "target_hidden_size": hidden_size,
+        "num_key_value_heads": num_heads,
+        "head_dim": hidden_size // num_heads,
+        "rms_norm_eps": 1e-6,
+        "rope_parameters": {
+            **{key: value for key, value in scaling.items() if key != "type"},
+            "rope_type": rope_type,
+            "rope_theta": raw.get("rope_theta", 10000.0),
+        },
+        "draft_vocab_size": raw["vocab_size"],
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "num_hidden_layers": 1,
+        "fc_norm": False,
+        "norm_output": False,
+    }
+
+
+def _written_layers(raw: dict[str, Any]) -> tuple[int, int, int] | None:
+    """The aux layers (0-based outputs) that a config.json names, in either spelling; None where it names none."""
+    nested = raw.get("eagle_config")
+    outputs = nested.get("eagle_aux_hidden_state_layer_ids") if isinstance(nested, dict) else None
+    inputs = raw.get("eagle_aux_hidden_state_layer_ids")
+    if inputs is None and outputs is None:
+        return None
+    found = [layer - 1 for layer in inputs or []] if outputs is None else list(outputs)
+    if len(found) != 3 or (inputs is not None and inputs != [layer + 1 for layer in found]):
+        raise HeadConfigError(
+            f"eagle_aux_hidden_state_layer_ids is {inputs} (layer inputs) but eagle_config says {outputs} (layer "
+            "outputs); the first must be the second plus 1, three of each"
+        )
+    return found[0], found[1], found[2]
 
 
 def _plain_rope(rope: dict[str, Any]) -> dict[str, Any]:

@@ -1,27 +1,16 @@
 """Starting from an existing head, to train it further on other traffic.
 
 In: a folder in SGLang's layout (or a hub name at a pinned revision). Out: a head with its weights. Rows of the output
-matrix go by target id, so the draft vocabularies may differ; a token that only the new one has keeps its start. Names
-that older exports use are understood. Source: SGLang 0.5.23 `models/llama_eagle3.py` (`legacy_name_map`).
+matrix go by target id, so the draft vocabularies may differ; a token that only the new one has keeps its start.
 """
 
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from eyrie.eagle3.checkpoint import CheckpointError
+from eyrie.eagle3.checkpoint import CheckpointError, read_tensors
 from eyrie.eagle3.head import Eagle3Head
-
-OLDER_NAMES = {
-    "model.": "",
-    "layers.0.": "midlayer.",
-    "aux_norm_low": "fc_norm.0",
-    "aux_norm_mid": "fc_norm.1",
-    "aux_norm_high": "fc_norm.2",
-}
 
 
 def head_folder(name: str, revision: str | None) -> Path:
@@ -46,7 +35,7 @@ def head_folder(name: str, revision: str | None) -> Path:
 
 def start_from_head(head: Eagle3Head, folder: Path) -> None:
     """Give `head` the weights in `folder`. Its draft vocabulary stays its own. Raises CheckpointError."""
-    tensors = _read(folder)
+    tensors = read_tensors(folder)
     d2t, lm_head = tensors.pop("d2t", None), tensors.pop("lm_head.weight", None)
     tensors.pop("t2d", None)
     state = head.state_dict()
@@ -69,6 +58,8 @@ def start_from_head(head: Eagle3Head, folder: Path) -> None:
 
 
 def _take_output_rows(head: Eagle3Head, folder: Path, d2t: Tensor | None, lm_head: Tensor | None) -> None:
+    if d2t is None and lm_head is not None and len(lm_head) == len(head.t2d):
+        d2t = torch.zeros(len(lm_head), dtype=torch.int64)  # a head over the whole vocabulary
     if lm_head is None or d2t is None or lm_head.shape != (len(d2t), head.lm_head.weight.shape[1]):
         raise CheckpointError(f"{folder}: d2t and lm_head.weight are missing or do not fit each other or the head")
     row_of = {token: row for row, token in enumerate((torch.arange(len(d2t)) + d2t).tolist())}
@@ -78,26 +69,3 @@ def _take_output_rows(head: Eagle3Head, folder: Path, d2t: Tensor | None, lm_hea
         ours, theirs = (list(rows) for rows in zip(*pairs, strict=True))
         with torch.no_grad():
             head.lm_head.weight[ours] = lm_head[theirs].to(head.lm_head.weight.dtype)
-
-
-def _read(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the folder's safetensors files, by the names that Eyrie uses."""
-    paths = sorted(folder.glob("*.safetensors"))
-    if not paths:
-        raise CheckpointError(f"{folder}: no safetensors file; a head in another format is not read")
-    found: dict[str, Tensor] = {}
-    for path in paths:
-        try:
-            tensors = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
-        for name, tensor in tensors.items():
-            found[_own_name(name)] = tensor
-    return found
-
-
-def _own_name(name: str) -> str:
-    for older, ours in OLDER_NAMES.items():
-        if name.startswith(older):
-            name = ours + name.removeprefix(older)
-    return name

@@ -100,7 +100,7 @@ def test_a_head_of_another_target_is_refused(folder: Path, changes: dict[str, An
 
 
 def _rename(tensors: dict[str, Tensor]) -> None:
-    tensors["model.norm.weight"] = tensors.pop("norm.weight")
+    tensors["final.norm.weight"] = tensors.pop("norm.weight")
 
 
 def _drop(tensors: dict[str, Tensor]) -> None:
@@ -112,7 +112,7 @@ def _reshape(tensors: dict[str, Tensor]) -> None:
 
 
 def _widen(tensors: dict[str, Tensor]) -> None:
-    tensors["fc.weight"] = tensors["fc.weight"].float()
+    tensors["fc.weight"] = tensors["fc.weight"].double()
 
 
 def _stale(tensors: dict[str, Tensor]) -> None:
@@ -122,10 +122,10 @@ def _stale(tensors: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_rename, r"missing tensors \['norm.weight'\], unknown tensors \['model.norm.weight'\]"),
+        (_rename, r"missing tensors \['norm.weight'\], unknown tensors \['final.norm.weight'\]"),
         (_drop, r"missing tensors \['d2t'\], unknown tensors none"),
         (_reshape, r"lm_head.weight is \[15, 24\] torch.bfloat16, expected \[16, 24\]"),
-        (_widen, r"fc.weight is \[24, 72\] torch.float32, expected .* torch.bfloat16"),
+        (_widen, r"fc.weight is \[24, 72\] torch.float64, expected .* torch.bfloat16"),
         (_stale, r"outside 0 to 39"),
     ],
 )
@@ -172,3 +172,28 @@ def test_the_config_file_is_plain_json(folder: Path) -> None:
         3,
         4,
     ]
+
+
+def publish(head: Eagle3Head, folder: Path) -> None:
+    """Write a head as those of the EAGLE-3 paper are: float16, few keys, a copy of the embedding, no t2d."""
+    folder.mkdir(exist_ok=True)
+    tensors = {name: t.half() if t.is_floating_point() else t for name, t in head.state_dict().items()}
+    tensors["embed_tokens.weight"] = torch.zeros(V, H).half()
+    del tensors["t2d"]
+    save_file(tensors, folder / "model.safetensors")
+    keys = ("architectures", "hidden_size", "intermediate_size", "max_position_embeddings", "num_attention_heads")
+    keys += ("num_key_value_heads", "head_dim", "rms_norm_eps", "vocab_size", "draft_vocab_size")
+    raw = head.config.to_json()
+    (folder / "config.json").write_text(json.dumps({key: raw[key] for key in keys}))
+
+
+def test_a_published_head_drafts_for_its_target(tmp_path: Path) -> None:
+    head = tiny(torch.float32).head
+    publish(head, tmp_path)
+    read = load(tmp_path)
+    assert read.config.aux_layer_ids == head.config.aux_layer_ids
+    assert torch.equal(read.t2d, head.t2d)
+    torch.testing.assert_close(read.fc.weight, head.fc.weight, rtol=0.01, atol=0.01)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"pytorch_model.bin is a pickle, which can run code when it is read"):
+        load(tmp_path)

@@ -79,7 +79,7 @@ def test_a_multimodal_targets_rope_becomes_a_plain_one() -> None:
 @pytest.mark.parametrize("rope", [{"rope_type": "default", "rope_theta": 77.0}, LLAMA3], ids=["default", "llama3"])
 def test_json_round_trip(rope: dict[str, Any]) -> None:
     config = head_config(rope_parameters=rope)
-    assert HeadConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert HeadConfig.from_json(json.loads(json.dumps(config.to_json())), num_target_layers=8) == config
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,45 @@ def test_json_round_trip(rope: dict[str, Any]) -> None:
     [
         ({"architectures": ["LlamaForCausalLM"]}, "architectures is"),
         ({"eagle_aux_hidden_state_layer_ids": [1, 3, 4]}, "must be the second plus 1"),
-        ({"draft_vocab_size": None}, "missing key 'draft_vocab_size'"),
+        (
+            {"eagle_aux_hidden_state_layer_ids": None, "eagle_config": {"eagle_aux_hidden_state_layer_ids": [1]}},
+            "three",
+        ),
+        ({"intermediate_size": None}, "missing key 'intermediate_size'"),
     ],
 )
 def test_a_config_of_something_else_is_refused(changes: dict[str, Any], message: str) -> None:
     raw = {**head_config().to_json(), **changes}
     raw = {key: value for key, value in raw.items() if value is not None}
     with pytest.raises(HeadConfigError, match=message):
-        HeadConfig.from_json(raw)
+        HeadConfig.from_json(raw, num_target_layers=8)
+
+
+@pytest.mark.parametrize("spelling", ["neither", "inputs", "outputs"])
+def test_what_a_published_config_leaves_out_is_what_sglang_takes_for_it(spelling: str) -> None:
+    published = {  # the keys that the heads of the EAGLE-3 paper come with
+        "architectures": ["LlamaForCausalLMEagle3"],
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "hidden_act": "silu",
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "max_position_embeddings": 2048,
+        "model_type": "llama",
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "num_hidden_layers": 1,
+        "rms_norm_eps": 1e-05,
+        "torch_dtype": "float16",
+        "vocab_size": 320,
+        "draft_vocab_size": 32,
+    }
+    if spelling == "inputs":
+        published["eagle_aux_hidden_state_layer_ids"] = [2, 16, 29]
+    elif spelling == "outputs":
+        published["eagle_config"] = {"eagle_aux_hidden_state_layer_ids": [1, 15, 28]}
+    read = HeadConfig.from_json(published, num_target_layers=32)
+    assert read.aux_layer_ids == (1, 15, 28)
+    assert (read.head_dim, read.target_hidden_size, read.draft_vocab_size) == (16, 64, 32)
+    assert (read.fc_norm, read.norm_output) == (False, False)
+    assert read.rope_parameters == {"rope_type": "default", "rope_theta": 10000.0}

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
 from eyrie.eagle3.initial import head_folder, start_from_head
 from eyrie.eagle3.vocab import build_vocab
+from tests.unit.eagle3.test_checkpoint import publish
 from tests.unit.eagle3.tiny import DRAFT_VOCAB, KINDS, VOCAB, tiny
 
 
@@ -78,5 +79,18 @@ def test_a_head_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="neither a folder here nor a hub name"):
         head_folder(str(tmp_path / "nowhere"), None)
-    with pytest.raises(CheckpointError, match="no safetensors file"):
+    with pytest.raises(CheckpointError, match="no other safetensors file"):
         start_from_head(tiny(torch.float32).head, tmp_path)
+
+
+def test_a_published_head_is_taken_too(tmp_path: Path) -> None:
+    theirs = tiny(torch.float32).head
+    publish(theirs, tmp_path)
+    ours = tiny(torch.float32, seed=1).head
+    start_from_head(ours, tmp_path)
+    assert torch.equal(ours.fc.weight, theirs.fc.weight.half().float())
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    (pickled / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"pytorch_model.bin is a pickle.* Eyrie reads none"):
+        start_from_head(ours, pickled)
