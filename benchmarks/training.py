@@ -25,7 +25,7 @@ from typing import Any
 
 NUM_STEPS, DECAY = 7, 0.8
 VOCAB, DRAFT_VOCAB = 32000, 8192
-WAYS = ("eyrie", "eyrie, recomputing", "straightforward")
+WAYS = ("eyrie", "eyrie, compiled", "eyrie, recomputing", "straightforward")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Shape:
     hidden: int
     tokens: int
     documents: str
+    objective: Any = "kl"
 
     @property
     def heads(self) -> tuple[int, int]:
@@ -111,8 +112,8 @@ def loss_of(way: str, shape: Shape) -> tuple[Any, Callable[[], Any]]:
     if way == "straightforward":
         plain = StraightforwardLoss(head, embedding, teacher, num_steps=NUM_STEPS, decay=DECAY)
         return head, lambda: plain(documents)
-    objective = Objective(NUM_STEPS, DECAY)
-    module = TttLoss(head, embedding, teacher, objective, recompute=way != "eyrie")
+    objective = Objective(NUM_STEPS, DECAY, shape.objective, compiled="compiled" in way)
+    module = TttLoss(head, embedding, teacher, objective, recompute="recomputing" in way)
     counts = [num_supervised(documents, step) for step in range(NUM_STEPS)]
     return head, lambda: module(pack(documents, torch.device("cpu")), counts)[0]
 
@@ -185,19 +186,12 @@ def matmul_gflops() -> float:
 
 def operations(shape: Shape) -> tuple[float, int]:
     """Floating-point operations of one step of Eyrie's way (no recomputation), and supervised tokens."""
-    heads, groups = shape.heads
-    hidden, query, key = shape.hidden, heads * 64, groups * 64
-    answers = [(length - length * 6 // 10, length) for length in lengths(shape)]
-    rows = sum(end - start - 1 for start, end in answers)
-    tokens = shape.tokens
-    linear = (tokens + (NUM_STEPS - 1) * rows) * 2 * hidden * (query + 2 * key)
-    linear += NUM_STEPS * rows * (query * hidden + 3 * hidden * shape.intermediate + hidden * DRAFT_VOCAB)
-    seen = sum((end - start - 1) * (start - 1 + (end - start) / 2) for start, end in answers)
-    attention = NUM_STEPS * seen * 2 * query + sum(range(NUM_STEPS)) * rows * 2 * query
-    fuse = tokens * 3 * hidden * hidden  # its input needs no gradient: two products, not three
-    teacher = rows * hidden * DRAFT_VOCAB
-    supervised = sum(max(end - start - 1 - step, 0) for start, end in answers for step in range(NUM_STEPS))
-    return 2.0 * (3 * (linear + attention) + 2 * fuse + teacher), supervised
+    from eyrie.eagle3.batches import num_supervised
+    from eyrie.eagle3.flops import step_operations
+
+    head, _, _, documents = make(shape)
+    supervised = sum(num_supervised(documents, step) for step in range(NUM_STEPS))
+    return step_operations(head.config, documents, NUM_STEPS), supervised
 
 
 def main() -> None:
@@ -205,12 +199,15 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--documents", choices=["one", "mixed"], default="one")
+    parser.add_argument("--objective", choices=["kl", "lk", "lk_hybrid"], default="kl")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    shape = Shape(arguments.hidden, arguments.tokens, arguments.documents)
+    shape = Shape(arguments.hidden, arguments.tokens, arguments.documents, arguments.objective)
+    if arguments.objective != "kl" and "straightforward" in arguments.ways:
+        parser.error("the straightforward way has objective kl only; name --ways without it")
     if arguments.work:
         print(json.dumps(work(arguments.work, shape, arguments.steps)))
         return

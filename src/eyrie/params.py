@@ -284,6 +284,7 @@ class TrainHead(Section):
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None
     compute_dtype: Literal["float32", "bfloat16"]
     activation_checkpointing: bool
+    compile: bool
     eval_every: PositiveInt
     decode_prompts: Annotated[int, Field(ge=0)]
     patience: PositiveInt | None

@@ -14,8 +14,9 @@ Source of the last two: arXiv:2602.23881; p is not renormalised in a.
 Shapes: C rows of a chunk, R rows, H hidden, D draft vocabulary, K TTT steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,8 @@ from torch.autograd.function import once_differentiable
 
 from eyrie.eagle3.batches import PackedBatch
 from eyrie.eagle3.teacher import CHUNK_ROWS, Teacher
+
+COMPILER = "inductor"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Objective:
     decay: float
     kind: Literal["kl", "lk", "lk_hybrid"] = "kl"
     lk_eta: float = 3.0
+    compiled: bool = False  # by torch.compile: the same to rounding, and a minute to begin with
 
     def weights(self, row_counts: Sequence[int]) -> list[float]:
         """What one row's loss at each step counts, when `row_counts` rows are supervised there; 0 where none is."""
@@ -143,30 +147,56 @@ class _Target:
         log_p_CD = teacher.log_renormalised(last_CH)
         self._renormalised_CD = log_p_CD.exp()
         self._negative_entropy_C = log_p_CD.mul_(self._renormalised_CD).sum(-1)
+        self._p_CD = self._renormalised_CD
         if objective.kind != "kl":
             self._p_CD = self._renormalised_CD * teacher.log_mass_inside(last_CH).exp()[:, None]
 
     def compare(self, logits_CD: Tensor, first: int) -> tuple[Tensor, Tensor]:
         """Row losses [C], and their gradients [C, D] with respect to the logits, for rows `first` and on."""
-        log_q_CD = logits_CD.log_softmax(-1)
-        kind = self._objective.kind
-        if kind != "lk":
-            renormalised_CD = self._renormalised_CD[first:]
-            divergence_C = self._negative_entropy_C[first:] - torch.linalg.vecdot(renormalised_CD, log_q_CD)
-        q_CD = log_q_CD.exp_()
-        if kind == "kl":
-            return divergence_C, q_CD.sub_(renormalised_CD)
-        p_CD = self._p_CD[first:]
-        acceptance_C = torch.minimum(p_CD, q_CD).sum(-1)
-        below_CD = q_CD * (q_CD < p_CD)  # where one more bit of q is one more bit of min(p, q)
-        grad_acceptance_CD = below_CD - q_CD * below_CD.sum(-1, keepdim=True)
-        if kind == "lk":
-            acceptance_C = acceptance_C.clamp(min=torch.finfo(q_CD.dtype).tiny)
-            return -acceptance_C.log(), grad_acceptance_CD.div_(-acceptance_C[:, None])
-        share_C = (-self._objective.lk_eta * acceptance_C).exp()
-        losses_C = share_C * divergence_C + (1 - share_C) * (1 - acceptance_C)
-        grad_CD = q_CD.sub_(renormalised_CD).mul_(share_C[:, None])
-        return losses_C, grad_CD.addcmul_(grad_acceptance_CD, (share_C - 1)[:, None])
+        objective = self._objective
+        compute = _compiled_compare() if objective.compiled else compare
+        return compute(
+            logits_CD,
+            self._renormalised_CD[first:],
+            self._negative_entropy_C[first:],
+            self._p_CD[first:],
+            kind=objective.kind,
+            lk_eta=objective.lk_eta,
+        )
+
+
+def compare(
+    logits_CD: Tensor,
+    renormalised_CD: Tensor,
+    negative_entropy_C: Tensor,
+    p_CD: Tensor,
+    *,
+    kind: Literal["kl", "lk", "lk_hybrid"],
+    lk_eta: float,
+) -> tuple[Tensor, Tensor]:
+    """Row losses [C] of one step's logits and their gradients [C, D]; `p_CD` is read by `lk` and `lk_hybrid` only."""
+    log_q_CD = logits_CD.log_softmax(-1)
+    if kind != "lk":
+        divergence_C = negative_entropy_C - torch.linalg.vecdot(renormalised_CD, log_q_CD)
+    q_CD = log_q_CD.exp_()
+    if kind == "kl":
+        return divergence_C, q_CD.sub_(renormalised_CD)
+    acceptance_C = torch.minimum(p_CD, q_CD).sum(-1)
+    below_CD = q_CD * (q_CD < p_CD)  # where one more bit of q is one more bit of min(p, q)
+    grad_acceptance_CD = below_CD - q_CD * below_CD.sum(-1, keepdim=True)
+    if kind == "lk":
+        acceptance_C = acceptance_C.clamp(min=torch.finfo(q_CD.dtype).tiny)
+        return -acceptance_C.log(), grad_acceptance_CD.div_(-acceptance_C[:, None])
+    share_C = (-lk_eta * acceptance_C).exp()
+    losses_C = share_C * divergence_C + (1 - share_C) * (1 - acceptance_C)
+    grad_CD = q_CD.sub_(renormalised_CD).mul_(share_C[:, None])
+    return losses_C, grad_CD.addcmul_(grad_acceptance_CD, (share_C - 1)[:, None])
+
+
+@cache
+def _compiled_compare() -> Callable[..., tuple[Tensor, Tensor]]:
+    """`compare` as one or two loops over [C, D] in place of one for each operation."""
+    return torch.compile(compare, dynamic=True, backend=COMPILER)
 
 
 def _computed(tensor: Tensor) -> Tensor:

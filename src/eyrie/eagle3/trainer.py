@@ -88,7 +88,9 @@ class Trainer:
         self.device = embedding_VH.device
         self.head, self.settings = head, settings
         self.processes = processes or Processes()
-        self.objective = Objective(settings.ttt_steps, settings.ttt_decay, settings.objective, settings.lk_eta)
+        self.objective = Objective(
+            settings.ttt_steps, settings.ttt_decay, settings.objective, settings.lk_eta, settings.compile
+        )
         self.module = TttLoss(head, embedding_VH, teacher, self.objective, recompute=settings.activation_checkpointing)
         self.spread = Spread(self.module, kind=settings.parallel, world_size=self.processes.world_size)
         self.optimizer = Optimizer(head, settings)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eyrie.eagle3.batches import Document, num_supervised, pack
 from eyrie.eagle3.loss import TttLoss, unroll
-from eyrie.eagle3.objective import Objective
+from eyrie.eagle3.objective import Objective, _compiled_compare
 from tests.unit.eagle3.test_batches import brute_force
 from tests.unit.eagle3.tiny import KINDS, Tiny, document, drafted_hidden, teacher_at, tiny
 
@@ -199,3 +199,22 @@ def test_bfloat16_products_stay_close_to_float32() -> None:
     assert rounded.dtype == torch.float32
     assert abs((rounded - exact).item()) < 0.03 * exact.item()
     assert not torch.equal(rounded, exact)
+
+
+@pytest.mark.parametrize("kind", ["kl", "lk", "lk_hybrid"])
+def test_compiled_row_losses_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    monkeypatch.setattr("eyrie.eagle3.objective.COMPILER", "aot_eager")  # traced whole; C++ would take a minute
+    _compiled_compare.cache_clear()
+    made, documents = tiny(), [document(14, [(3, 14)], 1), document(12, [(2, 9)], 2)]
+    found = []
+    for compiled in (False, True):
+        objective = Objective(STEPS, 0.8, kind, compiled=compiled)
+        loss, _ = TttLoss(made.head, made.embedding_VH, made.teacher, objective)(
+            pack(documents, torch.device("cpu")), row_counts(documents)
+        )
+        found.append((loss, gradients(made, loss)))
+    _compiled_compare.cache_clear()
+    (plain, plain_gradients), (compiled_loss, compiled_gradients) = found
+    torch.testing.assert_close(compiled_loss, plain)
+    for name, gradient in plain_gradients.items():
+        torch.testing.assert_close(compiled_gradients[name], gradient)
