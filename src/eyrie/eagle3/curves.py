@@ -8,8 +8,10 @@ Eyrie's stage does that.
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from eyrie.eagle3.loggers import Logger
 from eyrie.eagle3.simulate import HeldoutScore
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,8 @@ logger = logging.getLogger(__name__)
 class Curves:
     """Writes into `folder`; points must come in order of their steps."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loggers: Sequence[Logger] = ()) -> None:
+        """`loggers` get the same points, those of an interrupted run too."""
         from dvclive.live import Live  # slow to import
         from scmrepo.exceptions import SCMError
 
@@ -29,6 +32,7 @@ class Curves:
 
         logging.getLogger("dvclive").setLevel(logging.ERROR)  # it warns of everything it is told not to do
         self._live = Recorder(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+        self._loggers = loggers
 
     def add_train(self, step: int, loss: float, learning_rate: float) -> None:
         """One point of the training curves."""
@@ -45,9 +49,13 @@ class Curves:
     def close(self) -> None:
         """Write what is left."""
         self._live.end()  # type: ignore[no-untyped-call]
+        for other in self._loggers:
+            other.close()
 
     def _add(self, step: int, values: dict[str, float]) -> None:
         self._live.step = step
         for name, value in values.items():
             self._live.log_metric(name, float(f"{value:.6g}"))
         self._live.make_summary()  # type: ignore[no-untyped-call]
+        for other in self._loggers:
+            other.add(step, values)

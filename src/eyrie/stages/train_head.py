@@ -23,6 +23,7 @@ from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.curves import Curves
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.initial import head_folder, start_from_head
+from eyrie.eagle3.loggers import open_loggers
 from eyrie.eagle3.model_card import render_model_card
 from eyrie.eagle3.processes import Processes, joined, launch
 from eyrie.eagle3.resume import Checkpoints
@@ -117,7 +118,7 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         settings=settings,
         decode=_decoder(params, files.features) if settings.decode_prompts and processes.is_first else None,
         checkpoints=Checkpoints(files.scratch, keep=settings.keep_checkpoints),
-        curves=Curves(files.curves) if processes.is_first else None,
+        curves=Curves(files.curves, open_loggers(settings)) if processes.is_first else None,
         processes=processes,
     )
     try:

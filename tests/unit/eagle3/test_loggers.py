@@ -1,0 +1,65 @@
+"""Other trackers get the points of the curves, and cannot end a run."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from eyrie.eagle3.curves import Curves
+from eyrie.eagle3.loggers import LoggersError, open_loggers
+from eyrie.eagle3.simulate import HeldoutScore
+from tests.unit.eagle3.test_trainer import settings
+
+
+def test_tensorboard_reads_the_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EYRIE_LOGGERS", "tensorboard")
+    curves = Curves(tmp_path / "curves", open_loggers(settings()))
+    curves.add_train(10, 2.5, 0.25)
+    curves.add_heldout(20, HeldoutScore(1.5, 2.25, (0.5,), 2.125))
+    curves.close()
+    (run,) = (tmp_path / ".eyrie/tensorboard").iterdir()
+    events = EventAccumulator(str(run))
+    events.Reload()
+    found = {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    assert found == {
+        "train/loss": [(10, 2.5)],
+        "train/learning_rate": [(10, 0.25)],
+        "heldout/loss": [(20, 1.5)],
+        "heldout/acceptance_length": [(20, 2.25)],
+        "heldout/decoded_acceptance_length": [(20, 2.125)],
+        "heldout/accuracy_1": [(20, 0.5)],
+    }
+
+
+def test_without_the_variable_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EYRIE_LOGGERS", raising=False)
+    assert open_loggers(settings()) == []
+
+
+def test_an_unknown_or_missing_tracker_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_LOGGERS", "tensorbord")
+    with pytest.raises(LoggersError, match="tensorbord is none of tensorboard, wandb, mlflow"):
+        open_loggers(settings())
+    monkeypatch.setenv("EYRIE_LOGGERS", "mlflow")
+    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
+    with pytest.raises(LoggersError, match=r"mlflow is not installed; install eyrie\[mlflow\]"):
+        open_loggers(settings())
+
+
+def test_a_tracker_that_fails_is_said_once_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EYRIE_LOGGERS", "tensorboard")
+    loggers = open_loggers(settings())
+    curves = Curves(tmp_path / "curves", loggers)
+    loggers[0]._inner._writer.close()  # type: ignore[attr-defined]
+    monkeypatch.setattr(loggers[0]._inner._writer, "add_scalar", None)  # type: ignore[attr-defined]
+    with caplog.at_level(logging.WARNING):
+        curves.add_train(10, 2.5, 0.25)
+        curves.add_train(20, 1.5, 0.25)
+    assert caplog.text.count("tensorboard takes no more points") == 1
+    assert (tmp_path / "curves/plots/metrics/train/loss.tsv").read_text().count("\n") == 3
