@@ -49,6 +49,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vocab512": {"draft_vocab_size": 512},
     "vocab1024": {"draft_vocab_size": 1024},
     "vocab4096": {"draft_vocab_size": 4096},
+    "k3_vocab1024": {"ttt_steps": 3, "draft_vocab_size": 1024},
+    "k4_vocab1024": {"ttt_steps": 4, "draft_vocab_size": 1024},
     "eagle3.1": {"fc_norm": True, "norm_output": True},
     "fc_norm": {"fc_norm": True, "norm_output": False},
     "norm_output": {"fc_norm": False, "norm_output": True},

@@ -1,10 +1,14 @@
 """The processes that train one head together: how they start, and the few things they tell each other.
 
-One process is a group of one, without any set-up. Several are started by torchrun on this machine; they share gradients
-through DistributedDataParallel, and sums and JSON values through here.
+One process is a group of one, without any set-up. Several are started by torchrun; they share gradients through
+eagle3/spread.py, and sums and JSON values through here. Over several machines with one file system, `EYRIE_NODES` says
+how many and `EYRIE_MASTER` (host:port) where they meet: this machine starts its part, and says the command that starts
+the part of each of the others. The environment holds it, because where processes run is no part of a result.
 """
 
+import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +22,9 @@ import torch.distributed as dist
 
 from eyrie.io import write_text
 
+logger = logging.getLogger(__name__)
+
+NODES, MASTER = "EYRIE_NODES", "EYRIE_MASTER"
 ERROR = "error-{rank}.txt"
 
 
@@ -62,19 +69,47 @@ class Processes:
 
 
 def launch(module: str, job: Path, *, num_processes: int) -> None:
-    """Run `python -m module job` in `num_processes` processes under torchrun. Raises ProcessesError when one fails."""
+    """Run `python -m module job` in `num_processes` processes under torchrun, those of other machines included.
+
+    Raises ProcessesError when one fails, or the environment does not say where machines meet.
+    """
     for old in job.parent.glob(ERROR.format(rank="*")):
         old.unlink()
-    threads = max(torch.get_num_threads() // num_processes, 1)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_processes}"]
+    num_nodes, meeting = _nodes()
+    if num_processes % num_nodes:
+        raise ProcessesError(
+            f"train_head.num_processes ({num_processes}) must be a multiple of {NODES} ({num_nodes}), so that each machine "
+            "runs as many"
+        )
+    here = num_processes // num_nodes
+    work = [f"--nproc-per-node={here}", "-m", module, str(job)]
+    command = [sys.executable, "-m", "torch.distributed.run", *(meeting or ["--standalone"])]
+    if num_nodes > 1:
+        other = shlex.join([*command, "--node-rank=K", *work])
+        logger.info("on the other machines, here on the same file system, K from 1 to %d: %s", num_nodes - 1, other)
+        command.append("--node-rank=0")
+    threads = max(torch.get_num_threads() // here, 1)
     done = subprocess.run(  # noqa: S603 - this interpreter, this package
-        [*torchrun, "-m", module, str(job)], env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
+        [*command, *work], env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
     )
     if done.returncode:
         messages = sorted(job.parent.glob(ERROR.format(rank="*")))
         if messages:
             raise ProcessesError(messages[0].read_text(encoding="utf-8"))
         raise ProcessesError(f"a training process ended with status {done.returncode}; what it said is above")
+
+
+def _nodes() -> tuple[int, list[str]]:
+    """How many machines, and torchrun's options for where they meet (none for one). Raises ProcessesError."""
+    count, master = os.environ.get(NODES, "1"), os.environ.get(MASTER, "")
+    if not count.isdecimal() or int(count) < 1:
+        raise ProcessesError(f"{NODES} must be a number of machines, 1 or more, not {count!r}")
+    if int(count) == 1:
+        return 1, []
+    host, _, port = master.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ProcessesError(f"{MASTER} must be host:port of this machine when {NODES} is {count}, not {master!r}")
+    return int(count), [f"--nnodes={count}", f"--master-addr={host}", f"--master-port={port}"]
 
 
 @contextmanager

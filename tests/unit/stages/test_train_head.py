@@ -2,13 +2,18 @@
 
 import csv
 import json
+import logging
 import os
+import re
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -295,6 +300,45 @@ def test_two_processes_with_a_part_of_the_head_each_train_one_and_resume(
     resumed, again = workspace.train("two-killed", checkpoint_every=4, **options)
     assert again == metrics
     assert path_digest(resumed / "curves") == path_digest(out / "curves")
+
+
+def test_two_machines_train_one_head(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both are this one. The second runs the command that the first says."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("EYRIE_NODES", "2")
+    monkeypatch.setenv("EYRIE_MASTER", f"127.0.0.1:{port}")
+    options = {"num_processes": 2, "micro_batch_tokens": 128, "max_steps": 4}
+    with caplog.at_level(logging.INFO), ThreadPoolExecutor(1) as pool:
+        first = pool.submit(workspace.train, "machines", **options)
+        while not (said := re.findall(r"K from 1 to 1: (.*)", caplog.text)):
+            assert not first.done(), first.result()
+            time.sleep(0.05)
+        second = subprocess.run(shlex.split(said[0].replace("--node-rank=K", "--node-rank=1")), check=False)
+        out, metrics = first.result()
+    assert second.returncode == 0
+    assert metrics.steps == 4
+    assert (out / "head/model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "master", "complaint"),
+    [
+        ("two", "", "EYRIE_NODES must be a number of machines"),
+        ("2", "host", "EYRIE_MASTER must be host:port of this machine when EYRIE_NODES is 2, not 'host'"),
+        ("3", "host:1", r"num_processes \(2\) must be a multiple of EYRIE_NODES \(3\)"),
+    ],
+)
+def test_machines_that_cannot_meet_are_refused(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, nodes: str, master: str, complaint: str
+) -> None:
+    monkeypatch.setenv("EYRIE_NODES", nodes)
+    monkeypatch.setenv("EYRIE_MASTER", master)
+    with pytest.raises(ValueError, match=complaint):
+        workspace.train("apart", num_processes=2, micro_batch_tokens=128)
 
 
 def test_an_error_in_one_of_two_processes_ends_in_its_sentence(workspace: Workspace) -> None:
