@@ -78,8 +78,8 @@ def launch(module: str, job: Path, *, num_processes: int) -> None:
     num_nodes, meeting = _nodes()
     if num_processes % num_nodes:
         raise ProcessesError(
-            f"train_head.num_processes ({num_processes}) must be a multiple of {NODES} ({num_nodes}): each machine runs "
-            "as many"
+            f"train_head.num_processes ({num_processes}) must be a multiple of {NODES} ({num_nodes}): as many on "
+            "each machine"
         )
     here = num_processes // num_nodes
     work = [f"--nproc-per-node={here}", "-m", module, str(job)]
