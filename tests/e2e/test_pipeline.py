@@ -1,6 +1,8 @@
 """The whole pipeline through both doors, on the tiny target: what runs, what reruns, and what faults leave behind."""
 
+import csv
 import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -127,3 +129,25 @@ def test_wrong_parameters_change_nothing(
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert _digests(copy) == _digests(finished)
+
+
+def test_an_experiment_of_dvc_trains_again_and_stands_beside_the_run(copy: Path) -> None:
+    for command in (["git", "add", "-A"], ["git", "-c", "user.name=n", "-c", "user.email=e@x", "commit", "-qm", "run"]):
+        assert run_in(copy, *command).returncode == 0
+
+    def dvc(*arguments: str) -> str:
+        done = run_in(copy, "dvc", *arguments, timeout=600)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    printed = dvc("exp", "run", "--name", "faster", "-S", "train_head.learning_rate=0.02", "train_head")
+    assert "Running stage 'train_head'" in printed
+    assert "Running stage 'extract_features'" not in printed
+    shown = list(csv.DictReader(io.StringIO(dvc("exp", "show", "--csv"))))
+    rates = {row["Experiment"] or row["rev"]: row["train_head.learning_rate"] for row in shown}
+    assert rates["faster"] == "0.02"
+    assert len(set(rates.values())) == 2
+    changed = json.loads(dvc("metrics", "diff", "--json"))["diff"]["reports/metrics/train_head.json"]
+    assert changed["heldout_loss"]["diff"] != 0
+    plots = json.loads(dvc("plots", "show", "--json"))
+    assert any("heldout" in name for name in plots["data"])
