@@ -45,7 +45,7 @@ from eyrie.schemas import TrainMetrics
 
 logger = logging.getLogger(__name__)
 
-_DECODED_TOKENS = 64  # of each held-out prompt that is decoded, at most
+_DECODED_TOKENS = 48  # of each held-out prompt that is decoded, at most
 
 
 def run(
