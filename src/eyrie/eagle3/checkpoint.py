@@ -82,8 +82,8 @@ def check_head(folder: Path, target_config: Any, *, context_length: int | None) 
     for name in ("torch_dtype", "dtype"):
         if raw.get(name, weights) != weights or not {"torch_dtype", "dtype"} & raw.keys():
             raise CheckpointError(
-                f"{path}: {name} is {raw.get(name)}, but the weights are {weights}; SGLang would serve a head that says "
-                "float32 in float16"
+                f"{path}: {name} is {raw.get(name)}, but the weights are {weights}; SGLang would serve a head "
+                "that says float32 in float16"
             )
     served = context_length or target_config.max_position_embeddings
     if config.max_position_embeddings < served:
