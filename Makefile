@@ -21,7 +21,7 @@ remote: $(VENV)/.base
 
 # make cluster: Snakemake's plug-in for Slurm, into the environment that is there
 cluster: $(VENV)/.base
-	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/cluster.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/cluster.lock
 
 # Files side by side, in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -40,16 +40,17 @@ format: $(VENV)/.dev
 	@ruff format . && ruff check --fix . && snakefmt Snakefile workflow
 
 # An environment is made again when a lock changes. The dev lock holds the base lock's versions and more.
+# A lock is whole, so nothing is resolved again (--no-deps): Slurm's plug-in would refuse the numpy that it is given.
 $(VENV)/.base: requirements/base.lock pyproject.toml | $(VENV)/.uv
 	@if [ -f $(VENV)/.dev ]; then lock=requirements/dev.lock; else lock=requirements/base.lock; fi; \
 	echo "Installing the environment from $$lock (about 6 GB, mostly PyTorch's CUDA libraries) ..."; \
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r $$lock
+	uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $$lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.uv
 	@echo "Installing the development environment (about 11 GB, mostly CUDA libraries) ..."
-	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@ $(VENV)/.base
 
