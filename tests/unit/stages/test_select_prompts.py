@@ -34,9 +34,10 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def params_with(folder: Path, **changes: Any) -> Params:
-    """params.yaml with its three sources read from `folder` and `changes` to select_prompts."""
+    """params.yaml with its first three sources read from `folder` and `changes` to select_prompts."""
     raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     section = raw["select_prompts"]
+    section["sources"] = section["sources"][:3]
     for source in section["sources"]:
         source["path"] = str(folder / Path(source["path"]).name)
     section.update(changes)
