@@ -23,8 +23,8 @@ remote: $(VENV)/.base
 cluster: $(VENV)/.base
 	@uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/cluster.lock
 
-# Files side by side, in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
-PYTEST := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Three files side by side (some only wait), in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
+PYTEST := OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev lint
 	@$(PYTEST)
