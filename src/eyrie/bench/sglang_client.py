@@ -7,7 +7,6 @@ It loads a tokenizer with `trust_remote_code`, so it is handed one that was save
 `sglang/benchmark/serving.py`, `datasets/openai_dataset.py`.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -21,10 +20,6 @@ from eyrie.engines.servers import ServerError
 from eyrie.io import digest_of
 
 _START_UP_S = 300.0  # imports, the tokenizer, the warm-up request
-
-
-def is_installed() -> bool:
-    return importlib.util.find_spec("sglang") is not None
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> Path:

@@ -8,6 +8,7 @@ no other one beats are served and measured by successive halving, the baseline b
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.reference.target_runner import longest_context
-from eyrie.engines.servers import ServerError
+from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import TargetModel, load_chat, load_target, resolve_device
 from eyrie.io import path_digest, progress, read_table, write_json
@@ -143,6 +144,7 @@ def _histories(params: Params, choice: Choice, server: RunningServer) -> dict[st
         context_length=choice.longest,
         concurrency=max(params.tune.concurrency),
         timeout_s=_REQUEST_TIMEOUT_S,
+        api_key=os.environ.get(API_KEY_VARIABLE),
     )
     found: dict[str, list[Messages]] = {}
     for answer in gate.play(choice.prompts):
@@ -165,8 +167,9 @@ def _measure(
         timeout_s=_REQUEST_TIMEOUT_S,
         template_settings=params.target.chat_template_settings,
     )
-    asyncio.run(run_load(server.base_url, params.target.model, asked[:level], load))  # warm-up, not kept
-    result = asyncio.run(run_load(server.base_url, params.target.model, asked, load))
+    model, key = params.target.model, os.environ.get(API_KEY_VARIABLE)
+    asyncio.run(run_load(server.base_url, model, asked[:level], load, api_key=key))  # warm-up, not kept
+    result = asyncio.run(run_load(server.base_url, model, asked, load, api_key=key))
     measurement = Measurement(
         "chat", level, "baseline" if shape is None else "eagle3", number, result.records, result.duration_s
     )

@@ -6,6 +6,7 @@ whatever reason; should this process die without a chance to do so, the kernel s
 
 import contextlib
 import ctypes
+import http.client
 import logging
 import os
 import signal
@@ -51,7 +52,10 @@ class Server:
         started, told = time.monotonic(), time.monotonic()
         health = f"{self.base_url}/health"
         while self.process is None or self.process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=2):  # noqa: S310
+            with (
+                contextlib.suppress(OSError, http.client.HTTPException),
+                urllib.request.urlopen(health, timeout=2),  # noqa: S310
+            ):
                 return
             if time.monotonic() > started + timeout_s:
                 raise ServerError(f"{health} did not answer within {timeout_s:g} s{self._why(explain)}")

@@ -1,5 +1,6 @@
 """What a running server says of itself in `/server_info`, SGLang's or the reference engine's, in one form."""
 
+import http.client
 import json
 import os
 import urllib.error
@@ -37,7 +38,7 @@ def server_facts(base_url: str) -> ServerFacts:
     except urllib.error.HTTPError as error:
         hint = f"; {API_KEY_VARIABLE} holds the key" if error.code in (401, 403) else ""
         raise ServerError(f"{base_url}/server_info answered with status {error.code}{hint}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServerError(f"{base_url}/server_info: no answer that can be read ({type(error).__name__})") from None
 
 
