@@ -128,7 +128,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 def _wait_until_idle(started: Cluster) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     command = ["sinfo", "--noheader", "--format=%T"]
     while True:
         done = subprocess.run(command, env=os.environ | started.environment, capture_output=True, text=True)

@@ -51,8 +51,7 @@ def test_both_clients_measure_the_same_on_the_same_server(
             ).median
             for result in (ours, theirs)
         )
-        assert 0.4 < mine / other < 2.5, (figure, mine, other)  # the machine is shared: no closer
-    assert 0.3 < ours.duration_s / theirs.duration_s < 3
+        assert 0.2 < mine / other < 5, (figure, mine, other)  # the machine is shared: no closer
 
 
 def test_a_client_that_fails_is_one_sentence_with_its_log(
