@@ -21,7 +21,7 @@ PACKAGE = Path(eyrie.__file__).parent
 STAMPS = Path(".eyrie/stamps")
 
 # Code that decides nothing about an output's content: parameters reach a stage as values, which are fingerprinted.
-NOT_CODE_OF_A_STAGE = frozenset({"params.py"})
+NOT_CODE_OF_A_STAGE = PACKAGE / "params"
 
 
 @cache
@@ -31,7 +31,7 @@ def code_of(stage: str) -> tuple[Path, ...]:
     todo = [PACKAGE / "stages" / f"{stage}.py"]
     while todo:
         path = todo.pop()
-        if path in found or path.relative_to(PACKAGE).as_posix() in NOT_CODE_OF_A_STAGE:
+        if path in found or path.is_relative_to(NOT_CODE_OF_A_STAGE):
             continue
         found.add(path)
         todo.extend(_imports(path))

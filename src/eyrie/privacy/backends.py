@@ -58,7 +58,7 @@ def make_detector(config: FilterPrompts, *, workers: int = 1, stream: bool = Fal
 
 def _cloud_dlp(config: FilterPrompts, *, stream: bool) -> CloudDlpDetector:
     settings = config.cloud_dlp
-    assert settings.project is not None, "params.py asks for it"
+    assert settings.project is not None, "the schema asks for it"
     return CloudDlpDetector(
         project=settings.project,
         location=settings.location,

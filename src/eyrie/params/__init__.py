@@ -1,0 +1,115 @@
+"""params.yaml as frozen, strictly checked values.
+
+In: a YAML file. Out: `Params`, one attribute per section. The schema has no defaults, so the file is always the
+whole truth; an unknown, missing or out-of-range key raises `ParamsError` naming path, value and bound.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from eyrie.params.base import Arm, Section, Split, Workload
+from eyrie.params.head import BuildVocab, ExtractFeatures, TrainHead
+from eyrie.params.prompts import FilterPrompts, Origin, SelectPrompts, Source
+from eyrie.params.responses import GenerateResponses
+from eyrie.params.serving import Benchmark, Drafting, EvaluateHead, Report, SglangServer, Tune
+
+__all__ = [
+    "STAGES",
+    "Arm",
+    "Benchmark",
+    "Drafting",
+    "EvaluateHead",
+    "FilterPrompts",
+    "GenerateResponses",
+    "Origin",
+    "Params",
+    "ParamsError",
+    "SelectPrompts",
+    "SglangServer",
+    "Source",
+    "Split",
+    "Target",
+    "TrainHead",
+    "Workload",
+    "load_params",
+    "parse_params",
+]
+
+
+class ParamsError(ValueError):
+    """params.yaml is missing, is not YAML, or holds a wrong key or value."""
+
+
+class Target(Section):
+    model: Annotated[str, Field(min_length=1)]
+    revision: str | None
+    dtype: Literal["float32", "bfloat16", "float16"]
+    device: Literal["auto", "cpu", "cuda"]
+    chat_template: str | None
+    chat_template_settings: dict[str, Any]
+    template_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    trust_remote_code: bool
+
+    @field_validator("template_date")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a day of the calendar, YYYY-MM-DD") from None
+        return value
+
+
+class Params(Section):
+    target: Target
+    select_prompts: SelectPrompts
+    filter_prompts: FilterPrompts
+    generate_responses: GenerateResponses
+    build_vocab: BuildVocab
+    extract_features: ExtractFeatures
+    train_head: TrainHead
+    evaluate_head: EvaluateHead
+    benchmark: Benchmark
+    report: Report
+    tune: Tune
+
+
+STAGES: tuple[str, ...] = tuple(name for name in Params.model_fields if name not in ("target", "tune"))
+
+
+def parse_params(raw: Any, *, origin: str) -> Params:
+    """Check a parsed YAML document. Raises ParamsError: one line per wrong key, with path, value and bound."""
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{origin}: expected one mapping with the sections {', '.join(Params.model_fields)}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_describe(detail) for detail in error.errors()]
+        raise ParamsError("\n".join(f"{origin}: {line}" for line in lines)) from None
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `path`. Raises ParamsError."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the repository root or pass --params") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ParamsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    return parse_params(raw, origin=str(path))
+
+
+def _describe(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "missing":
+        return f"{where}: missing key"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key"
+    value = detail["input"]
+    shown = "" if isinstance(value, dict | list) else f" (got {value!r})"
+    return f"{where}: {message}{shown}"
