@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import fsspec
+import gcsfs
+import pytest
 from gcp_storage_emulator import server as emulator
 
 _read_data = emulator._read_data
@@ -51,3 +54,13 @@ def bucket(name: str) -> Iterator[str]:
     finally:
         server.stop()
         emulator._read_data = _read_data
+
+
+@contextmanager
+def gcs_file_system(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """fsspec's `gs` on a bucket of its own; gcsfs remembers servers, so it is made to forget before and after."""
+    gcsfs.GCSFileSystem.clear_instance_cache()
+    with bucket(name) as address:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        yield fsspec.filesystem("gs")
+    gcsfs.GCSFileSystem.clear_instance_cache()

@@ -5,7 +5,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import gcsfs
 import pytest
 import torch
@@ -14,7 +13,7 @@ from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, entry_of, new_shard
 from eyrie.schemas import SchemaError
-from tests.services.gcs import bucket
+from tests.services.gcs import gcs_file_system
 from tests.unit.features.made_up import META, make_row
 
 ADDRESS = "gs://features/run-1/shard-{}.arrow"
@@ -25,11 +24,8 @@ ARGUMENTS: dict[str, Any] = {
 
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    gcsfs.GCSFileSystem.clear_instance_cache()
-    with bucket("features") as address:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-        yield fsspec.filesystem("gs")
-    gcsfs.GCSFileSystem.clear_instance_cache()
+    with gcs_file_system("features", monkeypatch) as files:
+        yield files
 
 
 def _rows(shard: int) -> list[FeatureRow]:

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
-import gcsfs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from eyrie.prompts.sources import BadRow, SourceError, read_rows
-from tests.services.gcs import bucket
+from tests.services.gcs import gcs_file_system
 from tests.services.hub import COMMIT, Hub
 from tests.unit.prompts.test_sources import source, values
 
@@ -28,11 +26,8 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    gcsfs.GCSFileSystem.clear_instance_cache()
-    with bucket("logs") as address:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-        yield fsspec.filesystem("gs")
-    gcsfs.GCSFileSystem.clear_instance_cache()
+    with gcs_file_system("logs", monkeypatch) as files:
+        yield files
 
 
 def test_every_format_is_read_from_a_bucket(storage: Any) -> None:
