@@ -18,6 +18,7 @@ from eyrie.bench.lossless import describe_mismatch, first_difference
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
 from eyrie.engines.servers import ServerError
+from eyrie.engines.sglang_answer import answer_ids
 from eyrie.params import Workload
 from eyrie.schemas import AnswerCheck, Mismatch
 
@@ -122,19 +123,6 @@ class Gate:
             for position in info.get("output_top_logprobs") or []
         ]
         return answer_ids(document, self.base_url), info.get("spec_verify_ct"), top
-
-
-def answer_ids(document: Any, base_url: str) -> list[int]:
-    """`output_ids`, with the stop token that ended them when the server left it out. Raises ServerError."""
-    try:
-        ids = [int(token) for token in document["output_ids"]]
-        reason = document["meta_info"]["finish_reason"]
-        matched = reason.get("matched")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise ServerError(f"{base_url}/generate did not answer as SGLang does; is it an SGLang server?") from None
-    if reason["type"] == "stop" and isinstance(matched, int) and ids[-1:] != [matched]:
-        ids.append(matched)
-    return ids
 
 
 def check_answers(

@@ -17,6 +17,7 @@ import aiohttp
 
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
+from eyrie.engines.sglang_answer import AbortedError, answer_ids
 
 _PATIENCE_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
@@ -94,7 +95,10 @@ class SglangGenerator:
             if isinstance(error, ServerError):
                 raise
             raise _Unavailable(f"{type(error).__name__} from {server.base_url}") from None
-        return _answer_ids(document, server.base_url)
+        try:
+            return answer_ids(document, server.base_url)
+        except AbortedError as error:
+            raise _Unavailable(str(error)) from None
 
 
 @contextlib.asynccontextmanager
@@ -108,18 +112,3 @@ async def sglang_generator(
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, connect=30)
     async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
         yield SglangGenerator(session, addresses, patience_s)
-
-
-def _answer_ids(document: Any, base_url: str) -> list[int]:
-    """`output_ids`, with the stop token that ended them when the server left it out."""
-    try:
-        ids = [int(token) for token in document["output_ids"]]
-        reason = document["meta_info"]["finish_reason"]
-        if reason["type"] == "abort":
-            raise _Unavailable(f"an aborted request from {base_url}")
-        matched = reason.get("matched")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise ServerError(f"{base_url}/generate did not answer as SGLang does; is it an SGLang server?") from None
-    if reason["type"] == "stop" and isinstance(matched, int) and ids[-1:] != [matched]:
-        ids.append(matched)
-    return ids
