@@ -31,12 +31,16 @@ StagesArgument = Annotated[list[str] | None, typer.Argument(help="Stages; defaul
 LogOption = Annotated[Path | None, typer.Option(help="Also write log lines to this file.")]
 
 
-def _stage_command(stage: str, *, shard: int | None, threads: int | None, log: Path | None) -> None:
-    # Both set before PyTorch is imported. GNU OpenMP's default is to spin for seconds while a thread waits: beside one
-    # other busy process on 2 cores a training step then took 10 s instead of 0.15 s. This many spins cost nothing.
+def _set_threads(threads: int | None) -> None:
+    """Before PyTorch is imported. GNU OpenMP's default is to spin for seconds while a thread waits: beside one other
+    busy process on 2 cores a training step then took 10 s instead of 0.15 s. This many spins cost nothing."""
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def _stage_command(stage: str, *, shard: int | None, threads: int | None, log: Path | None) -> None:
+    _set_threads(threads)
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -181,9 +185,7 @@ def tune(
     threads: ThreadsOption = None,
 ) -> None:
     """Find the draft shape that serves best at each concurrency; write reports/serving.json."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)
+    _set_threads(threads)
     logging.basicConfig(level=logging.INFO, format="tune: %(message)s")
     params = load_params(PARAMS)
     preflight(params)

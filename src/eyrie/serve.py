@@ -18,11 +18,11 @@ from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import EngineName, ServerSpec, running_server, server_command
 from eyrie.io import read_json
-from eyrie.lineage.layout import HEAD
+from eyrie.lineage.layout import HEAD, SERVING
 from eyrie.params import Params
 from eyrie.schemas import ServingPlan
 
-PLAN = Path("reports/serving.json")
+PLAN = Path(SERVING)
 DEFAULT_PORT = 30000
 
 
