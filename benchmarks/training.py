@@ -67,6 +67,7 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
     from eyrie.eagle3.config import HeadConfig
     from eyrie.eagle3.head import Eagle3Head
     from eyrie.eagle3.teacher import Teacher
+    from eyrie.schemas import teacher_positions
 
     torch.manual_seed(0)
     heads, groups = shape.heads
@@ -85,16 +86,12 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
     ids = torch.arange(DRAFT_VOCAB) * 3
     head.d2t.copy_(ids - torch.arange(DRAFT_VOCAB))
     head.t2d[ids] = True
-    documents = [
-        Document(
-            str(index),
-            torch.randint(0, VOCAB, (length,)),
-            torch.randn(length, 3 * shape.hidden).bfloat16(),
-            torch.randn(length * 6 // 10 - 2, shape.hidden).bfloat16(),
-            ((length - length * 6 // 10, length),),
-        )
-        for index, length in enumerate(lengths(shape))
-    ]
+    documents = []
+    for index, length in enumerate(lengths(shape)):
+        spans = ((length - length * 6 // 10, length),)
+        aux = torch.randn(length, 3 * shape.hidden).bfloat16()
+        teachers = torch.randn(len(teacher_positions(spans)), shape.hidden).bfloat16()
+        documents.append(Document(str(index), torch.randint(0, VOCAB, (length,)), aux, teachers, spans))
     embedding, output = (torch.randn(VOCAB, shape.hidden) * shape.hidden**-0.5 for _ in range(2))
     return head, embedding, Teacher(output, None, ids), documents
 

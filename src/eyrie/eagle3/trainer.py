@@ -116,8 +116,8 @@ class Trainer:
                     self._evaluate()
                 if done.step % settings.checkpoint_every == 0:
                     self._save()
-                tau = done.heldout_points[-1][1].acceptance_length if done.heldout_points else math.nan
-                bar.set_postfix_str(f"loss {done.losses[-1]:.3f}, tau {tau:.2f}, {self._speed}", refresh=False)
+                tau = f", tau {done.heldout_points[-1][1].acceptance_length:.2f}" if done.heldout_points else ""
+                bar.set_postfix_str(f"loss {done.losses[-1]:.3f}{tau}, {self._speed}", refresh=False)
                 bar.update()
         self.batches.close()
         if self._curves is not None:
