@@ -60,9 +60,10 @@ def operations(
     linear += num_steps * num_rows * hidden * config.draft_vocab_size
     diagonals = layers * num_rows * sum(range(num_steps))
     keys = (layers - 1) * (token_keys + (num_steps - 1) * row_keys) + num_steps * row_keys + diagonals
-    fuse = num_tokens * 3 * config.target_hidden_size * hidden  # its input needs no gradient: two products, not three
+    fuse = num_tokens * 3 * config.target_hidden_size * hidden
+    fuse *= 3 if config.fc_norm else 2  # features need no gradient, what a norm makes of them does
     teacher = num_rows * config.target_hidden_size * config.draft_vocab_size
-    return 2.0 * (3 * (linear + 2 * query * keys) + 2 * fuse + teacher)
+    return 2.0 * (3 * (linear + 2 * query * keys) + fuse + teacher)
 
 
 def _keys(rows: range) -> float:
