@@ -1,13 +1,12 @@
 """`eyrie deploy --to docker|kubernetes|vertex --out DIR`: files for a platform to serve by; nothing is sent anywhere.
 
 In: what `eyrie serve` would serve. Out: a Dockerfile (the image holds the head, and a target that is a folder) and,
-for the other two, a manifest that names the image built from it. The API key is a reference to a secret, never a value.
-Vertex AI checks callers itself, so its container has no key. Schemas: kubernetes apps/v1 Deployment and v1 Service;
-Vertex AI v1 ModelContainerSpec.
+for the other two, a manifest that names the image built from it. The image's entry point (`start_with_key.py`) reads
+the API key from a mounted file and starts nothing without one; no key is written here. Vertex AI checks callers itself,
+so its container has none. Schemas: kubernetes apps/v1 Deployment and v1 Service; Vertex AI v1 models.upload.
 """
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +21,9 @@ Platform = Literal["docker", "kubernetes", "vertex"]
 
 SGLANG_IMAGE = "lmsysorg/sglang:v0.5.23"
 PORT = 30000
+KEY_FILE = "/run/secrets/eyrie/api-key"
 _USER = 10001
-_KEY = "EYRIE_API_KEY"
+_ENTRY = "/opt/eyrie/start_with_key.py"
 _START_S = 1800  # loading weights and capturing CUDA graphs
 
 
@@ -58,7 +58,9 @@ def container_arguments(spec: ServerSpec, settings: SglangServer) -> list[str]:
 
 def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
     """Built from the repository's root: `docker build -f DIR/Dockerfile .`"""
-    copies = [(str(spec.head), "/models/head")] if spec.head is not None else []
+    copies = [("src/eyrie/start_with_key.py", _ENTRY)]
+    if spec.head is not None:
+        copies.append((str(spec.head), "/models/head"))
     if Path(spec.target.model).is_dir():
         copies.append((spec.target.model, "/models/target"))
     if spec.target.chat_template is not None:
@@ -68,35 +70,49 @@ def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
     lines += [f"USER {_USER}", f"EXPOSE {PORT}"]
     check = f"curl --fail --silent http://127.0.0.1:{PORT}/health"
     lines += [f"HEALTHCHECK --interval=10s --timeout=5s --start-period={_START_S}s --retries=3 CMD {check}"]
-    # A key, if the variable holds one when the container starts, is read by the shell: it is not in the image.
-    run = f'exec {shlex.join(arguments)} ${{{_KEY}:+--api-key "${_KEY}"}}'
-    lines += [f"ENTRYPOINT {json.dumps(['/bin/sh', '-c', run])}"]
+    lines += [f"ENTRYPOINT {json.dumps(_keyed(arguments))}"]
     return "\n".join(lines) + "\n"
+
+
+def _keyed(arguments: list[str]) -> list[str]:
+    return ["python3", _ENTRY, KEY_FILE, *arguments]
 
 
 def kubernetes_manifest(arguments: list[str], *, image: str, name: str, gpus: int) -> list[dict[str, Any]]:
     """A Deployment and a Service. The key is in the secret `<name>-api-key` under `api-key`, which you create."""
-    labels = {"app.kubernetes.io/name": name}
+    labels, words = {"app.kubernetes.io/name": name}, _keyed(arguments)
+    folder, _, file = KEY_FILE.rpartition("/")
     probe: dict[str, Any] = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 5}
     container = {
         "name": "sglang",
         "image": image,
-        "command": arguments[:1],
-        "args": [*arguments[1:], "--api-key", f"$({_KEY})"],
-        "env": [{"name": _KEY, "valueFrom": {"secretKeyRef": {"name": f"{name}-api-key", "key": "api-key"}}}],
+        "command": words[:1],
+        "args": words[1:],
         "ports": [{"name": "http", "containerPort": PORT}],
         "startupProbe": {**probe, "failureThreshold": _START_S // 10},
         "readinessProbe": probe,
         "livenessProbe": {**probe, "failureThreshold": 6},
         "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108 - PyTorch's between processes
+        "volumeMounts": [
+            {"name": "api-key", "mountPath": folder, "readOnly": True},
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - PyTorch's between processes
+        ],
     }
+    secret = {"key": "api-key", "path": file}
     pod = {
-        "securityContext": {"runAsNonRoot": True, "runAsUser": _USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "automountServiceAccountToken": False,
         "containers": [container],
-        "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "16Gi"}}],
+        "volumes": [
+            {"name": "api-key", "secret": {"secretName": f"{name}-api-key", "items": [secret], "defaultMode": 0o440}},
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "16Gi"}},
+        ],
     }
     deployment = {
         "apiVersion": "apps/v1",

@@ -17,6 +17,7 @@ from pathlib import Path
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import EngineName, ServerSpec, running_server, server_command
+from eyrie.engines.sglang_server import check_key
 from eyrie.io import read_json
 from eyrie.lineage.layout import HEAD, SERVING
 from eyrie.params import Params
@@ -61,11 +62,14 @@ def choose(params: Params, *, baseline: bool, concurrency: int | None, head: Pat
 
 
 def shown_command(params: Params, spec: ServerSpec, *, engine: EngineName) -> str:
-    """The command for a shell; a key is the variable's name, never its value."""
+    """The command for a shell; a key is the variable's name, never its value. Raises ServerError for an open host
+    without a key."""
     settings = params.benchmark.sglang
     command = shlex.join(server_command(spec, engine=engine, settings=settings, port=settings.port or DEFAULT_PORT))
-    if engine == "sglang" and os.environ.get(API_KEY_VARIABLE):
-        command += f' --api-key "${API_KEY_VARIABLE}"'
+    if engine == "sglang":
+        check_key(settings.host)
+        if os.environ.get(API_KEY_VARIABLE):
+            command += f' --api-key "${{{API_KEY_VARIABLE}:?}}"'
     if engine == "sglang" and params.target.device == "cpu":
         command = f"SGLANG_USE_CPU_ENGINE=1 {command}"
     return command
@@ -82,8 +86,6 @@ def serve(params: Params, choice: Choice, *, engine: EngineName, say: Callable[[
     logging.basicConfig(level=logging.INFO, format="serve: %(message)s", stream=sys.stderr)
     settings = params.benchmark.sglang
     say(f"Serving by {choice.why}.")
-    if settings.host not in ("127.0.0.1", "localhost", "::1") and not os.environ.get(API_KEY_VARIABLE):
-        say(f"Warning: {settings.host} is open to other machines and {API_KEY_VARIABLE} holds no key.")
     try:
         with (
             stop_on_sigterm(),

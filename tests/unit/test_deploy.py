@@ -2,18 +2,22 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from kubernetes.client import ApiClient
 from typer.testing import CliRunner
 
 from eyrie.cli import app
-from eyrie.deploy import SGLANG_IMAGE, write_deployment
+from eyrie.deploy import KEY_FILE, SGLANG_IMAGE, write_deployment
+from eyrie.engines.servers import ServerError
 from eyrie.engines.spec import ServerSpec
 from eyrie.params import Drafting
 from eyrie.serve import choose, curl_line, shown_command
@@ -53,8 +57,13 @@ def test_the_kubernetes_manifest_fits_the_schema(spec: ServerSpec, tmp_path: Pat
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"]
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "2"}
-    assert container["args"][-2:] == ["--api-key", "$(EYRIE_API_KEY)"]
-    assert container["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "eagle-api-key"
+    words = [*container["command"], *container["args"]]
+    assert words[:4] == ["python3", "/opt/eyrie/start_with_key.py", KEY_FILE, "python3"]
+    assert "--api-key" not in words
+    secret = next(volume["secret"] for volume in pod["volumes"] if "secret" in volume)
+    mount = next(mount for mount in container["volumeMounts"] if mount["name"] == "api-key")
+    assert secret["secretName"] == "eagle-api-key"
+    assert f"{mount['mountPath']}/{secret['items'][0]['path']}" == KEY_FILE
     assert "--speculative-num-draft-tokens 7" in " ".join(container["args"])
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
 
@@ -72,29 +81,79 @@ def test_the_image_is_pinned_and_runs_as_nobody_with_paths_of_its_own(spec: Serv
     assert all(re.match(r"(FROM|RUN|COPY|USER|EXPOSE|HEALTHCHECK|ENTRYPOINT) ", line) for line in lines)
     assert "USER 10001" in lines
     entry = json.loads(lines[-1].removeprefix("ENTRYPOINT "))
-    assert entry[:2] == ["/bin/sh", "-c"]
-    assert "--model-path /models/target" in entry[2]
-    assert "--speculative-draft-model-path /models/head" in entry[2]
-    assert str(spec.head) not in entry[2]
+    assert entry[:4] == ["python3", "/opt/eyrie/start_with_key.py", KEY_FILE, "python3"]
+    assert "--model-path /models/target" in " ".join(entry)
+    assert "--speculative-draft-model-path /models/head" in " ".join(entry)
+    assert str(spec.head) not in entry
+    copies = [json.loads(line.partition(" --chown=10001:10001 ")[2]) for line in lines if line.startswith("COPY ")]
+    assert copies[0] == ["src/eyrie/start_with_key.py", entry[1]]
+    assert (REPOSITORY / copies[0][0]).is_file()
+
+
+def test_the_image_starts_with_the_key_of_a_mounted_file_in_a_private_file_or_not_at_all(tmp_path: Path) -> None:
+    key = tmp_path / "api-key"
+    show = (
+        "import json, os, sys; path = sys.argv[2]\n"
+        "print(json.dumps([sys.argv[1], oct(os.stat(path).st_mode), open(path).read()]))"
+    )
+
+    def start() -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, str(REPOSITORY / "src/eyrie/start_with_key.py"), str(key)]
+        environment = {"TMPDIR": str(tmp_path), "PATH": ""}
+        return subprocess.run([*command, sys.executable, "-c", show], env=environment, capture_output=True, text=True)
+
+    for content, says in ((None, "No such file"), (" \n", "is empty")):
+        if content is not None:
+            key.write_text(content)
+        done = start()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(str(key))
+        assert says in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    key.write_text(f'{SECRET}"#\n')
+    flag, mode, config = json.loads(start().stdout)
+    assert (flag, mode, yaml.safe_load(config)) == ("--config", "0o100600", {"api-key": f'{SECRET}"#'})
 
 
 def test_the_vertex_model_names_its_routes_and_no_key(spec: ServerSpec, tmp_path: Path) -> None:
     container = json.loads(written(spec, "vertex", tmp_path)["model.json"])["model"]["containerSpec"]
     assert (container["healthRoute"], container["predictRoute"]) == ("/health", "/v1/chat/completions")
     assert "--api-key" not in container["args"]
+    assert KEY_FILE not in container["args"]
     assert container["imageUri"] == "registry/eyrie:7"
+
+
+def test_the_vertex_model_fits_the_public_schema(spec: ServerSpec, tmp_path: Path) -> None:
+    schema = json.loads((Path(__file__).parent / "schemas/vertex_models_upload.json").read_text())
+    body = json.loads(written(spec, "vertex", tmp_path)["model.json"])
+    jsonschema.validate(body, schema)
+    body["model"]["containerSpec"]["healthPath"] = "/health"
+    with pytest.raises(jsonschema.ValidationError, match="healthPath"):
+        jsonschema.validate(body, schema)
 
 
 def test_a_baseline_has_no_head_in_it(spec: ServerSpec, tmp_path: Path) -> None:
     text = written(replace(spec, head=None, drafting=None), "docker", tmp_path)["Dockerfile"]
-    assert "head" not in text
+    assert "/models/head" not in text
     assert "speculative" not in text
 
 
 def test_serve_prints_the_command_and_never_the_key(spec: ServerSpec) -> None:
     params = tiny_params(Path(spec.target.model))
-    assert shown_command(params, spec, engine="sglang").endswith('--api-key "$EYRIE_API_KEY"')
+    assert shown_command(params, spec, engine="sglang").endswith('--api-key "${EYRIE_API_KEY:?}"')
     assert SECRET not in shown_command(params, spec, engine="sglang") + curl_line("http://a", "m")
+
+
+def test_an_open_host_is_not_served_without_a_key(spec: ServerSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = tiny_params(Path(spec.target.model), benchmark={"sglang": _open_settings()})
+    assert "--host 0.0.0.0" in shown_command(params, spec, engine="sglang")
+    monkeypatch.setenv("EYRIE_API_KEY", "")
+    with pytest.raises(ServerError, match=r"host 0\.0\.0\.0 is open to other machines and EYRIE_API_KEY holds no key"):
+        shown_command(params, spec, engine="sglang")
+
+
+def _open_settings() -> dict[str, Any]:
+    return tiny_params(Path("x")).benchmark.sglang.model_dump() | {"host": "0.0.0.0"}
 
 
 def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.bench.client import Load, LoadResult, Messages, RequestRecord
-from eyrie.engines.servers import ServerError
+from eyrie.engines.servers import ServerError, no_proxy_here
 from eyrie.io import digest_of
 
 _START_UP_S = 300.0  # imports, the tokenizer, the warm-up request
@@ -59,7 +59,9 @@ def run_sglang_client(
     command += ["--sharegpt-output-len", str(load.output_tokens), "--disable-ignore-eos", "--disable-tqdm"]
     command += ["--extra-request-body", json.dumps(load.extra_body()), "--seed", str(load.seed), "--flush-cache"]
     command += ["--output-file", str(output), "--output-details", "--ready-check-timeout-sec", "0"]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"} | ({"OPENAI_API_KEY": api_key} if api_key else {})
+    environment = (
+        os.environ | no_proxy_here() | {"HF_HUB_OFFLINE": "1"} | ({"OPENAI_API_KEY": api_key} if api_key else {})
+    )
     with log.open("wb") as written:
         try:
             done = subprocess.run(  # noqa: S603 - an argument list that Eyrie made

@@ -22,11 +22,11 @@ from eyrie.bench.hardware import describe_device
 from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
 from eyrie.bench.offline import record_drafts
 from eyrie.bench.workloads import Choice, benchmark_prompts
-from eyrie.eagle3.checkpoint import load_head
+from eyrie.eagle3.checkpoint import check_head, load_head
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
-from eyrie.engines.serving import RunningServer
+from eyrie.engines.serving import RunningServer, servable_context
 from eyrie.engines.target import TargetModel, load_chat, load_target, resolve_device
 from eyrie.io import path_digest, progress, read_table, write_json
 from eyrie.lineage.digests import target_revision
@@ -41,7 +41,8 @@ _REQUEST_TIMEOUT_S = 600.0
 def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
     """Write `plan`; servers log to `folder`. Raises ServerError, TargetError, CheckpointError, SchemaError."""
     target = load_target(params.target)
-    choice = _choose(params, clean, longest_context(target))
+    choice = _choose(params, clean, servable_context(target.config, params.benchmark.engine))
+    check_head(head, target.config, context_length=choice.longest)
     offline = offline_acceptance(params, target, head, clean)
     del target
     gc.collect()
@@ -68,7 +69,7 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
 def offline_acceptance(params: Params, target: TargetModel, head: Path, clean: Path) -> list[OfflineShape]:
     """The acceptance of every shape of `tune` on the first turns of the held-out prompts. Raises ValueError."""
     section = params.tune
-    room = longest_context(target) - section.max_new_tokens
+    room = longest_context(target.config) - section.max_new_tokens
     rows = [row for row in read_table(clean, PROMPTS) if row["split"] == "heldout"]
     messages = [
         [*([{"role": "system", "content": row["system"]}] if row["system"] else []), {"role": "user", "content": turn}]

@@ -44,7 +44,7 @@ async def local_generator(target: TargetModel, *, concurrency: int, context_leng
         head=None,
         drafting=None,
         max_running_requests=concurrency,
-        context_length=min(context_length, longest_context(target)),
+        context_length=min(context_length, longest_context(target.config)),
     )
     loop = EngineLoop(engine)
     running = asyncio.create_task(loop.run())

@@ -14,14 +14,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from eyrie.engines.servers import ServerError
+from eyrie.engines.servers import ServerError, open_directly
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class Server:
         while self.process is None or self.process.poll() is None:
             with (
                 contextlib.suppress(OSError, http.client.HTTPException),
-                urllib.request.urlopen(health, timeout=2),  # noqa: S310
+                open_directly(health, 2.0),
             ):
                 return
             if time.monotonic() > started + timeout_s:

@@ -6,13 +6,15 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
+from eyrie.engines.servers import API_KEY_VARIABLE, ServerError, open_directly
 from eyrie.engines.spec import ServerSpec
 from eyrie.params import Drafting
 
 _TIMEOUT_S = 30.0
+_DTYPES = {"half": "float16", "float": "float32"}  # SGLang's other spellings
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class ServerFacts:
     engine: str  # "sglang" or "reference"
     version: str | None
     model: str
+    served_as: str  # the name that requests use
     dtype: str
     max_running_requests: int | None
     context_length: int | None
@@ -33,7 +36,7 @@ def server_facts(base_url: str) -> ServerFacts:
         f"{base_url}/server_info", headers={"Authorization": f"Bearer {key}"} if key else {}
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+        with open_directly(request, _TIMEOUT_S) as response:
             return parse_server_info(json.loads(response.read()))
     except urllib.error.HTTPError as error:
         hint = f"; {API_KEY_VARIABLE} holds the key" if error.code in (401, 403) else ""
@@ -49,6 +52,7 @@ def parse_server_info(info: dict[str, Any]) -> ServerFacts:
         return ServerFacts(
             "reference",
             None,
+            info["model"],
             info["model"],
             info["dtype"],
             info["max_running_requests"],
@@ -66,6 +70,7 @@ def parse_server_info(info: dict[str, Any]) -> ServerFacts:
         "sglang",
         info["version"],
         info["model_path"],
+        info["served_model_name"],
         info["dtype"],
         info["max_running_requests"],
         info["context_length"],
@@ -78,12 +83,24 @@ def check_serves(base_url: str, spec: ServerSpec) -> None:
 
     Raises ServerError with what differs.
     """
-    facts = server_facts(base_url)
-    wanted = {"draft shape": (facts.drafting, spec.drafting)}
+    facts, target = server_facts(base_url), spec.target
+    if not (facts.served_as == target.model or _same_model(facts.model, target.model)):
+        raise ServerError(
+            f"{base_url} was named for {spec.name}, but its model is {facts.model}, not {target.model}; where that is "
+            f"the same model, start the server with --served-model-name {target.model}"
+        )
+    wanted: dict[str, tuple[object, object]] = {"draft shape": (facts.drafting, spec.drafting)}
+    if facts.dtype != "auto":
+        wanted["dtype"] = (_DTYPES.get(facts.dtype, facts.dtype), target.dtype)
     if facts.max_running_requests is not None:
-        wanted["max_running_requests"] = (facts.max_running_requests, spec.max_running_requests)  # type: ignore[assignment]
+        wanted["max_running_requests"] = (facts.max_running_requests, spec.max_running_requests)
     for name, (found, asked) in wanted.items():
         if found != asked:
             raise ServerError(
                 f"{base_url} was named for {spec.name}, but its {name} is {found or 'none'}, not {asked or 'none'}"
             )
+
+
+def _same_model(found: str, asked: str) -> bool:
+    """The same words, or the same folder of this machine."""
+    return found == asked or (Path(asked).is_dir() and Path(found).resolve() == Path(asked).resolve())

@@ -2,10 +2,14 @@
 
 import importlib.util
 import os
+import urllib.request
+from typing import Any
 
 SERVERS_VARIABLE = "EYRIE_SERVERS"
 NAMED_VARIABLE = "EYRIE_NAMED_SERVERS"
 API_KEY_VARIABLE = "EYRIE_API_KEY"
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ServerError(ValueError):
@@ -34,6 +38,21 @@ def named_server(arm: str) -> str | None:
 def is_installed() -> bool:
     """Is SGLang in this environment?"""
     return importlib.util.find_spec("sglang") is not None
+
+
+def no_proxy_here() -> dict[str, str]:
+    """Variables with which other programs reach this machine's servers directly, whatever proxy is set."""
+    listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    value = ",".join([*([listed] if listed else []), "127.0.0.1", "localhost", "::1"])
+    return {"no_proxy": value, "NO_PROXY": value}
+
+
+def open_directly(request: str | urllib.request.Request, timeout_s: float) -> Any:
+    """Open an http address of a server, never through a proxy: load goes straight to it, and so must its health checks.
+
+    Raises OSError, http.client.HTTPException.
+    """
+    return _DIRECT.open(request, timeout=timeout_s)
 
 
 def _parts(variable: str) -> list[str]:

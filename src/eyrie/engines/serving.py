@@ -15,10 +15,11 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.launch import Server, free_port, launch_server
+from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.server_facts import check_serves
 from eyrie.engines.servers import named_server
 from eyrie.engines.sglang_server import (
@@ -34,7 +35,7 @@ from eyrie.engines.spec import ServerSpec
 from eyrie.engines.target import load_config
 from eyrie.params import SglangServer
 
-__all__ = ["EngineName", "RunningServer", "ServerSpec", "running_server", "server_command"]
+__all__ = ["EngineName", "RunningServer", "ServerSpec", "running_server", "servable_context", "server_command"]
 
 EngineName = Literal["reference", "sglang"]
 
@@ -54,6 +55,12 @@ class RunningServer:
     def wait_until_healthy(self) -> None:
         """Return once it answers. Raises ServerError: one sentence that says what is wrong, and the log's end."""
         self.wait()
+
+
+def servable_context(config: Any, engine: EngineName) -> int:
+    """Tokens of a sequence that the engine serves of a target with this text configuration. Raises TargetError."""
+    longest: int = config.max_position_embeddings
+    return longest if engine == "sglang" else longest_context(config)
 
 
 def server_command(spec: ServerSpec, *, engine: EngineName, settings: SglangServer, port: int) -> list[str]:

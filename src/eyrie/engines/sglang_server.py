@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 
-from eyrie.engines.servers import API_KEY_VARIABLE, ServerError, is_installed
+from eyrie.engines.servers import API_KEY_VARIABLE, ServerError, is_installed, no_proxy_here
 from eyrie.engines.spec import ServerSpec
 from eyrie.params import SglangServer
+from eyrie.start_with_key import config_with
 
 _NO_GPU = (
     "SGLang needs a CUDA GPU and PyTorch sees none here; run on a GPU machine, name running servers in the "
@@ -98,13 +99,14 @@ def sglang_command(spec: ServerSpec, settings: SglangServer, *, port: int) -> li
 def sglang_environment(spec: ServerSpec) -> dict[str, str]:
     """Variables that the server needs besides this process's own."""
     cpu = {"SGLANG_USE_CPU_ENGINE": "1"} if spec.target.device == "cpu" else {}
-    return {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1", **cpu}
+    return {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1", **no_proxy_here(), **cpu}
 
 
 def check_can_launch(spec: ServerSpec, settings: SglangServer) -> None:
-    """Raises ServerError: SGLang is not installed, or there are not the GPUs."""
+    """Raises ServerError: SGLang is not installed, everybody could use it, or there are not the GPUs."""
     if not is_installed():
         raise ServerError("SGLang is not installed here: pip install 'eyrie[sglang]', or set the engine to reference")
+    check_key(settings.host)
     if spec.target.device == "cpu":
         return
     if not torch.cuda.is_available():
@@ -115,6 +117,14 @@ def check_can_launch(spec: ServerSpec, settings: SglangServer) -> None:
         raise ServerError(
             f"attention_backend trtllm_mha drafts chains only and topk is {spec.drafting.topk}: set flashinfer, fa3 "
             "or triton"
+        )
+
+
+def check_key(host: str) -> None:
+    """Raises ServerError when other machines could use the server without a key."""
+    if host not in ("127.0.0.1", "localhost", "::1") and not os.environ.get(API_KEY_VARIABLE):
+        raise ServerError(
+            f"host {host} is open to other machines and {API_KEY_VARIABLE} holds no key; set it, or serve on 127.0.0.1"
         )
 
 
@@ -145,7 +155,7 @@ def key_arguments(folder: Path) -> Iterator[list[str]]:
     path = folder / "api-key.yaml"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
-        handle.write(f"api-key: {json.dumps(key)}\n")
+        handle.write(config_with(key))
     try:
         yield ["--config", str(path)]
     finally:

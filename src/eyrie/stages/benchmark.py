@@ -22,7 +22,7 @@ from eyrie.bench.metrics import compare, pooled_figures, to_cell
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, is_installed
-from eyrie.engines.serving import RunningServer
+from eyrie.engines.serving import RunningServer, servable_context
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import write_json, write_jsonl
 from eyrie.lineage.journal import Journal
@@ -36,7 +36,6 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError."""
     section = params.benchmark
     chat = load_chat(params.target)
-    limit: int = load_config(params.target).get_text_config().max_position_embeddings
     choice = benchmark_prompts(
         clean,
         section.workloads,
@@ -44,7 +43,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         seed=section.seed,
         chat=chat,
         output_tokens=section.output_tokens,
-        context_length=limit,
+        context_length=servable_context(load_config(params.target).get_text_config(), section.engine),
     )
     for workload, why in choice.left_out.items():
         logger.warning("workload %s: not measured whole: %s", workload, why)

@@ -19,7 +19,7 @@ from eyrie.bench.lossless import describe_mismatch, first_difference, near_tie_m
 from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
 from eyrie.chat.template import ChatTemplate
-from eyrie.eagle3.checkpoint import load_head
+from eyrie.eagle3.checkpoint import check_head, load_head
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
@@ -54,10 +54,11 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     """Answer the held-out prompts with and without the head. Raises TargetError, CheckpointError, SchemaError."""
     section = params.evaluate_head
     target = load_target(params.target)
-    draft_head = load_head(head, target.config, device=target.device, dtype=target.dtype)
     dialogues = _held_out(target.chat, clean, section.max_prompts)
-    sampling = SamplingParams(section.max_new_tokens, section.temperature, seed=0)
     context_length = _context_length(target, clean, section)
+    check_head(head, target.config, context_length=context_length)
+    draft_head = load_head(head, target.config, device=target.device, dtype=target.dtype)
+    sampling = SamplingParams(section.max_new_tokens, section.temperature, seed=0)
     plain = Engine(target, head=None, drafting=None, max_running_requests=_SLOTS, context_length=context_length)
     _answer_turn_by_turn(plain, dialogues, sampling)
     plain.close()
@@ -122,7 +123,7 @@ def _context_length(target: TargetModel, clean: Path, section: EvaluateHead) -> 
         for row in read_table(clean, PROMPTS)
         if row["split"] == "heldout"
     )
-    return min(max(bounds), longest_context(target))
+    return min(max(bounds), longest_context(target.config))
 
 
 def _answer_turn_by_turn(engine: Engine, dialogues: list[_Dialogue], sampling: SamplingParams) -> None:

@@ -32,7 +32,7 @@ from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import server_addresses
-from eyrie.engines.serving import ServerSpec, running_server
+from eyrie.engines.serving import ServerSpec, running_server, servable_context
 from eyrie.engines.sglang import sglang_generator
 from eyrie.engines.target import load_chat, load_config, load_target
 from eyrie.engines.transformers import transformers_generator
@@ -151,8 +151,7 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
     longest_answer = max(sampling.max_new_tokens for sampling in section.sampling.values())
     wanted = section.max_prompt_tokens + longest_answer
     if section.engine == "sglang":
-        longest: int = load_config(params.target).get_text_config().max_position_embeddings
-        context_length = min(wanted, longest)
+        context_length = min(wanted, servable_context(load_config(params.target).get_text_config(), "sglang"))
         with _sglang_servers(params, context_length) as addresses:
             async with sglang_generator(addresses, concurrency=section.concurrency) as generator:
                 yield generator, load_chat(params.target), context_length
@@ -165,7 +164,7 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
         ) as batched:
             yield batched, target.chat, context_length
         return
-    context_length = min(wanted, longest_context(target))
+    context_length = min(wanted, longest_context(target.config))
     async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
         yield generator, target.chat, context_length
 

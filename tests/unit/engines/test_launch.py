@@ -41,7 +41,10 @@ def is_gone(pid: int, *, within_s: float = 5.0) -> bool:
     return False
 
 
-def test_the_server_and_its_children_are_gone_after_an_exception(tmp_path: Path) -> None:
+def test_the_server_and_its_children_are_gone_after_an_exception(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # health checks do not go there
     port, child_pid = free_port(), tmp_path / "child"
     command = [sys.executable, "-c", STUB, str(port), str(child_pid)]
     pids = []

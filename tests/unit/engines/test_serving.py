@@ -124,6 +124,10 @@ def test_what_cannot_be_served_is_one_sentence_before_anything_starts(
         port = taken.getsockname()[1]
         said = refused(spec(tiny_target), tmp_path, port=port)
     assert said == f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    monkeypatch.delenv("EYRIE_API_KEY", raising=False)
+    assert "open to other machines and EYRIE_API_KEY holds no key" in refused(
+        spec(tiny_target), tmp_path, host="0.0.0.0"
+    )
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "needs a CUDA GPU and PyTorch sees none" in refused(spec(tiny_target, device="auto"), tmp_path)
     monkeypatch.setattr("eyrie.engines.sglang_server.is_installed", lambda: False)
@@ -212,6 +216,13 @@ def test_a_named_server_must_serve_what_was_asked_for_and_is_not_stopped(
         assert server.process.poll() is None
         with pytest.raises(ServerError, match=r"max_running_requests is 4, not 8"):
             check_serves(server.base_url, replace(asked, max_running_requests=8))
+        with pytest.raises(ServerError, match=r"its model is .*tiny-target.*, not another/model; where"):
+            check_serves(server.base_url, spec(Path("another/model"), head))
+        with pytest.raises(ServerError, match=r"its dtype is float32, not bfloat16"):
+            check_serves(server.base_url, spec(tiny_target, head, dtype="bfloat16"))
+        link = tmp_path / "link"
+        link.symlink_to(tiny_target)
+        check_serves(server.base_url, spec(link, head))
         with pytest.raises(ServerError, match=r"draft shape is .*num_steps=3.*, not none"):
             check_serves(server.base_url, replace(asked, head=None, drafting=None))
     with pytest.raises(ProcessLookupError):
@@ -226,9 +237,9 @@ def test_a_name_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 def test_sglangs_server_info_is_read() -> None:
     info = {
-        "version": "0.5.23", "model_path": "m", "dtype": "bfloat16", "max_running_requests": 4, "context_length": 512,
-        "speculative_algorithm": "EAGLE3", "speculative_num_steps": 3, "speculative_eagle_topk": 2,
-        "speculative_num_draft_tokens": 6,
+        "version": "0.5.23", "model_path": "m", "served_model_name": "s", "dtype": "bfloat16",
+        "max_running_requests": 4, "context_length": 512, "speculative_algorithm": "EAGLE3", "speculative_num_steps": 3,
+        "speculative_eagle_topk": 2, "speculative_num_draft_tokens": 6,
     }  # fmt: skip
-    assert parse_server_info(info).drafting == SHAPE
+    assert (parse_server_info(info).drafting, parse_server_info(info).served_as) == (SHAPE, "s")
     assert parse_server_info(info | {"speculative_algorithm": None}).drafting is None

@@ -1,11 +1,13 @@
 """evaluate_head on a tiny target: lossless, pooled, and honest about a difference."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eyrie.eagle3.checkpoint import save_head
+from eyrie.eagle3.checkpoint import CheckpointError, save_head
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.target import load_target
@@ -101,3 +103,17 @@ def test_a_table_without_held_out_prompts_is_refused(tiny_target: Path, head: Pa
     write_table(path, [prompt_row(1, "chat", "train", ["hello"])], PROMPTS, check_prompt_row)
     with pytest.raises(ValueError, match="no prompt with split heldout"):
         evaluate(tiny_target, head, path, tmp_path)
+
+
+def test_a_head_that_could_not_be_served_is_refused_before_anything_is_answered(
+    tiny_target: Path, head: Path, clean: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(head, tmp_path / "head"))
+    before = json.loads((copy / "config.json").read_text())
+    for change, says in (
+        ({"max_position_embeddings": 16}, "max_position_embeddings is 16, under the served context of"),
+        ({"torch_dtype": "float32", "dtype": "float32"}, "is float32, but the weights are bfloat16"),
+    ):
+        (copy / "config.json").write_text(json.dumps(before | change))
+        with pytest.raises(CheckpointError, match=says):
+            evaluate(tiny_target, copy, clean, tmp_path)

@@ -21,7 +21,7 @@ def decoded_acceptance_length(
     1.0 when every answer ends with its first token: nothing was there to verify.
     """
     drafting = Drafting(num_steps=num_steps, topk=1, num_draft_tokens=num_steps + 1)
-    limit = longest_context(target)
+    limit = longest_context(target.config)
     fitting = [prompt for prompt in prompts if len(prompt) < limit]
     context_length = min(max(map(len, fitting), default=1) + max_new_tokens, limit)
     engine = Engine(

@@ -43,7 +43,7 @@ class Engine:
         context_length: int | None,
     ) -> None:
         assert (head is None) == (drafting is None)
-        longest = longest_context(target)
+        longest = longest_context(target.config)
         if context_length is not None and not 2 <= context_length <= longest:
             raise ValueError(f"context length must be between 2 and the target's {longest}, not {context_length}")
         if drafting is not None and head is not None and drafting.topk > head.config.draft_vocab_size:

@@ -5,6 +5,7 @@ Shapes: B slots, T new tokens per slot, S columns read, H hidden, V vocabulary.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,8 @@ from eyrie.engines.reference.masks import layer_masks
 from eyrie.engines.target import TargetError, TargetModel, capture_layers, untuned_length
 
 
-def longest_context(target: TargetModel) -> int:
-    """Tokens of a sequence that the engine runs exactly. Raises TargetError."""
-    config = target.config
+def longest_context(config: Any) -> int:
+    """Tokens of a sequence that the engine runs exactly, of a target's text configuration. Raises TargetError."""
     kinds = set(getattr(config, "layer_types", None) or []) - {
         "full_attention",
         "sliding_attention",
