@@ -24,7 +24,9 @@ PORT = 30000
 KEY_FILE = "/run/secrets/eyrie/api-key"
 _USER = 10001
 _ENTRY = "/opt/eyrie/start_with_key.py"
+_PROBE_S = 10
 _START_S = 1800  # loading weights and capturing CUDA graphs
+_HEALTH_COMMAND = ["curl", "--fail", "--silent", f"http://127.0.0.1:{PORT}/health"]
 
 
 def write_deployment(
@@ -68,8 +70,8 @@ def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
     lines = [f"FROM {SGLANG_IMAGE}", f"RUN useradd --create-home --uid {_USER} eyrie"]
     lines += [f"COPY --chown={_USER}:{_USER} {json.dumps([source, target])}" for source, target in copies]
     lines += [f"USER {_USER}", f"EXPOSE {PORT}"]
-    check = f"curl --fail --silent http://127.0.0.1:{PORT}/health"
-    lines += [f"HEALTHCHECK --interval=10s --timeout=5s --start-period={_START_S}s --retries=3 CMD {check}"]
+    often = f"--interval={_PROBE_S}s --timeout=5s --start-period={_START_S}s --retries=3"
+    lines += [f"HEALTHCHECK {often} CMD {json.dumps(_HEALTH_COMMAND)}"]
     lines += [f"ENTRYPOINT {json.dumps(_keyed(arguments))}"]
     return "\n".join(lines) + "\n"
 
@@ -82,14 +84,18 @@ def kubernetes_manifest(arguments: list[str], *, image: str, name: str, gpus: in
     """A Deployment and a Service. The key is in the secret `<name>-api-key` under `api-key`, which you create."""
     labels, words = {"app.kubernetes.io/name": name}, _keyed(arguments)
     folder, _, file = KEY_FILE.rpartition("/")
-    probe: dict[str, Any] = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 5}
+    probe: dict[str, Any] = {
+        "httpGet": {"path": "/health", "port": "http"},
+        "periodSeconds": _PROBE_S,
+        "timeoutSeconds": 5,
+    }
     container = {
         "name": "sglang",
         "image": image,
         "command": words[:1],
         "args": words[1:],
         "ports": [{"name": "http", "containerPort": PORT}],
-        "startupProbe": {**probe, "failureThreshold": _START_S // 10},
+        "startupProbe": {**probe, "failureThreshold": _START_S // _PROBE_S},
         "readinessProbe": probe,
         "livenessProbe": {**probe, "failureThreshold": 6},
         "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
@@ -147,10 +153,12 @@ def vertex_model(arguments: list[str], *, image: str, name: str) -> dict[str, An
                 "predictRoute": "/v1/chat/completions",
                 "healthRoute": "/health",
                 "sharedMemorySizeMb": "16384",
+                "deploymentTimeout": f"{2 * _START_S}s",  # with the time to fetch the image
                 "startupProbe": {
-                    "exec": {"command": ["curl", "--fail", f"http://127.0.0.1:{PORT}/health"]},
-                    "periodSeconds": 10,
+                    "exec": {"command": _HEALTH_COMMAND},
+                    "periodSeconds": _PROBE_S,
                     "timeoutSeconds": 5,
+                    "failureThreshold": _START_S // _PROBE_S,
                 },
             },
         }

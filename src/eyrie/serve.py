@@ -18,7 +18,7 @@ from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import EngineName, ServerSpec, running_server, server_command
 from eyrie.engines.sglang_server import check_key
-from eyrie.io import read_json
+from eyrie.io import path_digest, read_json
 from eyrie.lineage.layout import HEAD, SERVING
 from eyrie.params import Params
 from eyrie.schemas import ServingPlan
@@ -44,9 +44,12 @@ def choose(params: Params, *, baseline: bool, concurrency: int | None, head: Pat
     if baseline:
         drafting, why = None, "the baseline, as asked"
     elif plan.is_file():
-        band = read_json(plan, ServingPlan).band_for(requests)
+        document = read_json(plan, ServingPlan)
+        band = document.band_for(requests)
         drafting = band.drafting
         measured = f"{plan}, measured at {band.measured_at} requests at a time ({band.speedup:.2f} x the baseline)"
+        if head.is_dir() and path_digest(head) != document.head_digest:
+            measured += " with another head (eyrie tune measures again)"
         why = measured if drafting is not None else f"the baseline: {measured}; drafting did not pay"
     if drafting is not None and not (head / "config.json").is_file():
         raise ServerError(f"{head}: no head here; `eyrie run` trains one, or serve the target alone with --baseline")

@@ -19,6 +19,7 @@ from eyrie.cli import app
 from eyrie.deploy import KEY_FILE, SGLANG_IMAGE, write_deployment
 from eyrie.engines.servers import ServerError
 from eyrie.engines.spec import ServerSpec
+from eyrie.io import path_digest
 from eyrie.params import Drafting
 from eyrie.serve import choose, curl_line, shown_command
 from tests.conftest import REPOSITORY, tiny_params
@@ -164,7 +165,8 @@ def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_pat
         {"min_concurrency": 1, "max_concurrency": 4, "drafting": SHAPE.model_dump(), "measured_at": 2, "speedup": 2.0},
         {"min_concurrency": 5, "max_concurrency": None, "drafting": None, "measured_at": 8, "speedup": 1.0},
     ]
-    document = {"engine": "sglang", "device": "d", "target": "t", "target_revision": "r", "head_digest": "h"}
+    document = {"engine": "sglang", "device": "d", "target": "t", "target_revision": "r"}
+    document["head_digest"] = path_digest(head)
     plan.write_text(json.dumps(document | {"bands": bands, "offline": [], "measured": []}))
     params = tiny_params(tiny_target)
 
@@ -174,6 +176,9 @@ def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_pat
     assert chosen(3) == SHAPE
     assert chosen(6) is None
     assert chosen(3, baseline=True) is None
+    assert "another head" not in choose(params, baseline=False, concurrency=3, head=head, plan=plan).why
+    (head / "config.json").write_text("{ }")
+    assert "with another head" in choose(params, baseline=False, concurrency=3, head=head, plan=plan).why
     with pytest.raises(ValueError, match=r"no head here; `eyrie run` trains one"):
         choose(params, baseline=False, concurrency=3, head=tmp_path / "none", plan=plan)
 
