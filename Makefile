@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE # compiling the same modules in every process cost 2.5 s per stage, 6 s with PyTorch
 
-.PHONY: run remote cluster test test-fast lint format lock demo-target prompts recipes clean-env
+.PHONY: run remote cluster googlebatch test test-fast lint format lock demo-target prompts recipes clean-env
 
 run: $(VENV)/.base
 	@if [ -n "$(RECIPE)" ]; then eyrie recipe "$(RECIPE)"; fi
@@ -19,9 +19,13 @@ run: $(VENV)/.base
 remote: $(VENV)/.base
 	@eyrie remote "$(BUCKET)"
 
-# make cluster: Snakemake's plug-in for Slurm, into the environment that is there
+# make cluster: Snakemake's plug-ins for Slurm and Kubernetes, into the environment that is there
 cluster: $(VENV)/.base
 	@uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/cluster.lock
+
+# make googlebatch: the plug-in for Google Batch, which wants an older google-cloud-storage and gcsfs, into the same
+googlebatch: $(VENV)/.base
+	@uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/googlebatch.lock
 
 # Three files side by side (some only wait), in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
@@ -67,7 +71,9 @@ lock: $(VENV)/.uv
 	$(COMPILE) --extra sglang -o requirements/sglang.lock
 	$(COMPILE) -c requirements/sglang.lock -o requirements/base.lock
 	$(COMPILE) --extra dev $(SAME) -o requirements/dev.lock
-	$(COMPILE) --extra slurm $(SAME) -o requirements/cluster.lock
+	$(COMPILE) --extra slurm --extra kubernetes $(SAME) -o requirements/cluster.lock
+	cp requirements/base.lock requirements/googlebatch.lock # versions that a lock holds already are kept where they can be
+	$(COMPILE) --extra googlebatch -o requirements/googlebatch.lock
 	echo uv | uv pip compile - --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.lock
 
 demo-target: $(VENV)/.base
