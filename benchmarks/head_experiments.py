@@ -34,6 +34,7 @@ from eyrie.eagle3.trainer import Trainer
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends
 from eyrie.params import Params, load_params
+from eyrie.schemas import teacher_positions
 from eyrie.stages import build_vocab, train_head
 
 CHAIN = 5
@@ -76,13 +77,18 @@ class _LateRows:
         return self._inner.position
 
     def __next__(self) -> list[Document]:
-        return [
-            replace(one, spans=tuple((start + 1, end) for start, end in one.spans if end - start > 1))
-            for one in next(self._inner)
-        ]
+        return [begun_late(one) for one in next(self._inner)]
 
     def close(self) -> None:
         self._inner.close()
+
+
+def begun_late(one: Document) -> Document:
+    spans = tuple((start + 1, end) for start, end in one.spans if end - start > 1)
+    left = set(teacher_positions(spans))
+    return replace(
+        one, spans=spans, teachers=one.teachers[[position in left for position in teacher_positions(one.spans)]]
+    )
 
 
 def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:

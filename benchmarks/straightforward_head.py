@@ -17,7 +17,7 @@ from torch import Tensor
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.teacher import Teacher
-from eyrie.schemas import span_rows
+from eyrie.schemas import span_rows, teacher_positions
 
 
 class StraightforwardLoss(torch.nn.Module):
@@ -82,9 +82,17 @@ def _padded(documents: Sequence[Document], num_steps: int) -> tuple[Tensor, Tens
             for step in range(num_steps):
                 supervised_KBT[step, index, rows.start : max(rows.stop - step, rows.start)] = True
     ids, aux, last = (
-        torch.stack([pad(getattr(document, name)) for document in documents]) for name in ("input_ids", "aux", "last")
+        torch.stack([pad(find(document)) for document in documents])
+        for find in (lambda document: document.input_ids, lambda document: document.aux, _last)
     )
     return ids, aux.float(), last.float(), supervised_KBT
+
+
+def _last(document: Document) -> Tensor:
+    """[T, H]: the last hidden state of every token, as public trainers hold it; zeros where nobody is taught."""
+    last_TH = document.teachers.new_zeros(len(document), document.teachers.shape[1])
+    last_TH[teacher_positions(document.spans)] = document.teachers
+    return last_TH
 
 
 def _shift(x_BT: Tensor, by: int) -> Tensor:
