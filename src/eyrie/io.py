@@ -215,8 +215,10 @@ class _Lines:
         self._stream.flush()
 
 
-def progress(total: int | None, *, desc: str, unit: str, position: int = 0) -> "tqdm[Any]":
+def progress(total: int | None, *, desc: str, unit: str, position: int = 0, shown: bool = True) -> "tqdm[Any]":
     """A progress bar on stderr: count, rate, time left. In a log or a pipe it prints a line every 10 s."""
+    if not shown:
+        return tqdm(total=total, disable=True)
     if sys.stderr.isatty():
         return tqdm(total=total, desc=desc, unit=f" {unit}", unit_scale=True, position=position, leave=True)
     return tqdm(

@@ -1,4 +1,5 @@
-"""Every architecture that recipes name goes from prompts to a head that drafts, and the answers stay the target's."""
+"""Every architecture that recipes name, and quantised targets, go from prompts to a head that drafts, and the answers
+stay the target's."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ from eyrie.schemas import PROMPTS, EvaluationMetrics, EvaluationOutput, check_pr
 from eyrie.stages import build_vocab, evaluate_head, extract_features, generate_responses, train_head
 from tests.architectures import ARCHITECTURES, make_architecture
 from tests.conftest import tiny_params
+from tests.quantised import make_quantised
 from tests.unit.engines.reference.conftest import random_head
 from tests.unit.stages.test_evaluate_head import prompt_row
 
 NEW_TOKENS = 20
+QUANTISED = ["int4 (compressed-tensors)", "fp8 (compressed-tensors)"]
 TREE = {"num_steps": 3, "topk": 2, "num_draft_tokens": 7}
 
 
@@ -34,11 +37,12 @@ class Made:
     folder: Path
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=[*ARCHITECTURES, *QUANTISED])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Generate, extract, train for five steps, export, evaluate."""
     folder = tmp_path_factory.mktemp(request.param)
-    model = make_architecture(request.param, folder / "target")
+    make = make_quantised if request.param in QUANTISED else make_architecture
+    model = make(request.param, folder / "target")
     params = tiny_params(
         model,
         generate_responses={

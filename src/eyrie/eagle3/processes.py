@@ -1,9 +1,10 @@
-"""The processes that train one head together: how they start, and the few things they tell each other.
+"""The processes that train one head, or hold one target, together: how they start, and what they tell each other.
 
 One process is a group of one, without any set-up. Several are started by torchrun; they share gradients through
-eagle3/spread.py, and sums and JSON values through here. Over several machines with one file system, `EYRIE_NODES` says
-how many and `EYRIE_MASTER` (host:port) where they meet: this machine starts its part, and says the command that starts
-the part of each of the others. The environment holds it, because where processes run is no part of a result.
+eagle3/spread.py, and sums, choices and JSON values through here. Over several machines with one file system,
+`EYRIE_NODES` says how many and `EYRIE_MASTER` (host:port) where they meet: this machine starts its part, and says the
+command that starts the part of each of the others. The environment holds it, because where processes run is no part of
+a result.
 """
 
 import logging
@@ -11,7 +12,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +21,16 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
-from eyrie.io import write_text
+from eyrie.io import canonical_json, write_text
 
 logger = logging.getLogger(__name__)
 
 NODES, MASTER = "EYRIE_NODES", "EYRIE_MASTER"
 ERROR = "error-{rank}.txt"
+_TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+_ALONE = ["--standalone"]
 
 
 class ProcessesError(ValueError):
@@ -59,6 +64,13 @@ class Processes:
         dist.all_reduce(total)
         return [float(value) for value in total]
 
+    def agree(self, choice: Tensor) -> Tensor:
+        """What the first process chose; here it has the same shape and type, and may differ where rounding does."""
+        if self.world_size > 1:
+            choice = choice.contiguous()
+            dist.broadcast(choice, 0)
+        return choice
+
     def gather(self, value: Any) -> list[Any]:
         """Every process's JSON value, in order of rank."""
         values: list[Any] = [value]
@@ -73,8 +85,6 @@ def launch(module: str, job: Path, *, num_processes: int) -> None:
 
     Raises ProcessesError when one fails, or the environment does not say where machines meet.
     """
-    for old in job.parent.glob(ERROR.format(rank="*")):
-        old.unlink()
     num_nodes, meeting = _nodes()
     if num_processes % num_nodes:
         raise ProcessesError(
@@ -82,30 +92,47 @@ def launch(module: str, job: Path, *, num_processes: int) -> None:
             "each machine"
         )
     here = num_processes // num_nodes
-    work = [f"--nproc-per-node={here}", "-m", module, str(job)]
-    command = [sys.executable, "-m", "torch.distributed.run", *(meeting or ["--standalone"])]
+    command, work = [*_TORCHRUN, *meeting], [f"--nproc-per-node={here}", "-m", module, str(job)]
     if num_nodes > 1:
         other = shlex.join([*command, "--node-rank=K", *work])
         logger.info("on the other machines, here on the same file system, K from 1 to %d: %s", num_nodes - 1, other)
         command.append("--node-rank=0")
-    threads = max(torch.get_num_threads() // here, 1)
+    _run([*command, *work], job, num_here=here)
+
+
+def launch_here(module: str, job: Mapping[str, Any], *, num_processes: int) -> None:
+    """Run `python -m module FILE`, a file with `job` as JSON, in `num_processes` processes of this machine.
+
+    Raises ProcessesError when one fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "job.json"
+        write_text(path, canonical_json(job))
+        work = [*_ALONE, f"--nproc-per-node={num_processes}", "-m", module, str(path)]
+        _run([*_TORCHRUN, *work], path, num_here=num_processes)
+
+
+def _run(command: list[str], job: Path, *, num_here: int) -> None:
+    for old in job.parent.glob(ERROR.format(rank="*")):
+        old.unlink()
+    threads = max(torch.get_num_threads() // num_here, 1)
     done = subprocess.run(  # noqa: S603 - this interpreter, this package
-        [*command, *work], env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
+        command, env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
     )
     if done.returncode:
         messages = sorted(job.parent.glob(ERROR.format(rank="*")))
         if messages:
             raise ProcessesError(messages[0].read_text(encoding="utf-8"))
-        raise ProcessesError(f"a training process ended with status {done.returncode}; what it said is above")
+        raise ProcessesError(f"one of the processes ended with status {done.returncode}; what it said is above")
 
 
 def _nodes() -> tuple[int, list[str]]:
-    """How many machines, and torchrun's options for where they meet (none for one). Raises ProcessesError."""
+    """How many machines, and torchrun's options for where they meet. Raises ProcessesError."""
     count, master = os.environ.get(NODES, "1"), os.environ.get(MASTER, "")
     if not count.isdecimal() or int(count) < 1:
         raise ProcessesError(f"{NODES} must be a number of machines, 1 or more, not {count!r}")
     if int(count) == 1:
-        return 1, []
+        return 1, _ALONE
     host, _, port = master.rpartition(":")
     if not host or not port.isdecimal():
         raise ProcessesError(f"{MASTER} must be host:port of this machine when {NODES} is {count}, not {master!r}")

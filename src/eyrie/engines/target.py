@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from eyrie.chat.template import ChatTemplate
 from eyrie.eagle3.processes import Processes
@@ -30,13 +31,17 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True)
 class TargetModel:
-    """A loaded target. `model` is a transformers causal LM in eval mode on `device`; call it under `torch.no_grad`."""
+    """A loaded target. `model` is a transformers causal LM in eval mode on `device`; call it under `torch.no_grad`.
+
+    Of a target split over `processes` this one has a part; all of them make the same calls, and get the same results.
+    """
 
     model: Any
     chat: ChatTemplate
     config: Any  # the text part of the model's configuration
     device: torch.device
     dtype: torch.dtype
+    processes: Processes = field(default=Processes())
 
     @property
     def tokenizer(self) -> Any:
@@ -58,6 +63,11 @@ class TargetModel:
         """The input embedding E [V, H]."""
         embedding: torch.nn.Embedding = self.model.get_input_embeddings()
         return embedding
+
+    def whole_embedding(self) -> Tensor:
+        """Its matrix [V, H], whole also where processes hold a part each: lm_head's plan cuts both of tied ends."""
+        weight: Tensor = self.embed_tokens.weight
+        return weight.full_tensor() if isinstance(weight, DTensor) else weight
 
     def forward(self, input_ids_BT: Tensor, **kwargs: Any) -> Tensor:
         """Run the decoder only, no logits. Returns the last hidden states [B, T, H], after the final norm."""
@@ -143,7 +153,8 @@ def load_target(target: Target, processes: Processes | None = None) -> TargetMod
     """Load weights and tokenizer. Raises TargetError: one sentence with the folder or name and what is wrong.
 
     Several `processes` hold a part of every matrix each, by the model's own tensor-parallel plan; all of them run each
-    forward together, and each gets whole hidden states. A quantised checkpoint stays quantised.
+    forward together, and each gets whole hidden states. A quantised checkpoint gives the values that it holds; whether
+    they stay packed in memory is its method's choice (compressed-tensors unpacks them).
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
@@ -152,10 +163,16 @@ def load_target(target: Target, processes: Processes | None = None) -> TargetMod
     processes = processes or Processes()
     device, dtype = processes.device(resolve_device(target.device)), getattr(torch, target.dtype)
     config = load_config(target)
+    quantised = getattr(config, "quantization_config", None) is not None
     placing: dict[str, Any] = {}
     if processes.world_size > 1:
+        if quantised:
+            raise TargetError(
+                f"target {target.model}: transformers cannot split a quantised target; num_processes must be 1, on a "
+                "device that holds it"
+            )
         placing = {"distributed_config": _tensor_parallel(target, config, processes.world_size)}
-    elif getattr(config, "quantization_config", None) is not None:
+    elif quantised:
         placing = {"device_map": {"": device}}  # packed weights cannot be moved afterwards
     # Without attn_implementation transformers takes SDPA where the model allows it, and eager attention where not:
     # GPT-OSS adds a sink to every softmax, which SDPA cannot.
@@ -163,7 +180,10 @@ def load_target(target: Target, processes: Processes | None = None) -> TargetMod
     model.eval().requires_grad_(False)
     if not placing:
         model.to(device)
-    return TargetModel(model, load_chat(target), model.config.get_text_config(), device, dtype)
+    if quantised:
+        with torch.inference_mode():  # weights may stay packed until the whole model's first forward; ours is a part
+            model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device), use_cache=False)
+    return TargetModel(model, load_chat(target), model.config.get_text_config(), device, dtype, processes)
 
 
 def _tensor_parallel(target: Target, config: Any, num_processes: int) -> Any:
@@ -175,9 +195,10 @@ def _tensor_parallel(target: Target, config: Any, num_processes: int) -> Any:
     if num_heads % num_processes:
         raise TargetError(
             f"target {target.model}: its {num_heads} key/value heads cannot be dealt to {num_processes} processes; "
-            "extract_features.num_processes must divide them"
+            "num_processes must divide them"
         )
-    return DistributedConfig(tp_size=num_processes)
+    # said by every class of text models; Gemma3ForConditionalGeneration's plan cuts the matrix and does not gather
+    return DistributedConfig(tp_size=num_processes, tp_plan={"lm_head": "colwise_gather_output"})
 
 
 def _load_stop_token_ids(target: Target, tokenizer: Any) -> frozenset[int]:

@@ -94,6 +94,7 @@ class EvaluateHead(Drafting):
     max_new_tokens: Annotated[int, Field(ge=2)]
     max_prompts: PositiveInt
     temperature: Annotated[float, Field(ge=0.0, le=2.0)]
+    num_processes: PositiveInt
 
 
 class Benchmark(Drafting):

@@ -4,10 +4,13 @@ In: the head, the target, the screened held-out prompts. Out: EvaluationMetrics,
 (`outputs`, EvaluationOutput lines).
 
 Both arms run in this process on the reference engine, batched, ids in and ids out. The baseline goes first, turn by
-turn, its own answers being the history; drafting then answers exactly the same prompts.
+turn, its own answers being the history; drafting then answers exactly the same prompts. A target that no single device
+holds is split over `num_processes`: all of them do the same, and the first one writes.
 """
 
+import json
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -20,13 +23,14 @@ from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
 from eyrie.chat.template import ChatTemplate
 from eyrie.eagle3.checkpoint import check_head, load_head
+from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.io import progress, read_table, write_json, write_jsonl
-from eyrie.params import EvaluateHead, Params, Workload
+from eyrie.params import EvaluateHead, Params, Workload, parse_params
 from eyrie.schemas import PROMPTS, Acceptance, EvaluationMetrics, EvaluationOutput, Mismatch
 
 logger = logging.getLogger(__name__)
@@ -51,9 +55,23 @@ class _Dialogue:
 
 
 def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path) -> None:
-    """Answer the held-out prompts with and without the head. Raises TargetError, CheckpointError, SchemaError."""
+    """Answer the held-out prompts with and without the head. With `num_processes` above 1 torchrun starts so many on
+    this machine.
+
+    Raises TargetError, CheckpointError, SchemaError, ProcessesError.
+    """
+    num_processes = params.evaluate_head.num_processes
+    if num_processes == 1:
+        _evaluate(params, Processes(), head=head, clean=clean, metrics=metrics, outputs=outputs)
+        return
+    paths = {"head": str(head), "clean": str(clean), "metrics": str(metrics), "outputs": str(outputs)}
+    job = {"params": params.model_dump(mode="json"), "paths": paths}
+    launch_here("eyrie.stages.evaluate_head", job, num_processes=num_processes)
+
+
+def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, metrics: Path, outputs: Path) -> None:
     section = params.evaluate_head
-    target = load_target(params.target)
+    target = load_target(params.target, processes)
     dialogues = _held_out(target.chat, clean, section.max_prompts)
     context_length = _context_length(target, clean, section)
     check_head(head, target.config, context_length=context_length)
@@ -81,6 +99,8 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
         },
         mismatches=[_mismatch(target, item, params.target.dtype) for item in dialogues if not item.identical],
     )
+    if not processes.is_first:
+        return
     write_jsonl(
         outputs,
         [
@@ -154,7 +174,7 @@ def _answer_again(engine: Engine, dialogues: list[_Dialogue], sampling: Sampling
 
 def _run(engine: Engine, prompts: Sequence[list[int]], sampling: SamplingParams, *, desc: str) -> list[Request]:
     requests = [engine.submit(prompt_ids, sampling) for prompt_ids in prompts]
-    with progress(len(requests), desc=desc, unit="requests") as bar:
+    with progress(len(requests), desc=desc, unit="requests", shown=engine.target.processes.is_first) as bar:
         while engine.has_work:
             bar.update(sum(request.finish_reason is not None for request in engine.step()))
     return requests
@@ -202,3 +222,17 @@ def _mismatch(target: TargetModel, dialogue: _Dialogue, dtype: str) -> Mismatch:
             )
         before += len(baseline)
     raise AssertionError("the dialogue is identical")
+
+
+def _run_process(job: Path) -> None:
+    """One of the processes that `run` starts."""
+    raw = json.loads(job.read_text(encoding="utf-8"))
+    with joined(job) as processes:
+        level = logging.INFO if processes.is_first else logging.ERROR
+        logging.basicConfig(level=level, format="evaluate_head: %(message)s")
+        params = parse_params(raw["params"], origin=str(job))
+        _evaluate(params, processes, **{name: Path(path) for name, path in raw["paths"].items()})
+
+
+if __name__ == "__main__":
+    _run_process(Path(sys.argv[1]))

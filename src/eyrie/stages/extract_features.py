@@ -12,7 +12,6 @@ import json
 import logging
 import math
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -21,13 +20,13 @@ from typing import Any
 import torch
 
 from eyrie.eagle3.config import aux_layer_ids
-from eyrie.eagle3.processes import Processes, joined, launch
+from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.packed import can_pack, forward_states
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.features.format import RowEntry, ShardMeta
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, new_shard
-from eyrie.io import canonical_json, progress, read_table, write_json, write_text
+from eyrie.io import progress, read_table, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params, parse_params
 from eyrie.schemas import RESPONSES, FeatureMetrics, spans_of, teacher_positions
@@ -47,11 +46,9 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
     if num_processes == 1:
         _extract(params, Processes(), shard=shard, responses=responses, features=features)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder) / "job.json"
-        paths = {"shard": shard, "responses": str(responses), "features": str(features)}
-        write_text(job, canonical_json({"params": params.model_dump(mode="json"), **paths}))
-        launch("eyrie.stages.extract_features", job, num_processes=num_processes)
+    job = {"params": params.model_dump(mode="json"), "shard": shard}
+    paths = {"responses": str(responses), "features": str(features)}
+    launch_here("eyrie.stages.extract_features", job | paths, num_processes=num_processes)
 
 
 def _extract(params: Params, processes: Processes, *, shard: int, responses: Path, features: Path) -> None:
@@ -181,10 +178,9 @@ def _features(
 def _run_process(job: Path) -> None:
     """One of the processes that `run` starts."""
     raw = json.loads(job.read_text(encoding="utf-8"))
-    logging.basicConfig(level=logging.INFO, format="extract_features: %(message)s")
     with joined(job) as processes:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(processes.rank)
+        level = logging.INFO if processes.is_first else logging.ERROR
+        logging.basicConfig(level=level, format="extract_features: %(message)s")
         params = parse_params(raw["params"], origin=str(job))
         paths = {name: Path(raw[name]) for name in ("responses", "features")}
         _extract(params, processes, shard=raw["shard"], **paths)

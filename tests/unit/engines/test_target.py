@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from eyrie.eagle3.processes import Processes
@@ -17,6 +18,7 @@ from eyrie.engines.target import (
     resolve_device,
 )
 from tests.conftest import tiny_params
+from tests.quantised import BLOCK, GROUP, QUANTISED, make_quantised
 
 
 def test_a_target_gives_the_logits_of_the_model_in_its_folder(tiny_target: Path) -> None:
@@ -94,3 +96,24 @@ def test_a_quantised_target_whose_library_is_missing_is_refused_with_its_name(co
     (copy_target / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(TargetError, match="bitsandbytes"):
         load_target(tiny_params(copy_target).target)
+
+
+@pytest.mark.parametrize("kind", QUANTISED)
+def test_a_quantised_target_has_the_values_that_its_checkpoint_holds_once_loaded(kind: str, tmp_path: Path) -> None:
+    """Codes times scales: what is served, not the weights before they were quantised. The decoder alone is called."""
+    folder = make_quantised(kind, tmp_path)
+    stored, target = load_file(folder / "model.safetensors"), load_target(tiny_params(folder).target)
+    name = "model.layers.3.mlp.up_proj.weight"
+    weight = target.model.get_parameter(name)
+    if f"{name}_packed" in stored:
+        codes = weight.unflatten(1, (-1, GROUP)) / stored[f"{name}_scale"][..., None]
+        assert codes.abs().max() <= 8.01
+        torch.testing.assert_close(codes, codes.round())
+    elif f"{name}_scale" in stored:
+        torch.testing.assert_close(weight, stored[name].float() * stored[f"{name}_scale"])
+    else:
+        scale = stored[f"{name}_scale_inv"].repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1)
+        torch.testing.assert_close(weight, stored[name].float() * scale)
+    assert target.forward(torch.tensor([[0, 7, 9]])).isfinite().all()
+    with pytest.raises(TargetError, match="num_processes must be 1"):
+        load_target(tiny_params(folder).target, Processes(0, 2))

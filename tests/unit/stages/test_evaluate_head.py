@@ -117,3 +117,11 @@ def test_a_head_that_could_not_be_served_is_refused_before_anything_is_answered(
         (copy / "config.json").write_text(json.dumps(before | change))
         with pytest.raises(CheckpointError, match=says):
             evaluate(tiny_target, copy, clean, tmp_path)
+
+
+def test_a_target_split_over_two_processes_gives_the_answers_of_a_whole_one(
+    tiny_target: Path, head: Path, clean: Path, tmp_path: Path
+) -> None:
+    """Two processes hold half of every matrix. Float32 and a random target: no tie is near."""
+    whole = evaluate(tiny_target, head, clean, tmp_path)
+    assert evaluate(tiny_target, head, clean, tmp_path, num_processes=2) == whole

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eyrie.eagle3.processes import Processes
+
 
 @dataclass(frozen=True)
 class DraftTree:
@@ -27,6 +29,10 @@ class DraftTree:
     parents_BN: Tensor
     depths_BN: Tensor
     seen_BNN: Tensor
+
+    def agreed(self, processes: Processes) -> "DraftTree":
+        """The first process's tree."""
+        return DraftTree(*(processes.agree(part) for part in vars(self).values()))
 
 
 class CandidateTree:

@@ -35,7 +35,7 @@ class Drafter:
         num_columns: int,
     ) -> None:
         self._head, self._drafting, self._masks = head, drafting, masks
-        self._embedding_VH = target.embed_tokens.weight
+        self._embedding_VH = target.whole_embedding()
         self._device = target.device
         self._cache = HeadCache(head.config, num_slots, num_columns, target.device, target.dtype)
         self._newest_M1H = torch.zeros(num_slots, 1, head.config.hidden_size, dtype=target.dtype, device=target.device)

@@ -4,6 +4,9 @@ In: token ids and sampling parameters. Out: token ids, the same with and without
 waiting request (a free slot permitting) or advances every running one: plain decoding by one token, drafting by one to
 num_steps + 1 tokens of *one* verify forward. Both arms run the same forward, cache, masks and scheduler.
 
+Over a target that several processes hold, each process has an engine and steps it as the others do: what is drafted and
+what is chosen is the first one's, so that rounding cannot part them.
+
 A running request of n known tokens has n - 1 of them in the target's cache (the newest is not run yet) and as many rows
 in the head's.
 
@@ -194,7 +197,8 @@ class Engine:
         running = self._running
         starts = [request.num_cached for request in running]
         newest_B1 = torch.tensor([request.output_ids[-1:] for request in running], device=self.target.device)
-        ids_BN = torch.cat([newest_B1, drafter.draft_chain(starts)], dim=1)
+        drafts = self.target.processes.agree(drafter.draft_chain(starts))
+        ids_BN = torch.cat([newest_B1, drafts], dim=1)
         num_verified = ids_BN.shape[1]
         positions_BN = torch.tensor(starts, device=self.target.device)[:, None] + self._offsets[:num_verified]
         hidden_BNH = self._runner.forward(
@@ -221,7 +225,7 @@ class Engine:
     def _speculate_tree(self, drafter: Drafter) -> None:
         running, device = self._running, self.target.device
         starts = [request.num_cached for request in running]
-        tree = drafter.draft_tree(starts)
+        tree = drafter.draft_tree(starts).agreed(self.target.processes)
         newest_B1 = torch.tensor([request.output_ids[-1:] for request in running], device=device)
         ids_BN = torch.cat([newest_B1, tree.drafts], dim=1)
         starts_B1 = torch.tensor(starts, device=device)[:, None]
@@ -265,7 +269,7 @@ class Engine:
                 chosen_BT[slot] = sample(
                     logits_BTV[slot], temperature=params.temperature, top_p=params.top_p, uniforms=uniforms
                 )
-        return chosen_BT
+        return self.target.processes.agree(chosen_BT)
 
     def _emit_verified(self, request: Request, tokens: list[int]) -> None:
         """Emit accepted drafts and the bonus token; count the drafts that were kept."""
