@@ -2,10 +2,11 @@
 
 In: resources/privacy/analyzer.yaml. Out: `Analyzer`, which answers with entity types, offsets and scores.
 
-Five things differ from `AnalyzerEngineProvider(...).create_engine()`:
+Six things differ from `AnalyzerEngineProvider(...).create_engine()`:
 - a damaged YAML file is an error; Presidio falls back to its default engine and downloads a model;
 - model folders are looked up beside the YAML file, and a missing one is an error, not a download;
-- tokens and lemmas are computed only for a text in which some pattern matched, for its context words;
+- context words are looked for in the characters beside a number (`eyrie.privacy.nearby`), not among lemmas;
+- tokens are computed only when a recogniser of a language model asks for them;
 - recognisers of numbers are not asked about a text without any (`eyrie.privacy.gates`);
 - the analyzer's own messages may quote the text, so they stay inside.
 """
@@ -22,6 +23,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from eyrie.privacy.gates import Gates
+from eyrie.privacy.nearby import NearbyWords
+from eyrie.privacy.spelling import plain
 
 # Presidio imports torch and transformers when they are installed, 15 of its 18 seconds, for engines not in use here.
 _OPTIONAL_IMPORTS = ("torch", "transformers")
@@ -56,7 +59,7 @@ class Analyzer:
         self._entities = sorted(engine.get_supported_entities(_LANGUAGE))
         self._gates = Gates(engine.registry)
         engine.registry = self._gates
-        engine.context_aware_enhancer = _ContextOfFew(engine.context_aware_enhancer)
+        engine.context_aware_enhancer = NearbyWords()
         self._alarm = _Alarm(level=logging.WARNING)
         _LOGGER.setLevel(logging.WARNING)  # its debug lines quote context words
         _LOGGER.propagate = False
@@ -69,6 +72,7 @@ class Analyzer:
 
     def find(self, text: str, *, score_threshold: float) -> list[Finding]:
         """Findings in `text`, by start. Raises UnscreenableError when the analyzer failed or gave a pattern up."""
+        text = plain(text)
         self._alarm.raised = False
         self._gates.open_for(text)
         try:
@@ -93,30 +97,6 @@ class _Alarm(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.raised = self.raised or "timed out" in str(record.msg)
-
-
-class _ContextOfFew:
-    """Hands only results of recognisers with context words to Presidio's enhancer, which copies all it gets deeply."""
-
-    def __init__(self, enhancer: Any) -> None:
-        self._enhancer = enhancer
-
-    def enhance_using_context(
-        self, text: str, raw_results: list[Any], nlp_artifacts: Any, recognizers: list[Any], context: Any = None
-    ) -> list[Any]:
-        wanted = {recognizer.id for recognizer in recognizers if recognizer.context}
-        identifier = "recognizer_identifier"  # RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
-        chosen: list[Any] = []
-        others: list[Any] = []
-        for result in raw_results:
-            (chosen if result.recognition_metadata[identifier] in wanted else others).append(result)
-        if not chosen:
-            return others
-        return others + list(
-            self._enhancer.enhance_using_context(
-                text=text, raw_results=chosen, nlp_artifacts=nlp_artifacts, recognizers=recognizers, context=context
-            )
-        )
 
 
 class _LazyArtifacts:
@@ -145,7 +125,7 @@ def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
         from presidio_analyzer import AnalyzerEngineProvider
 
         # Imported for their classes: Presidio finds recognisers by name among EntityRecognizer's subclasses.
-        from eyrie.privacy import disclosures, identifiers, names, phones, secrets  # noqa: F401
+        from eyrie.privacy import accounts, disclosures, identifiers, names, phones, secrets  # noqa: F401
         from eyrie.privacy.gitleaks import GitleaksRecognizer
 
     # Else the first e-mail address fetches the public suffix list from the network.

@@ -12,28 +12,27 @@ from typing import Any
 _FEW_DIGITS = re.compile(r"\d(?:\D{0,2}\d){3}|\b(?=[A-Z]+\d)[C-Z0-9]{9,10}\b")  # or a German passport
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _LONG_WORD = re.compile(r"\w{25}")
-_MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]|\b[0-9A-Fa-f]{12}\b")
 
 
 _GATES: dict[str, Any] = {
     "EmailRecognizer": re.compile("@"),
-    "CryptoRecognizer": _LONG_WORD,
+    "BitcoinRecognizer": _LONG_WORD,
     "EthereumRecognizer": _LONG_WORD,
-    "MacAddressRecognizer": _MAC,
+    "HardwareAddressRecognizer": _MAC,
     "HostAddressRecognizer": re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),
     **dict.fromkeys(
-        ("PhoneNumberRecognizer", "CardNumberRecognizer", "UpperCaseIbanRecognizer", "UsSsnRecognizer",
-         "UsItinRecognizer", "NhsInContextRecognizer", "UkNinoRecognizer", "UkPassportRecognizer", "FrNirRecognizer",
-         "EsNifRecognizer",
-         "GermanTaxIdInContextRecognizer", "SpanishForeignerRecognizer", "AadhaarInContextRecognizer",
-         "UsPassportRecognizer"),
+        ("PhoneNumberRecognizer", "CardNumberRecognizer", "AnyCaseIbanRecognizer", "SocialSecurityRecognizer",
+         "TaxpayerRecognizer", "NhsInContextRecognizer", "NationalInsuranceRecognizer", "BritishPassportRecognizer",
+         "FrNirRecognizer", "SpanishIdRecognizer", "GermanTaxIdInContextRecognizer", "SpanishForeignerRecognizer",
+         "AadhaarInContextRecognizer", "AmericanPassportRecognizer", "SpanishPassportRecognizer",
+         "ItalianPassportRecognizer", "IndianPassportRecognizer", "IndianVoterRecognizer"),
         _MANY_DIGITS,
     ),
     **dict.fromkeys(
-        ("UsLicenseRecognizer", "UkDrivingLicenceRecognizer", "GermanIdCardRecognizer", "GermanPassportRecognizer",
-         "GermanPensionRecognizer", "EsPassportRecognizer", "ItFiscalCodeRecognizer", "ItDriverLicenseRecognizer",
-         "ItIdentityCardRecognizer", "ItPassportRecognizer", "IndianPanRecognizer", "InPassportRecognizer",
-         "InVoterRecognizer"),
+        ("AmericanLicenseRecognizer", "BritishLicenceRecognizer", "GermanIdCardRecognizer", "GermanPassportRecognizer",
+         "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer", "ItalianLicenceRecognizer",
+         "ItalianIdCardRecognizer", "IndianPanRecognizer"),
         _FEW_DIGITS,
     ),
 }  # fmt: skip

@@ -5,9 +5,7 @@ In: a gitleaks.toml (https://github.com/gitleaks/gitleaks). Read of each rule: `
 nothing about text.
 """
 
-import math
 import tomllib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ import regex  # type: ignore[import-untyped]
 from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from eyrie.privacy.randomness import entropy
 from eyrie.privacy.shapes import ShapeRecognizer
 
 
@@ -69,11 +68,6 @@ def _matches(rule: _Rule, text: str) -> Iterator[tuple[Any, int]]:
             continue
         if not any(word in secret.lower() for word in rule.stopwords):
             yield match, group
-
-
-def entropy(value: str) -> float:
-    """Shannon entropy in bits a character."""
-    return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values())
 
 
 def _allow_lists(table: dict[str, Any]) -> list[dict[str, Any]]:

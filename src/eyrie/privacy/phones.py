@@ -17,8 +17,13 @@ _REGIONS = (
     *("IN", "JP", "SG", "AU", "NZ", "ZA"),
 )
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow parsers.
-_CANDIDATE = re.compile(r"(?<![\w./#@-])(?<!\d[:,])(?<!::)(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}(?!\w|[:.,]\d)")
-_NORTH_AMERICAN = re.compile(r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])\d{3}[-. ]\d{4}")
+_CANDIDATE = re.compile(
+    r"(?<![A-Za-z0-9/#@-])(?<!\d[.:,])(?<!::)(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}"
+    r"(?:(?= ?(?:x|ext)\.? ?\d{1,6}\b)|(?!\w|[:.,]\d))"
+)
+_NORTH_AMERICAN = re.compile(
+    r"(?:\+?1[-. /]{0,3})?(?:\([2-9]\d{2}\)[ -]{0,3}|[2-9]\d{2}(?: ?[-./] ?| ))\d{3}(?: ?[-.] ?| )\d{4}"
+)
 _NOT_A_PHONE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D.*)?"  # 2024-01-15, with or without a time
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?:\D.*)?"  # 15.01.2024
@@ -38,8 +43,23 @@ _CUE_WIDTH = 40
 _THOUSANDS = re.compile(r"\d{1,3}(?:\D\d{3})+")
 _HIGH, _GROUPED, _NEEDS_CONTEXT = 0.6, 0.5, 0.25
 _CONTEXT = (
-    "phone telephone tel cell cellphone mobile call text sms whatsapp fax reach dial number contact "
-    "telefon handy anrufen rufnummer téléphone portable appeler móvil teléfono llamar cellulare celular telefone"
+    *(
+        "phone",
+        "telephone",
+        "tel",
+        "cellphone",
+        "cell phone",
+        "mobile",
+        "mob",
+        "sms",
+        "whatsapp",
+        "fax",
+        "dial",
+        "contact",
+    ),
+    *("my number", "your number", "his number", "her number", "contact number", "viber", "hotline", "landline"),
+    *("telefon", "handy", "anrufen", "rufnummer", "mobil", "téléphone", "telephone", "tél", "portable", "appeler"),
+    *("móvil", "movil", "teléfono", "telefono", "llamar", "celular", "cellulare", "telefone", "telefoon", "gsm", "tlf"),
 )
 
 
@@ -53,7 +73,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
             supported_entities=["PHONE_NUMBER"],
             supported_language=supported_language,
             name=name or type(self).__name__,
-            context=context or _CONTEXT.split(),
+            context=context or list(_CONTEXT),
         )
 
     def load(self) -> None:

@@ -6,8 +6,8 @@ import string
 import pytest
 
 from benchmarks.privacy_unseen import unseen_values
+from eyrie.privacy.accounts import luhn_valid
 from eyrie.privacy.engine import Analyzer
-from eyrie.privacy.identifiers import luhn_valid
 
 THRESHOLD = 0.4
 # Between a name that merely occurs and one that users give as their own: as in params.yaml for the sample prompts.
