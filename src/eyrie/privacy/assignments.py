@@ -39,7 +39,8 @@ _GIVES = (
     r"[\"'`\\\])*}»”]{0,4}(?:: ?(?:str|string|String|SecretStr)(?= ?=))?"
     r"(?:[ \t]{0,20}(?::=|=>|->|={1,3}|:|\|)[ \t]{0,20}(?:\n[ \t]{1,12})?"
     r"|[ \t]?>[ \t]{0,3}|\"?\s{1,3}value=|\((?=[\"'`])|,[ \t]?(?=[\"'])"
-    r"|(?: [^\W\d_]{1,12}){0,3}? (?i:is|was|are|to|=|est|était|es|ist|lautet|war|è|is:|c'est|é)(?: ?:)? "  # codespell:ignore ist
+    r"|(?: [^\W\d_]{1,12}){0,3}? (?i:is|was|are|to|=|est|était|es|ist|lautet|war|è"  # codespell:ignore ist
+    r"|is:|c'est|é)(?: ?:)? "
     r"|[ \t]{1,3}(?=[\"'`]))"
 )
 _GIVEN = re.compile(
