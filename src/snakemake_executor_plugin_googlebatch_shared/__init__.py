@@ -1,10 +1,10 @@
 """Executor `googlebatch-shared`: Snakemake's for Google Batch, on an NFS volume that all machines mount
-(eyrie.shared_volume).
+(snakemake_executor_plugin_kubernetes_shared.volume).
 """
 
 from typing import Any
 
-from eyrie.shared_volume import NOTHING_DECLARED, MissingExecutor, with_shared_files
+from snakemake_executor_plugin_kubernetes_shared.volume import NOTHING_DECLARED, MissingExecutor, with_shared_files
 
 Executor: Any
 try:

@@ -15,7 +15,7 @@ from snakemake_executor_plugin_googlebatch import ExecutorSettings as BatchSetti
 from snakemake_executor_plugin_googlebatch.executor import GoogleBatchExecutor
 from snakemake_interface_common.exceptions import WorkflowError
 
-from eyrie.shared_volume import enter_project
+from snakemake_executor_plugin_kubernetes_shared.volume import enter_project
 
 # The driver's files on Container-Optimized OS; https://cloud.google.com/batch/docs/create-run-job#create-job-gpu
 DRIVER_FOLDERS = [f"/var/lib/nvidia/{name}:/usr/local/nvidia/{name}" for name in ("lib64", "bin")]

@@ -1,8 +1,8 @@
-"""Executor `kubernetes-shared`: Snakemake's for Kubernetes, on a volume that all pods mount (eyrie.shared_volume)."""
+"""Executor `kubernetes-shared`: Snakemake's for Kubernetes, on a volume that all pods mount (the module `volume`)."""
 
 from typing import Any
 
-from eyrie.shared_volume import NOTHING_DECLARED, MissingExecutor, with_shared_files
+from snakemake_executor_plugin_kubernetes_shared.volume import NOTHING_DECLARED, MissingExecutor, with_shared_files
 
 Executor: Any
 try:

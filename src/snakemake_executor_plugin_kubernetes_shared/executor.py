@@ -4,7 +4,7 @@ from typing import Any
 
 from snakemake_executor_plugin_kubernetes import Executor as PodExecutor
 
-from eyrie.shared_volume import enter_project
+from snakemake_executor_plugin_kubernetes_shared.volume import enter_project
 
 
 class Executor(PodExecutor):  # type: ignore[misc] # the plug-in has no types

@@ -8,7 +8,7 @@ import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from eyrie.shared_volume import MissingExecutor, enter_project, with_shared_files
+from snakemake_executor_plugin_kubernetes_shared.volume import MissingExecutor, enter_project, with_shared_files
 
 
 def test_a_job_begins_in_the_project_with_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

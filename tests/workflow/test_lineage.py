@@ -5,8 +5,11 @@ The stages are light (tests/workflow/light.py); doors, rules, jobs, manifests, D
 `pytest --long` tries every change with every door in both places, without it a few of them are tried.
 """
 
+import os
 import re
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 import yaml
 
 from eyrie.lineage.layout import STAGES, upstream_of
+from tests.e2e.faults import start_door
 from tests.workflow.conftest import change_params, run_in
 from tests.workflow.light import DROPPED, SOURCE, change_code, digests_of, expected_files, make_light_project
 from tests.workflow.truth import false_records
@@ -37,6 +41,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "dvc": ("dvc", "repro"),
     "snakemake": ("snakemake", "--cores", "2"),
 }
+NEXT = ("snakemake", "eyrie run", "dvc")
 PLACES = ("original", "clone")
 
 
@@ -51,12 +56,17 @@ def following(stage: str) -> set[str]:
 
 def run_door(project: Path, door: str) -> set[str]:
     """Run the pipeline through a door. Returns the stages of which a job was built anew, not restored."""
+    return {job.partition("-")[0] for job in built_jobs(project, door)}
+
+
+def built_jobs(project: Path, door: str) -> set[str]:
+    """Run the pipeline through a door. Returns the jobs that were built anew, shards as `stage-0000`."""
     if door == "dvc":
         assert run_in(project, "eyrie", "sync").returncode == 0
     done = run_in(project, *DOORS[door])
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-4000:]
-    return set(re.findall(r"^(\w+): \w+(?:-\d{4})? built in", printed, re.MULTILINE))
+    return set(re.findall(r"^\w+: (\w+(?:-\d{4})?) built in", printed, re.MULTILINE))
 
 
 def check(project: Path, scratch: Path) -> None:
@@ -146,14 +156,22 @@ CHANGES = _changes()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A few changes with different doors in both places; with --long every change with every door in both."""
-    if "change" not in metafunc.fixturenames:
-        return
-    if metafunc.config.getoption("--long"):
-        cases = [(name, place_name, door) for name in CHANGES for place_name in PLACES for door in DOORS]
-    else:
-        cases = list(SHORT)
-    metafunc.parametrize(("change", "where", "door"), cases, ids=[" - ".join(case) for case in cases])
+    """A few cases with different doors in both places; with --long every change with every door in both."""
+    long, names = metafunc.config.getoption("--long"), metafunc.fixturenames
+    cases: list[tuple[str, ...]] = []
+    if "change" in names:
+        every = [(name, where, door) for name in CHANGES for where in PLACES for door in DOORS]
+        cases = [*every] if long else [*SHORT]
+        metafunc.parametrize(("change", "where", "door"), cases, ids=[" - ".join(case) for case in cases])
+    elif "back" in names:  # every stage, every pair of doors
+        pairs = [(there, back) for there in DOORS for back in DOORS]
+        cases = [(stage, PLACES[i % 2], *pairs[i]) for i, stage in enumerate(STAGES)]
+        cases = cases if long else [("train_head", "clone", "snakemake", "dvc")]
+        metafunc.parametrize(("stage", "where", "there", "back"), cases, ids=[" - ".join(case) for case in cases])
+    elif "first" in names:  # without --long the kills of tests/e2e/test_faults.py do as much
+        cases = [(where, first, then) for where in PLACES for first, then in zip(DOORS, NEXT, strict=True)]
+        cases = cases if long else []
+        metafunc.parametrize(("where", "first", "then"), cases, ids=[" - ".join(case) for case in cases])
 
 
 SHORT = (
@@ -174,14 +192,41 @@ def test_exactly_what_a_change_reaches_runs_again(
     check(project, tmp_path / "expected")
 
 
-def test_going_back_restores_and_doors_can_be_mixed(place: Callable[[str], Path], tmp_path: Path) -> None:
-    project = place("clone")
-    key, value = PARAMETERS["train_head"]
-    before = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))["train_head"][key]
-    change_params(project, "train_head", **{key: value})
-    assert run_door(project, "snakemake") == following("train_head")
-    change_params(project, "train_head", **{key: before})
-    assert run_door(project, "dvc") == set()
+def test_going_back_restores_and_doors_can_be_mixed(
+    stage: str, where: str, there: str, back: str, place: Callable[[str], Path], tmp_path: Path
+) -> None:
+    project = place(where)
+    key, value = PARAMETERS[stage]
+    before = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))[stage][key]
+    change_params(project, stage, **{key: value})
+    assert run_door(project, there) == following(stage)
+    change_params(project, stage, **{key: before})
+    assert run_door(project, back) == set()
+    check(project, tmp_path / "expected")
+
+
+def test_a_run_that_is_interrupted_before_a_change_leaves_what_it_finished(
+    where: str, first: str, then: str, place: Callable[[str], Path], tmp_path: Path
+) -> None:
+    project = place(where)
+    change_parameter(project, "generate_responses")
+    if first == "dvc":
+        assert run_in(project, "eyrie", "sync").returncode == 0
+    vocab = project / "data/vocab/vocab_map.safetensors.manifest.json"
+    old = vocab.stat().st_ino
+    process = start_door(project, first, tmp_path / "run.log")
+    deadline = time.monotonic() + 240
+    while not (vocab.exists() and vocab.stat().st_ino != old):
+        assert process.poll() is None, (tmp_path / "run.log").read_text(encoding="utf-8")[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(120) != 0
+    change_parameter(project, "train_head")
+    jobs = built_jobs(project, then)
+    finished = {"generate_responses-0000", "generate_responses-0001", "build_vocab"}
+    assert jobs & {"select_prompts", "filter_prompts", *finished} == set()
+    assert jobs >= following("train_head")
     check(project, tmp_path / "expected")
 
 

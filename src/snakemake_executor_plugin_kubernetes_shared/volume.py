@@ -4,6 +4,8 @@ Snakemake's plug-ins for Kubernetes and Google Batch declare that nothing is sha
 a bucket, under names that stages, manifests and DVC do not know, and `--shared-fs-usage` in a profile is overruled. The
 packages `snakemake_executor_plugin_{kubernetes,googlebatch}_shared` take the plug-ins and declare the truth: the volume
 that holds the project, its environment included, is mounted at the same path in every container.
+
+Nothing of `eyrie` is imported: Snakemake imports these packages whenever it starts, whichever copy of it comes first.
 """
 
 import dataclasses
