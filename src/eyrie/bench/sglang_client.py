@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.bench.client import Load, LoadResult, Messages, RequestRecord
+from eyrie.engines.launch import die_with
 from eyrie.engines.servers import ServerError, no_proxy_here
 from eyrie.io import digest_of
 
@@ -70,6 +71,7 @@ def run_sglang_client(
                 stdout=written,
                 stderr=subprocess.STDOUT,
                 env=environment,
+                preexec_fn=die_with(os.getpid()),
                 timeout=_START_UP_S + load.timeout_s * len(requests),
                 check=False,
             )

@@ -94,7 +94,7 @@ def launch_server(command: Sequence[str], *, port: int, log: Path, env: Mapping[
             stderr=subprocess.STDOUT,
             env={**os.environ, **env},
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one prepared call into libc, no lock is taken
+            preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - one prepared call into libc, no lock is taken
         )
     try:
         yield Server(f"http://127.0.0.1:{port}", process, log)
@@ -132,8 +132,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-class _die_with:  # noqa: N801 - a function with a prepared argument; libc is looked up before the fork
-    """In the child: SIGKILL me when my parent dies (Linux only; a no-op elsewhere)."""
+class die_with:  # noqa: N801 - a function with a prepared argument; libc is looked up before the fork
+    """`preexec_fn`: in the child, SIGKILL me when my parent dies (Linux only; a no-op elsewhere)."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
