@@ -216,8 +216,11 @@ def recipe(name: Annotated[str, typer.Argument(help="A file of recipes/, without
 
 @app.command()
 def estimate(
-    gpu: Annotated[str, typer.Option(help="A device of resources/estimate/hardware.yaml.")] = "H100",
-    num_gpus: Annotated[int, typer.Option(min=1, help="How many of them work together.")] = 1,
+    gpu: Annotated[
+        str | None,
+        typer.Option(help="A device of resources/estimate/hardware.yaml; default: what a run here used, or H100."),
+    ] = None,
+    num_gpus: Annotated[int | None, typer.Option(min=1, help="How many of them work together.")] = None,
     prompt_tokens: Annotated[int, typer.Option(min=1, help="Mean length of a prompt, assumed.")] = 300,
     answer_tokens: Annotated[
         int | None, typer.Option(min=1, help="Of an answer; default: half of what it may.")
@@ -229,7 +232,12 @@ def estimate(
 
     path = PARAMS if recipe is None else Path(f"recipes/{recipe}.yaml")
     print_estimate(
-        load_params(path), gpu=gpu, num_gpus=num_gpus, prompt_tokens=prompt_tokens, answer_tokens=answer_tokens
+        load_params(path),
+        ran_here=recipe is None,
+        gpu=gpu,
+        num_gpus=num_gpus,
+        prompt_tokens=prompt_tokens,
+        answer_tokens=answer_tokens,
     )
 
 

@@ -3,19 +3,20 @@
 One process is a group of one, without any set-up. Several are started by torchrun; they share gradients through
 eagle3/spread.py, and sums, choices and JSON values through here. Over several machines with one file system,
 `EYRIE_NODES` says how many and `EYRIE_MASTER` (host:port) where they meet: this machine starts its part, and says the
-command that starts the part of each of the others. The environment holds it, because where processes run is no part of
-a result.
+command that starts the part of each of the others. In a Slurm job of several nodes it starts all of them by srun. The
+environment holds it, because where processes run is no part of a result.
 """
 
 import logging
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 NODES, MASTER = "EYRIE_NODES", "EYRIE_MASTER"
 ERROR = "error-{rank}.txt"
 _TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
-_ALONE = ["--standalone"]
+_FIRST_PORT, _NUM_PORTS = 20000, 10000
 
 
 class ProcessesError(ValueError):
@@ -83,21 +84,22 @@ class Processes:
 def launch(module: str, job: Path, *, num_processes: int) -> None:
     """Run `python -m module job` in `num_processes` processes under torchrun, those of other machines included.
 
-    Raises ProcessesError when one fails, or the environment does not say where machines meet.
+    Raises ProcessesError when one fails, or they cannot be dealt to the machines that the environment names.
     """
-    num_nodes, meeting = _nodes()
+    meeting = _meeting()
+    num_nodes = meeting.num_nodes
     if num_processes % num_nodes:
         raise ProcessesError(
-            f"train_head.num_processes ({num_processes}) must be a multiple of {NODES} ({num_nodes}): as many on "
-            "each machine"
+            f"train_head.num_processes ({num_processes}) must be a multiple of the number of machines ({num_nodes}): "
+            "as many on each"
         )
     here = num_processes // num_nodes
-    command, work = [*_TORCHRUN, *meeting], [f"--nproc-per-node={here}", "-m", module, str(job)]
-    if num_nodes > 1:
+    command, work = [*_TORCHRUN, *meeting.options], [f"--nproc-per-node={here}", "-m", module, str(job)]
+    if meeting.by_hand:
         other = shlex.join([*command, "--node-rank=K", *work])
         logger.info("on the other machines, here on the same file system, K from 1 to %d: %s", num_nodes - 1, other)
         command.append("--node-rank=0")
-    _run([*command, *work], job, num_here=here)
+    _run([*meeting.starter, *command, *work], job, num_here=here)
 
 
 def launch_here(module: str, job: Mapping[str, Any], *, num_processes: int) -> None:
@@ -108,7 +110,7 @@ def launch_here(module: str, job: Mapping[str, Any], *, num_processes: int) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         write_text(path, canonical_json(job))
-        work = [*_ALONE, f"--nproc-per-node={num_processes}", "-m", module, str(path)]
+        work = ["--standalone", f"--nproc-per-node={num_processes}", "-m", module, str(path)]
         _run([*_TORCHRUN, *work], path, num_here=num_processes)
 
 
@@ -126,17 +128,44 @@ def _run(command: list[str], job: Path, *, num_here: int) -> None:
         raise ProcessesError(f"one of the processes ended with status {done.returncode}; what it said is above")
 
 
-def _nodes() -> tuple[int, list[str]]:
-    """How many machines, and torchrun's options for where they meet. Raises ProcessesError."""
-    count, master = os.environ.get(NODES, "1"), os.environ.get(MASTER, "")
-    if not count.isdecimal() or int(count) < 1:
-        raise ProcessesError(f"{NODES} must be a number of machines, 1 or more, not {count!r}")
-    if int(count) == 1:
-        return 1, _ALONE
-    host, _, port = master.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ProcessesError(f"{MASTER} must be host:port of this machine when {NODES} is {count}, not {master!r}")
-    return int(count), [f"--nnodes={count}", f"--master-addr={host}", f"--master-port={port}"]
+@dataclass(frozen=True)
+class _Meeting:
+    """Where machines meet: torchrun's `options`, and what starts it on each of them when a person does not."""
+
+    num_nodes: int
+    options: list[str]
+    starter: list[str] = field(default_factory=list)
+    by_hand: bool = False
+
+
+def _meeting() -> _Meeting:
+    """From EYRIE_NODES, else from a Slurm job of several nodes, else this machine alone. Raises ProcessesError."""
+    if NODES in os.environ:
+        count, master = os.environ[NODES], os.environ.get(MASTER, "")
+        if not count.isdecimal() or int(count) < 1:
+            raise ProcessesError(f"{NODES} must be a number of machines, 1 or more, not {count!r}")
+        if int(count) > 1:
+            host, _, port = master.rpartition(":")
+            if not host or not port.isdecimal():
+                raise ProcessesError(
+                    f"{MASTER} must be host:port of this machine when {NODES} is {count}, not {master!r}"
+                )
+            options = [f"--nnodes={count}", f"--master-addr={host}", f"--master-port={port}"]
+            return _Meeting(int(count), options, by_hand=True)
+    elif (num_nodes := int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))) > 1:
+        return _slurm_meeting(num_nodes, int(os.environ["SLURM_JOB_ID"]))
+    return _Meeting(1, ["--standalone"])
+
+
+def _slurm_meeting(num_nodes: int, job_id: int) -> _Meeting:
+    """One torchrun per node of the job, at a port that no other job has. The step shares what this one holds: Snakemake
+    runs a job's command in a step of one task on its first node."""
+    starter = ["srun", "--overlap", f"--nodes={num_nodes}", f"--ntasks={num_nodes}", "--ntasks-per-node=1"]
+    if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
+        starter.append(f"--cpus-per-task={cpus}")  # srun does not take it over
+    endpoint = f"{socket.gethostname()}:{_FIRST_PORT + job_id % _NUM_PORTS}"
+    options = [f"--nnodes={num_nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", f"--rdzv-id={job_id}"]
+    return _Meeting(num_nodes, options, starter)
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """What a run did take, beside what was estimated: seconds of stages, tokens, bytes, weights.
 
-In: `.eyrie/timings.json` and the metrics of the stages that ran here. A stage's shards are summed.
+In: `.eyrie/timings.json` and the metrics of the stages that ran here.
 """
 
 import re
 from pathlib import Path
 
-from eyrie.estimate.plan import Estimate
+from eyrie.estimate.lines import Estimate, read_hardware
 from eyrie.io import read_json
 from eyrie.lineage.timings import read_timings
-from eyrie.schemas import FeatureMetrics, TrainMetrics
+from eyrie.schemas import BenchmarkMetrics, FeatureMetrics, TrainMetrics
 
+BENCHMARK = Path("reports/metrics/benchmark.json")
 FEATURES, TRAINING = Path("reports/metrics/extract_features.json"), Path("reports/metrics/train_head.json")
 
 
@@ -30,11 +31,29 @@ def compare(estimate: Estimate) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def measured_device() -> tuple[str, int] | None:
+    """What the last benchmark here ran on, as a device of the table and how many; None when it knows none such."""
+    if not BENCHMARK.is_file():
+        return None
+    kind, _, name = read_json(BENCHMARK, BenchmarkMetrics).device.partition(": ")
+    if kind == "cpu":
+        return "cpu-core", int(re.findall(r"(\d+) cores", name)[0])
+    words = re.split(r"[^A-Za-z0-9]+", name)
+    return next(((device, 1) for device in read_hardware()["devices"] if device in words), None)
+
+
 def _seconds_by_stage() -> dict[str, float]:
-    sums: dict[str, float] = {}
+    """While at least one of a stage's jobs ran: shards side by side count once."""
+    spans: dict[str, list[tuple[float, float]]] = {}
     for name, timing in read_timings().items():
         stage = re.sub(r"[^a-z_].*", "", name)
-        sums[stage] = sums.get(stage, 0.0) + timing["seconds"]
+        spans.setdefault(stage, []).append((timing["finished"] - timing["seconds"], timing["finished"]))
+    sums = {}
+    for stage, jobs in spans.items():
+        sums[stage], until = 0.0, 0.0
+        for begin, end in sorted(jobs):
+            sums[stage] += max(end - max(begin, until), 0.0)
+            until = max(until, end)
     return sums
 
 

@@ -5,82 +5,26 @@ In: parameters, the target's facts, a device of resources/estimate/hardware.yaml
 one in which all devices work. The efficiencies are assumptions: `eyrie estimate` after a run says how wrong they were.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from eyrie.estimate.sizes import HeadSize, TargetFacts, head_size
+from eyrie.estimate.lines import (
+    USABLE,
+    Device,
+    Estimate,
+    Lengths,
+    add_memory,
+    in_hours,
+    read_hardware,
+    teraflops,
+)
+from eyrie.estimate.sizes import TargetFacts, head_size
 from eyrie.features.encodings import num_bits, planes_of
 from eyrie.params import Params
 
-HARDWARE = Path("resources/estimate/hardware.yaml")
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 SCREENING_CORE_HOURS_PER_MILLION = 0.33  # docs/decisions.md, Screening
 OPTIMIZER_BYTES = 16  # per weight of the head: float32 weight, gradient and two moments
-
-
-@dataclass(frozen=True)
-class Line:
-    """`value` in words, and how it came about."""
-
-    name: str
-    value: str
-    arithmetic: str
-
-
-@dataclass(frozen=True)
-class Device:
-    name: str
-    count: int
-    flops: float  # per second, each, as assumed to be reached
-    bytes_per_s: float  # memory bandwidth, the same
-    memory_bytes: float
-
-    @property
-    def all_flops(self) -> float:
-        return self.count * self.flops
-
-    @property
-    def all_bytes_per_s(self) -> float:
-        return self.count * self.bytes_per_s
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Assumed means, tokens."""
-
-    prompt: int
-    answer: int
-
-
-@dataclass
-class Estimate:
-    lines: list[Line] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)  # by stage
-    memory_bytes: dict[str, float] = field(default_factory=dict)  # by stage, of all devices together
-    num_tokens: int = 0
-    feature_bytes: int = 0
-    head: HeadSize | None = None
-
-    def add(self, name: str, value: str, arithmetic: str) -> None:
-        self.lines.append(Line(name, value, arithmetic))
-
-
-def read_device(name: str, count: int) -> Device:
-    """Raises ValueError with the names there are."""
-    hardware = _hardware()
-    if name not in hardware["devices"]:
-        raise ValueError(f"--gpu {name}: not in {HARDWARE}; there are {', '.join(hardware['devices'])}")
-    found, efficiency = hardware["devices"][name], hardware["efficiency"]
-    return Device(
-        name=name,
-        count=count,
-        flops=found["tflops"] * 1e12 * efficiency["compute"],
-        bytes_per_s=found["bandwidth_gb_s"] * 1e9 * efficiency["bandwidth"],
-        memory_bytes=found["memory_gb"] * 1e9,
-    )
 
 
 def feature_bytes_per_token(hidden_size: int, encoding: Any) -> int:
@@ -93,6 +37,7 @@ def feature_bytes_per_token(hidden_size: int, encoding: Any) -> int:
 def make_estimate(params: Params, facts: TargetFacts, device: Device, lengths: Lengths) -> Estimate:
     """All of it, in the order of the stages."""
     estimate = Estimate(head=head_size(facts, params))
+    _device(estimate, device)
     _target(estimate, params, facts)
     _data(estimate, params, facts, lengths)
     _generation(estimate, params, facts, device, lengths)
@@ -101,6 +46,14 @@ def make_estimate(params: Params, facts: TargetFacts, device: Device, lengths: L
     _measuring(estimate, params, facts, device, lengths)
     _storage(estimate, params)
     return estimate
+
+
+def _device(estimate: Estimate, device: Device) -> None:
+    efficiency = read_hardware()["efficiency"]
+    reached = f"{teraflops(device.flops)} ({efficiency['compute']:.0%} of what is stated)"
+    bandwidth = f"{device.bytes_per_s / 1e9:,.0f} GB/s ({efficiency['bandwidth']:.0%})"
+    memory = f"{device.memory_bytes / 1e9:.0f} GB of memory ({USABLE:.0%} usable)"
+    estimate.add("device", f"{device.count} x {device.name}", f"each {reached}, {bandwidth}, {memory}")
 
 
 def _target(estimate: Estimate, params: Params, facts: TargetFacts) -> None:
@@ -150,36 +103,53 @@ def _data(estimate: Estimate, params: Params, facts: TargetFacts, lengths: Lengt
     estimate.seconds["filter_prompts"] = core_hours * 3600
     estimate.add(
         "filter_prompts",
-        _hours(core_hours * 3600),
+        in_hours(core_hours * 3600),
         f"{SCREENING_CORE_HOURS_PER_MILLION} core-hours per million prompts, one core",
     )
 
 
-def _step_seconds(params: Params, facts: TargetFacts, device: Device, num_requests: int, context: int) -> float:
+@dataclass(frozen=True)
+class _Step:
     """One token for each of so many requests: weights and caches read once, or the products if they take longer."""
-    size = DTYPE_BYTES[params.target.dtype]
-    read = min(facts.weights, facts.active_weights * num_requests) * size
+
+    seconds: float
+    arithmetic: str
+
+
+def _step(params: Params, facts: TargetFacts, device: Device, num_requests: int, context: int) -> _Step:
+    weights = min(facts.weights, facts.active_weights * num_requests) * DTYPE_BYTES[params.target.dtype]
     caches = num_requests * context * facts.kv_bytes_per_token
-    return max((read + caches) / device.all_bytes_per_s, 2 * facts.active_weights * num_requests / device.all_flops)
+    flops = 2 * facts.active_weights * num_requests
+    reading, computing = (weights + caches) / device.all_bytes_per_s, flops / device.all_flops
+    if reading >= computing:
+        rate = f"{device.all_bytes_per_s / 1e9:,.0f} GB/s"
+        return _Step(reading, f"({weights / 1e9:.3g} GB of weights + {caches / 1e9:.2g} of caches) / {rate}")
+    return _Step(computing, f"{flops:.2e} FLOP / {teraflops(device.all_flops)}")
 
 
 def _generation(estimate: Estimate, params: Params, facts: TargetFacts, device: Device, lengths: Lengths) -> None:
     section, prompts = params.generate_responses, params.select_prompts.max_prompts
-    at_once, context = min(section.concurrency, prompts), lengths.prompt + lengths.answer // 2
-    step = _step_seconds(params, facts, device, at_once, context)
+    weights = facts.weights * DTYPE_BYTES[params.target.dtype]
+    at_once, each, how = min(section.concurrency, prompts), section.max_prompt_tokens + _longest_answer(params), ""
+    if section.engine == "sglang":  # requests that find no room wait
+        each = lengths.prompt + lengths.answer
+        room = device.count * USABLE * device.memory_bytes - weights
+        if (fitting := max(int(room // (each * facts.kv_bytes_per_token)), 1)) < at_once:
+            at_once, how = fitting, f" (of {at_once}: the rest waits)"
+    context = lengths.prompt + lengths.answer // 2
+    step = _step(params, facts, device, at_once, context)
     steps = prompts * lengths.answer / at_once
     prefill = 2 * facts.active_weights * prompts * lengths.prompt
-    seconds = steps * step + prefill / device.all_flops
+    seconds = steps * step.seconds + prefill / device.all_flops
     estimate.seconds["generate_responses"] = seconds
     estimate.add(
         "generate_responses",
-        _hours(seconds),
-        f"{steps:,.0f} steps of {at_once} answers x {step * 1e3:.1f} ms + prefill {prefill:.2e} FLOP on "
-        f"{device.count} x {device.name}",
+        in_hours(seconds),
+        f"{steps:,.0f} steps of {at_once} answers x {step.seconds * 1e3:.1f} ms ({step.arithmetic}) + prefill "
+        f"{prefill:.2e} FLOP / {teraflops(device.all_flops)}",
     )
-    caches = at_once * (section.max_prompt_tokens + _longest_answer(params)) * facts.kv_bytes_per_token
-    weights = facts.weights * DTYPE_BYTES[params.target.dtype]
-    _memory(estimate, "generate_responses", weights + caches, device, f"weights + {at_once} caches of full length")
+    needed = weights + at_once * each * facts.kv_bytes_per_token
+    add_memory(estimate, "generate_responses", needed, device, f"weights + {at_once} caches x {each:,} tokens{how}")
 
 
 def _longest_answer(params: Params) -> int:
@@ -194,15 +164,16 @@ def _extraction(estimate: Estimate, params: Params, facts: TargetFacts, device: 
     estimate.seconds["extract_features"] = seconds
     estimate.add(
         "extract_features",
-        _hours(seconds),
-        f"{flops:.2e} FLOP = tokens x (2 x {facts.body_weights(active=True) / 1e9:.2f} B + attention {attention:.1e})",
+        in_hours(seconds),
+        f"tokens x (2 x {facts.body_weights(active=True) / 1e9:.2f} B + attention {attention:.1e}) = "
+        f"{flops:.2e} FLOP / {teraflops(device.all_flops)}",
     )
     size = DTYPE_BYTES[params.target.dtype]
     per_token = (
         size * (4 * facts.hidden_size + 3 * max(facts.intermediate_size, facts.hidden_size)) + 8 * facts.hidden_size
     )
     block = params.extract_features.max_batch_tokens * per_token
-    _memory(
+    add_memory(
         estimate, "extract_features", facts.weights * size + block, device, "weights + one block of max_batch_tokens"
     )
 
@@ -223,25 +194,45 @@ def _training(estimate: Estimate, params: Params, facts: TargetFacts, device: De
     estimate.seconds["train_head"] = seconds
     estimate.add(
         "train_head",
-        _hours(seconds),
+        in_hours(seconds),
         f"{tokens / 1e6:,.1f} M tokens ({section.max_steps:,} x {section.batch_tokens:,}) x {per_token:.2e} FLOP "
-        f"(6 x (fc + {section.ttt_steps} x {repeated / 1e6:.0f} M) + teacher) on {devices} x {device.name}; every "
-        "token taken for supervised",
+        f"(6 x (fc + {section.ttt_steps} x {repeated / 1e6:.0f} M) + teacher) / "
+        f"{teraflops(devices * device.flops)} of {devices} x {device.name}; every token taken for supervised",
     )
+    _training_memory(estimate, params, facts, device, devices)
+
+
+def _training_memory(estimate: Estimate, params: Params, facts: TargetFacts, device: Device, devices: int) -> None:
+    """Of the first process, which also decodes."""
+    section, head = params.train_head, estimate.head
+    assert head is not None
     size = 4 if section.compute_dtype == "float32" else 2
     activations = (
         section.micro_batch_tokens * section.ttt_steps * (12 * facts.hidden_size + 3 * section.intermediate_size) * size
     )
     if section.activation_checkpointing:
         activations //= section.ttt_steps
-    ends = (1 if facts.tied else 2) * facts.embedding_weights * 4
-    peak = devices * (OPTIMIZER_BYTES * head.total + activations + ends)
-    _memory(
-        estimate,
-        "train_head",
-        peak,
-        device,
-        f"{devices} x ({OPTIMIZER_BYTES} bytes x head + activations {activations / 1e9:.1f} GB + the target's ends)",
+    state = OPTIMIZER_BYTES * head.total
+    parts = {f"{OPTIMIZER_BYTES} bytes x head": state}
+    if section.parallel == "fsdp" and devices > 1:
+        parts = {
+            f"{OPTIMIZER_BYTES} bytes x head / {devices}": state // devices,
+            "its weights and gradients whole": 8 * head.total,
+        }
+    target_size = DTYPE_BYTES[params.target.dtype]
+    parts["activations"] = activations
+    parts["the target's ends"] = (1 if facts.tied else 2) * facts.embedding_weights * target_size
+    if section.decode_prompts:
+        parts["the target and a head that decode"] = facts.weights * target_size + 2 * head.total
+    peak = sum(parts.values())
+    estimate.memory_bytes["train_head"] = peak
+    fits = peak <= USABLE * device.memory_bytes
+    less = "decode_prompts: 0, fewer micro_batch_tokens, activation_checkpointing or fsdp take less"
+    estimate.add(
+        "train_head, peak memory of a GPU",
+        f"{peak / 1e9:.1f} GB",
+        " + ".join(f"{name} ({value / 1e9:.1f})" for name, value in parts.items())
+        + f"; {device.name} of {device.memory_bytes / 1e9:.0f} GB: {'fits' if fits else 'does not fit: ' + less}",
     )
 
 
@@ -249,58 +240,47 @@ def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: D
     """Both as if drafting gained nothing, so upper bounds."""
     evaluate, bench = params.evaluate_head, params.benchmark
     at_once = min(32, evaluate.max_prompts)
-    step = _step_seconds(params, facts, device, at_once, lengths.prompt + evaluate.max_new_tokens // 2)
-    seconds = 2 * evaluate.max_prompts * evaluate.max_new_tokens / at_once * step
+    length = lengths.prompt + evaluate.max_new_tokens
+    step = _step(params, facts, device, at_once, length - evaluate.max_new_tokens // 2)
+    seconds = 2 * evaluate.max_prompts * evaluate.max_new_tokens / at_once * step.seconds
     estimate.seconds["evaluate_head"] = seconds
     estimate.add(
         "evaluate_head",
-        _hours(seconds),
-        f"2 arms x {evaluate.max_prompts} prompts x {evaluate.max_new_tokens} tokens, {at_once} at a time",
+        in_hours(seconds),
+        f"2 arms x {evaluate.max_prompts} prompts x {evaluate.max_new_tokens} tokens / {at_once} at a time x "
+        f"{step.seconds * 1e3:.1f} ms",
     )
+    size, head = DTYPE_BYTES[params.target.dtype], estimate.head
+    assert head is not None
+    needed = facts.weights * size + at_once * length * facts.kv_bytes_per_token + device.count * size * head.total
+    how = f"weights + {at_once} caches x {length:,} tokens + {device.count} x head"
+    add_memory(estimate, "evaluate_head", needed, device, how)
     total = 0.0
     for at_once in bench.concurrency:
-        step = _step_seconds(params, facts, device, at_once, lengths.prompt + bench.output_tokens // 2)
+        step = _step(params, facts, device, at_once, lengths.prompt + bench.output_tokens // 2)
         requests = max(bench.num_prompts, at_once) * len(bench.workloads)
-        total += len(bench.arms) * bench.repeats * requests * bench.output_tokens / at_once * step
+        total += len(bench.arms) * bench.repeats * requests * bench.output_tokens / at_once * step.seconds
     estimate.seconds["benchmark"] = total
     estimate.add(
         "benchmark",
-        _hours(total),
-        f"{len(bench.arms)} arms x {bench.repeats} repeats x {len(bench.workloads)} workloads at concurrency "
-        f"{bench.concurrency}; loading the servers is not in it",
+        in_hours(total),
+        f"{len(bench.arms)} arms x {bench.repeats} repeats x {len(bench.workloads)} workloads x {bench.num_prompts} "
+        f"prompts x {bench.output_tokens} tokens at concurrency {bench.concurrency}; loading the servers is not in it",
     )
 
 
 def _storage(estimate: Estimate, params: Params) -> None:
-    prices, head = _hardware()["gcs"], estimate.head
+    prices, head = read_hardware()["gcs"], estimate.head
     assert head is not None
-    stored = estimate.feature_bytes + 2 * head.total + 8 * estimate.num_tokens
+    answers = 8 * estimate.num_tokens  # ids and spans
+    stored = estimate.feature_bytes + 2 * head.total + answers
     per_month = stored / 1e9 * prices["storage_per_gb_month"]
     objects = 2 * params.generate_responses.num_shards + 10
     operations = objects * (prices["class_a_per_1000"] + prices["class_b_per_1000"]) / 1000
     estimate.add(
         "Cloud Storage",
         f"{per_month:,.2f} USD/month",
-        f"{stored / 1e9:,.1f} GB x {prices['storage_per_gb_month']} + once {operations:.4f} for {objects} objects "
+        f"(features {estimate.feature_bytes / 1e9:,.1f} + head {2 * head.total / 1e9:.1f} + answers "
+        f"{answers / 1e9:.1f} GB) x {prices['storage_per_gb_month']}, once {operations:.4f} for {objects} objects "
         f"written and read; {stored / 1e9 * prices['egress_per_gb']:,.2f} USD each time all of it leaves the cloud",
     )
-
-
-def _memory(estimate: Estimate, stage: str, needed: float, device: Device, arithmetic: str) -> None:
-    estimate.memory_bytes[stage] = needed
-    wanted = -(-needed // (0.9 * device.memory_bytes))
-    verdict = "fits" if wanted <= device.count else f"needs {wanted:.0f} of them"
-    estimate.add(
-        f"{stage}, peak memory",
-        f"{needed / 1e9:.1f} GB",
-        f"{arithmetic}; {device.count} x {device.name} of {device.memory_bytes / 1e9:.0f} GB: {verdict}",
-    )
-
-
-def _hardware() -> dict[str, Any]:
-    hardware: dict[str, Any] = yaml.safe_load(HARDWARE.read_text(encoding="utf-8"))
-    return hardware
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,7 @@
 """`eyrie estimate` against sums done by hand, against real modules, and against a run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from typer.testing import CliRunner
 from eyrie.cli import app
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.estimate.lines import Device, Estimate, Lengths, read_device
 from eyrie.estimate.measured import compare
-from eyrie.estimate.plan import Device, Estimate, Lengths, feature_bytes_per_token, make_estimate, read_device
+from eyrie.estimate.plan import feature_bytes_per_token, make_estimate
 from eyrie.estimate.sizes import TargetFacts, head_size, target_facts
 from eyrie.params import Params, load_params
 from tests.architectures import ARCHITECTURES
@@ -37,18 +39,54 @@ def estimated(name: str, device: Device, **changes: Any) -> Estimate:
     return make_estimate(params, target_facts(params), device, Lengths(prompt=300, answer=512))
 
 
-def test_an_8b_target_has_32768_bytes_per_token_in_bf16_and_a_head_of_425_m_with_grouped_key_heads() -> None:
+def test_an_8b_target_has_32768_bytes_per_token_in_bf16() -> None:
+    assert feature_bytes_per_token(4096, "bf16") == (3 + 1) * 4096 * 2 == 32_768
+
+
+def test_425_m_weights_are_an_8b_head_with_the_target_s_8_key_value_heads_and_475_m_with_full_heads() -> None:
+    """4,096 wide, 32 query heads of 128, MLP of 14,336, 32,000 draft tokens; EAGLE-3.1 adds three norms of 4,096."""
     params = recipe("llama-3.1-8b")
-    assert feature_bytes_per_token(4096, "bf16") == 4 * 4096 * 2 == 32_768
-    head = head_size(target_facts(params), params)
-    assert head.fc == 3 * 4096 * 4096
-    assert head.attention == 2 * 4096 * 4096 + 2 * (2 * 4096 * 8 * 128) + 4096 * 4096
-    assert head.mlp == 3 * 4096 * 14336
-    assert head.lm_head == 32_000 * 4096
-    assert head.norms == 4 * 4096
-    assert head.total == 50_331_648 + 67_108_864 + 176_160_768 + 131_072_000 + 16_384 == 424_689_664
-    # with as many key and value heads as query heads it would be 475 M: 425 M is the target's own grouping
-    assert head.total + 2 * 2 * 4096 * (4096 - 8 * 128) == 475_021_312
+    facts = target_facts(params)
+    grouped = head_size(facts, params)
+    assert grouped.fc == 3 * 4096 * 4096 == 50_331_648
+    assert grouped.attention == 8192 * (4096 + 1024 + 1024) + 4096 * 4096 == 67_108_864
+    assert grouped.mlp == 3 * 4096 * 14336 == 176_160_768
+    assert grouped.lm_head == 32_000 * 4096 == 131_072_000
+    assert grouped.norms == 4 * 4096 + 3 * 4096 == 28_672
+    assert grouped.total == 50_331_648 + 67_108_864 + 176_160_768 + 131_072_000 + 28_672 == 424_701_952
+    full = head_size(replace(facts, num_kv_heads=32), params)
+    assert full.attention == 8192 * 3 * 4096 + 4096 * 4096 == 117_440_512
+    assert full.total == grouped.total + 117_440_512 - 67_108_864 == 475_033_600
+
+
+HAND = {  # hidden size; query and key/value width; MLP; norms aside: fc + attention + MLP + 32,000 x hidden size
+    "llama-3.1-8b": (4096, 32 * 128, 8 * 128, 14336, 424_673_280),
+    "llama-3.3-70b": (8192, 64 * 128, 8 * 128, 28672, 1_402_994_688),
+    "llama-4-scout": (5120, 40 * 128, 8 * 128, 32768, 845_414_400),
+    "qwen3-8b": (4096, 32 * 128, 8 * 128, 12288, 399_507_456),
+    "qwen3-30b-a3b": (2048, 32 * 128, 4 * 128, 12288, 182_976_512),
+    "gemma-3-12b": (3840, 16 * 256, 8 * 256, 15360, 422_707_200),
+    "gpt-oss-20b": (2880, 64 * 64, 8 * 64, 17280, 307_630_080),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_printed_figures_of_a_recipe_are_those_of_a_sum_by_hand(name: str) -> None:
+    hidden, query, key_value, mlp, weights = HAND[name]
+    attention = 2 * hidden * (query + 2 * key_value) + query * hidden
+    assert 3 * hidden * hidden + attention + 3 * hidden * mlp + 32_000 * hidden == weights
+    done = CliRunner().invoke(app, ["estimate", "--recipe", name, "--gpu", "H200", "--num-gpus", "8"])
+    assert done.exit_code == 0, done.output
+    printed = {line[:34].strip(): line[34:] for line in done.output.splitlines()}
+    assert f" {(weights + 7 * hidden) / 1e6:.1f} M " in printed["head weights"]
+    (bf16,) = (text for what, text in printed.items() if what.startswith("features, bf16"))
+    assert f" {8 * hidden:,} B/token, {8 * hidden * 81.2e6 / 1e9:,.1f} GB " in bf16
+    assert " 81.2 M  = 100,000 prompts (max_prompts) x (300 prompt + 512 answer, assumed)" in printed["tokens"]
+    chosen = {"bf16": 8 * hidden, "int8": 4 * (hidden + hidden // 16 + hidden // 128)}[
+        recipe(name).extract_features.encoding
+    ]  # codes, scales, outliers
+    stored = chosen * 81.2e6 + 2 * (weights + 7 * hidden) + 8 * 81.2e6
+    assert f" {stored / 1e9 * 0.02:,.2f} USD/month " in printed["Cloud Storage"]
 
 
 def test_int8_and_int4_bytes_per_token_are_codes_scales_and_outliers() -> None:
@@ -110,13 +148,16 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     body = 32 * (2 * 4096 * 128 * (32 + 8) + 3 * 4096 * 14336)
     attention = 4 * 32 * 32 * 128 * 406
     assert estimate.seconds["extract_features"] == pytest.approx(812_000 * (2 * body + attention) / 2e14)
-    repeated = 424_689_664 - 50_331_648 - 16_384
+    repeated = 424_701_952 - 50_331_648 - 28_672
     per_token = 6 * (50_331_648 + 7 * repeated) + 2 * 4096 * 32_000
     assert estimate.seconds["train_head"] == pytest.approx(20_000 * 16_384 * per_token / 1e14)
     read = 8_029_995_008 * 2 + 64 * 556 * 2 * 2 * 32 * 8 * 128
     prefill = 2 * (body + 128_256 * 4096) * 300_000 / 2e14
     assert estimate.seconds["generate_responses"] == pytest.approx(8000 * read / 2e12 + prefill)
-    assert estimate.memory_bytes["generate_responses"] > 16.06e9
+    assert estimate.memory_bytes["generate_responses"] == 8_029_995_008 * 2 + 64 * 812 * 2 * 2 * 32 * 8 * 128
+    state, ends, decoding = 16 * 424_701_952, 2 * 128_256 * 4096 * 2, 2 * (8_029_995_008 + 424_701_952)
+    activations = 4096 * 7 * (12 * 4096 + 3 * 14336) * 2
+    assert estimate.memory_bytes["train_head"] == state + activations + ends + decoding
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -129,18 +170,26 @@ def test_every_recipe_is_estimated_on_every_device(name: str) -> None:
         assert estimate.lines[-1].value.endswith("USD/month")
 
 
+def test_an_l4_answers_fewer_at_a_time_and_trains_without_decoding() -> None:
+    estimate = estimated("llama-3.1-8b", read_device("L4", 1))
+    lines = {line.name: line.arithmetic for line in estimate.lines}
+    assert "weights + 52 caches x 812 tokens (of 64: the rest waits)" in lines["generate_responses, peak memory"]
+    assert "L4 of 24 GB: does not fit: decode_prompts: 0" in lines["train_head, peak memory of a GPU"]
+
+
+def test_fsdp_deals_the_state_of_training_to_all_gpus() -> None:
+    """The 70B head: 22.4 GB of weights, gradients and moments, an eighth on each, and 11.2 GB whole in a step."""
+    estimate = estimated("llama-3.3-70b", read_device("H100", 8))
+    (line,) = (line for line in estimate.lines if line.name == "train_head, peak memory of a GPU")
+    assert line.arithmetic.startswith(
+        "16 bytes x head / 8 (2.8) + its weights and gradients whole (11.2) + activations"
+    )
+
+
 def test_more_memory_than_there_is_is_said_with_the_number_of_gpus_that_would_do() -> None:
     estimate = estimated("llama-3.3-70b", read_device("H100", 1))
     (line,) = (line for line in estimate.lines if line.name == "extract_features, peak memory")
     assert line.arithmetic.endswith("1 x H100 of 80 GB: needs 3 of them")
-
-
-def test_the_command_shows_every_figure_beside_its_sum() -> None:
-    done = CliRunner().invoke(app, ["estimate", "--recipe", "llama-3.1-8b", "--gpu", "H200"])
-    assert done.exit_code == 0, done.output
-    assert "32,768 B/token" in done.output
-    assert "424.7 M" in done.output
-    assert "fc 50,331,648 + attention 67,108,864 + MLP 176,160,768 + lm_head 131,072,000" in done.output
 
 
 def test_an_unknown_device_and_a_target_without_facts_are_one_sentence(tiny_target: Path) -> None:
@@ -161,9 +210,13 @@ def test_after_a_run_the_estimate_stands_beside_what_was_measured(
     assert compare(estimate) == []
     (tmp_path / ".eyrie").mkdir()
     timings = {
-        name: {"seconds": seconds, "finished": 1.0}
-        for name, seconds in (("train_head", 100.0), ("extract_features-0000", 30.0), ("extract_features-0001", 12.0))
+        name: {"seconds": seconds, "finished": finished}
+        for name, seconds, finished in (
+            ("train_head", 100.0, 1000.0),
+            ("extract_features-0000", 30.0, 130.0),  # side by side for 8 of 34 seconds
+            ("extract_features-0001", 12.0, 134.0),
+        )
     }
     (tmp_path / ".eyrie/timings.json").write_text(json.dumps(timings), encoding="utf-8")
     rows = {row[0]: row[2] for row in compare(estimate)}
-    assert rows == {"train_head, seconds": "100", "extract_features, seconds": "42"}
+    assert rows == {"train_head, seconds": "100", "extract_features, seconds": "34"}

@@ -329,7 +329,7 @@ def test_two_machines_train_one_head(
     [
         ("two", "", "EYRIE_NODES must be a number of machines"),
         ("2", "host", "EYRIE_MASTER must be host:port of this machine when EYRIE_NODES is 2, not 'host'"),
-        ("3", "host:1", r"num_processes \(2\) must be a multiple of EYRIE_NODES \(3\)"),
+        ("3", "host:1", r"num_processes \(2\) must be a multiple of the number of machines \(3\)"),
     ],
 )
 def test_machines_that_cannot_meet_are_refused(
