@@ -233,7 +233,7 @@ def test_a_run_that_is_interrupted_before_a_change_leaves_what_it_finished(
 def test_a_clone_with_features_alone_trains_and_makes_nothing_upstream(made: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     assert run_in(made, "git", "clone", "-q", str(made / "original"), str(clone)).returncode == 0
-    pulled = run_in(clone, "eyrie", "pull", "extract_features", "build_vocab")
+    pulled = run_in(clone, "dvc", "pull", "-q", "data/features")
     assert pulled.returncode == 0, pulled.stderr
     change_parameter(clone, "train_head")
     done = run_in(clone, "eyrie", "run", "train_head")

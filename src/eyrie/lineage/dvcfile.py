@@ -17,6 +17,7 @@ from eyrie.params import Params
 
 DVC_YAML = Path("dvc.yaml")
 PROFILE = r'"\${SNAKEMAKE_PROFILE:-workflow/profiles/default}"'  # the backslash keeps DVC from expanding it itself
+IN_GIT = ("reports/", "data/vocab/")  # the map is small, and with it pulled features are all that training needs
 HEADER = """\
 # Written by `eyrie sync` from the stage table (src/eyrie/lineage/layout.py) and params.yaml: edit those.
 # Each stage runs its Snakemake rules and no others; SNAKEMAKE_PROFILE chooses the cluster.
@@ -63,13 +64,13 @@ def _stage(params: Params, stage: Stage) -> dict[str, Any]:
 
 
 def _outs(stage: Stage) -> list[Any]:
-    """Data and models in DVC's cache; reports, small and meant for git, outside it. Shards as their folder."""
+    """Data and models in DVC's cache; what is small and meant for git outside it. Shards as their folder."""
     outs: dict[str, bool] = {}
     for group in (stage.outputs, stage.gather_outputs):
         paths = [Path(path) for path in group.values()]
         for path in [*paths, *([manifest_path(paths[0])] if paths else [])]:
             if not _is_metrics(str(path)):
-                outs[_tracked(str(path))] = not str(path).startswith("reports/")
+                outs[_tracked(str(path))] = not str(path).startswith(IN_GIT)
     return [path if cached else {path: {"cache": False}} for path, cached in outs.items()]
 
 
