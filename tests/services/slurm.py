@@ -1,7 +1,7 @@
-"""A Slurm cluster of one node on loopback, for tests: munged, slurmctld and slurmd from Debian's packages, their files
-in a private folder. Missing packages are installed, which takes root and apt; else the tests are skipped.
+"""A Slurm cluster of two nodes on loopback, for tests: munged, slurmctld and two slurmd from Debian's packages, their
+files in a private folder. Missing packages are installed, which takes root and apt; else the tests are skipped.
 
-The node has two GPUs as far as Slurm knows (plain files stand for the devices), so GPU requests are really scheduled.
+A node has two GPUs as far as Slurm knows (plain files stand for the devices), so GPU requests are really scheduled.
 """
 
 import os
@@ -19,23 +19,23 @@ import pytest
 from eyrie.engines.launch import free_port
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
+NODES = ("node1", "node2")
 PACKAGES = ("slurm-wlm", "munge")
 CONFIG = """\
 ClusterName=eyrie
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/%n.log
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -47,8 +47,10 @@ MpiDefault=none
 MinJobAge=300
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 GresTypes=gpu
-NodeName=localhost NodeAddr=127.0.0.1 CPUs=32 RealMemory=200000 Gres=gpu:test:2 State=UNKNOWN
-PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
+NodeName=DEFAULT CPUs=32 RealMemory=200000 Gres=gpu:test:2 State=UNKNOWN
+NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={first_port}
+NodeName=node2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={second_port}
+PartitionName=main Nodes=node[1-2] Default=YES MaxTime=INFINITE State=UP
 """
 
 
@@ -93,7 +95,7 @@ def install() -> None:
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
     """A running cluster; `folder` is made. Everything is stopped at the end."""
-    for name in ("state", "spool", "bin", "dev"):
+    for name in ("state", "bin", "dev", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir(parents=True)
     started = Cluster(folder)
     (folder / "munge.key").write_bytes(os.urandom(1024))
@@ -101,7 +103,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     for number in range(2):
         (folder / f"dev/gpu{number}").touch()
     (folder / "gres.conf").write_text(f"Name=gpu Type=test File={folder}/dev/gpu[0-1]\n")
-    text = CONFIG.format(folder=folder, controller_port=free_port(), node_port=free_port())
+    ports = {"controller_port": free_port(), "first_port": free_port(), "second_port": free_port()}
+    text = CONFIG.format(folder=folder, **ports)
     (folder / "slurm.conf").write_text(text)
     # The plug-in's job step takes SLURM_CONF away from srun, which would look in /etc/slurm.
     srun = folder / "bin/srun"
@@ -112,7 +115,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     munged += [f"--pid-file={folder}/munged.pid"]
     configured = ["-f", f"{folder}/slurm.conf"]
     try:
-        for command in (munged, ["slurmctld", *configured], ["slurmd", "-N", "localhost", *configured]):
+        nodes = [["slurmd", "-N", node, *configured] for node in NODES]
+        for command in (munged, ["slurmctld", *configured], *nodes):
             subprocess.run(
                 command,
                 env=os.environ | {"PATH": f"/usr/sbin:{os.environ['PATH']}"},
@@ -123,7 +127,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         _wait_until_idle(started)
         yield started
     finally:
-        for name in reversed(DAEMONS):
+        for name in (*NODES, "slurmctld", "munged"):
             _stop(folder / f"{name}.pid")
 
 
@@ -135,7 +139,7 @@ def _wait_until_idle(started: Cluster) -> None:
         if done.stdout.strip() == "idle":
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the node is not idle: {done.stdout}{done.stderr}; logs in {started.folder}")
+            raise TimeoutError(f"the nodes are not idle: {done.stdout}{done.stderr}; logs in {started.folder}")
         time.sleep(0.2)
 
 

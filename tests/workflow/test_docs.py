@@ -1,11 +1,14 @@
 """The commands of the how-to pages that cost nothing do what the pages say, in the order of the pages."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from eyrie.cli import app
 from tests.conftest import REPOSITORY
 from tests.workflow.conftest import make_project, run_in
 
@@ -19,12 +22,22 @@ def dry_commands(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_dry_commands_of_a_page_run(page: str, tiny_target: Path, tmp_path: Path) -> None:
+def test_the_dry_commands_of_a_page_run(
+    page: str, tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eyrie's own in this process, which saves the imports."""
     project = make_project(tmp_path / "project", tiny_target)
     shutil.copytree(REPOSITORY / "recipes", project / "recipes")
     shutil.copy(REPOSITORY / "recipes/qwen3-8b.yaml", project / "params.yaml")
     commands = dry_commands(page)
     assert commands
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("EYRIE_SERVERS", "http://127.0.0.1:30000")
     for command in commands:
-        done = run_in(project, *command.split(), EYRIE_SERVERS="http://127.0.0.1:30000")
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        name, *arguments = shlex.split(command)
+        if name == "eyrie":
+            answer = CliRunner().invoke(app, arguments)
+            assert answer.exit_code == 0, f"{command}\n{answer.output}"
+        else:
+            done = run_in(project, name, *arguments)
+            assert done.returncode == 0, f"{command}\n{done.stderr}"

@@ -1,13 +1,16 @@
-"""The slurm profile on a real Slurm of one node (tests/services/slurm.py): both doors, resources, groups, retries."""
+"""The slurm profile on a real Slurm of two nodes (tests/services/slurm.py): both doors, resources, groups, retries."""
 
+import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.conftest import REPOSITORY
 from tests.services import slurm
 from tests.workflow.conftest import COMMAND_FOLDER, run_in
 from tests.workflow.light import digests_of, expected_files, make_light_project
@@ -15,6 +18,7 @@ from tests.workflow.truth import false_records
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 PROFILE = Path("workflow/profiles/slurm")
+MEETING = "tests.services.meeting"
 FAILS_ONCE = """
     if not Path("tried").exists():
         Path("tried").touch()
@@ -97,6 +101,21 @@ def test_a_job_that_goes_on_failing_ends_the_run_with_its_name(cluster: slurm.Cl
     assert done.returncode != 0
     assert "Error in rule evaluate_head" in printed
     assert re.search(r"SLURM-job '\d+' failed, SLURM status is: 'FAILED'", printed)
+
+
+def test_the_processes_of_one_training_meet_over_the_nodes_of_a_job(cluster: slurm.Cluster, tmp_path: Path) -> None:
+    """As Snakemake's plug-in runs a job: in a step of one task, on the first node."""
+    job = tmp_path / "job.json"
+    code = f"from pathlib import Path; from eyrie.eagle3.processes import launch; launch('{MEETING}', Path('{job}'), "
+    step = f'srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task=2 {sys.executable} -c "{code}num_processes=2)"'
+    submit = ["sbatch", "--wait", "--nodes=2", "--gres=gpu:1", "--cpus-per-task=2", f"--output={tmp_path}/log"]
+    path = os.pathsep.join((str(REPOSITORY / "src"), str(REPOSITORY)))
+    environment = _environment(cluster) | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = run_in(tmp_path, *submit, f"--wrap={step}", **environment)
+    assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
+    seen = [json.loads((tmp_path / f"seen-{rank}.json").read_text()) for rank in range(2)]
+    assert sorted(one["node"] for one in seen) == ["node1", "node2"]
+    assert all((one["of"], one["sum"]) == (2, [1.0]) for one in seen)
 
 
 def _environment(cluster: slurm.Cluster) -> dict[str, str]:
