@@ -190,18 +190,17 @@ def tune(
     params = load_params(PARAMS)
     preflight(params)
     from eyrie.bench import tune as tuning
+    from eyrie.bench.shapes import offline_acceptance
     from eyrie.report.serving import print_offline, print_plan
 
-    head, clean = Path(HEAD), Path(CLEAN)
+    head, clean, folder = Path(HEAD), Path(CLEAN), Path(".eyrie/tune")
     for path in (head, clean):
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file; run the workflow first")
     if offline:
-        from eyrie.engines.target import load_target
-
-        print_offline(tuning.offline_acceptance(params, load_target(params.target), head, clean))
+        print_offline(offline_acceptance(params, head=head, clean=clean, folder=folder))
         return
-    print_plan(tuning.run(params, head=head, clean=clean, plan=Path(SERVING), folder=Path(".eyrie/tune")))
+    print_plan(tuning.run(params, head=head, clean=clean, plan=Path(SERVING), folder=folder))
     typer.echo(f"Written: {SERVING}")
 
 

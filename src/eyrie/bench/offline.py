@@ -86,7 +86,8 @@ def record_drafts(
     plain.close()
     record = Record([*prompts], [request.output_ids for request in requests], num_steps)
     head.fuse_for_inference()
-    with progress(len(topks) * len(prompts), desc="recording drafts", unit="answers") as bar:
+    shown = target.processes.is_first
+    with progress(len(topks) * len(prompts), desc="recording drafts", unit="answers", shown=shown) as bar:
         for begin in range(0, len(prompts), _SLOTS):
             group = slice(begin, begin + _SLOTS)
             rows = list(zip(record.prompts[group], record.answers[group], strict=True))

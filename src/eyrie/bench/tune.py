@@ -20,18 +20,17 @@ from eyrie.bench.gate import Gate
 from eyrie.bench.halving import faster_half, serving_bands, worth_measuring
 from eyrie.bench.hardware import describe_device
 from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
-from eyrie.bench.offline import record_drafts
+from eyrie.bench.shapes import offline_acceptance
 from eyrie.bench.workloads import Choice, benchmark_prompts
-from eyrie.eagle3.checkpoint import check_head, load_head
+from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.launch import stop_on_sigterm
-from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import RunningServer, servable_context
-from eyrie.engines.target import TargetModel, load_chat, load_target, resolve_device
-from eyrie.io import path_digest, progress, read_table, write_json
+from eyrie.engines.target import load_chat, load_config, resolve_device
+from eyrie.io import path_digest, progress, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Drafting, Params
-from eyrie.schemas import PROMPTS, OfflineShape, ServingPlan, TunedShape
+from eyrie.schemas import ServingPlan, TunedShape
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +39,15 @@ _REQUEST_TIMEOUT_S = 600.0
 
 def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
     """Write `plan`; servers log to `folder`. Raises ServerError, TargetError, CheckpointError, SchemaError."""
-    target = load_target(params.target)
-    choice = _choose(params, clean, servable_context(target.config, params.benchmark.engine))
-    check_head(head, target.config, context_length=choice.longest)
-    offline = offline_acceptance(params, target, head, clean)
-    del target
+    config = load_config(params.target).get_text_config()
+    choice = _choose(params, clean, servable_context(config, params.benchmark.engine))
+    check_head(head, config, context_length=choice.longest)
+    folder.mkdir(parents=True, exist_ok=True)
+    offline = offline_acceptance(params, head=head, clean=clean, folder=folder)
     gc.collect()
     torch.cuda.empty_cache()  # the servers need the memory; nothing happens without a GPU
     shapes = worth_measuring(offline, params.tune.shortlist)
     logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), ", ".join(map(_name, shapes)))
-    folder.mkdir(parents=True, exist_ok=True)
     with stop_on_sigterm():
         measured = _halve(params, head, choice, shapes, folder)
     document = ServingPlan(
@@ -64,30 +62,6 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
     )
     write_json(plan, document)
     return document
-
-
-def offline_acceptance(params: Params, target: TargetModel, head: Path, clean: Path) -> list[OfflineShape]:
-    """The acceptance of every shape of `tune` on the first turns of the held-out prompts. Raises ValueError."""
-    section = params.tune
-    room = longest_context(target.config) - section.max_new_tokens
-    rows = [row for row in read_table(clean, PROMPTS) if row["split"] == "heldout"]
-    messages = [
-        [*([{"role": "system", "content": row["system"]}] if row["system"] else []), {"role": "user", "content": turn}]
-        for row in rows
-        for turn in row["turns"][:1]
-    ]
-    prompts = [ids for asked in messages if len(ids := target.chat.prompt_ids(asked)) <= room]
-    if not prompts:
-        raise ValueError(f"{clean}: no prompt with split heldout fits the target's context; eyrie tune needs some")
-    record = record_drafts(
-        target,
-        load_head(head, target.config, device=target.device, dtype=target.dtype),
-        prompts[: section.heldout_prompts],
-        topks=sorted({shape.topk for shape in section.shapes}),
-        num_steps=max(shape.num_steps for shape in section.shapes),
-        max_new_tokens=section.max_new_tokens,
-    )
-    return [record.accept(shape) for shape in section.shapes]
 
 
 def _choose(params: Params, clean: Path, context_length: int) -> Choice:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from eyrie.bench import tune
+from eyrie.bench.shapes import offline_acceptance
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, write_table
@@ -15,13 +16,14 @@ from tests.unit.engines.reference.conftest import random_head
 from tests.unit.stages.test_evaluate_head import prompt_row
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from(
     tiny_target: Path, tmp_path: Path
 ) -> None:
     params = tiny_params(
         tiny_target,
         benchmark={"workloads": ["chat"], "output_tokens": 8},
+        evaluate_head={"num_processes": 2},  # which hold the target while its drafts are recorded
         tune={
             "num_steps": [2, 3],
             "topk": [1, 2],
@@ -43,6 +45,9 @@ def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from
     found = tune.run(params, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
     assert read_json(plan, ServingPlan) == found
     assert len(found.offline) == len(params.tune.shapes) == 4
+    alone = tiny_params(tiny_target, tune=params.tune.model_dump())
+    whole = offline_acceptance(alone, head=head, clean=clean, folder=tmp_path)
+    assert sorted(whole, key=lambda item: -item.acceptance_length) == found.offline
     lengths = [item.acceptance_length for item in found.offline]
     assert lengths == sorted(lengths, reverse=True)
     assert min(lengths) >= 1.0

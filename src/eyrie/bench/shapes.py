@@ -1,0 +1,73 @@
+"""The acceptance of every draft shape that `eyrie tune` tries, without serving any.
+
+In: the head, the target, the screened held-out prompts. Out: one OfflineShape per shape. A target that no single device
+holds is split over `evaluate_head.num_processes`, and all of them record the same drafts.
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from eyrie.bench.offline import record_drafts
+from eyrie.eagle3.checkpoint import load_head
+from eyrie.eagle3.processes import Processes, joined, launch_here
+from eyrie.engines.reference.target_runner import longest_context
+from eyrie.engines.target import load_target
+from eyrie.io import read_jsonl, read_table, write_jsonl
+from eyrie.params import Params, parse_params
+from eyrie.schemas import PROMPTS, OfflineShape
+
+
+def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path) -> list[OfflineShape]:
+    """Of every shape of `tune`, on the first turns of the held-out prompts. `folder` takes a file of several processes.
+
+    Raises TargetError, CheckpointError, SchemaError, ProcessesError, ValueError (no prompt fits).
+    """
+    num_processes = params.evaluate_head.num_processes
+    if num_processes == 1:
+        return _accept(params, Processes(), head=head, clean=clean)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = folder / "offline.jsonl"
+    paths = {"head": str(head), "clean": str(clean)}
+    job = {"params": params.model_dump(mode="json"), "paths": paths, "found": str(found)}
+    launch_here("eyrie.bench.shapes", job, num_processes=num_processes)
+    return read_jsonl(found, OfflineShape)
+
+
+def _accept(params: Params, processes: Processes, *, head: Path, clean: Path) -> list[OfflineShape]:
+    section, target = params.tune, load_target(params.target, processes)
+    room = longest_context(target.config) - section.max_new_tokens
+    rows = [row for row in read_table(clean, PROMPTS) if row["split"] == "heldout"]
+    messages = [
+        [*([{"role": "system", "content": row["system"]}] if row["system"] else []), {"role": "user", "content": turn}]
+        for row in rows
+        for turn in row["turns"][:1]
+    ]
+    prompts = [ids for asked in messages if len(ids := target.chat.prompt_ids(asked)) <= room]
+    if not prompts:
+        raise ValueError(f"{clean}: no prompt with split heldout fits the target's context; eyrie tune needs some")
+    record = record_drafts(
+        target,
+        load_head(head, target.config, device=target.device, dtype=target.dtype),
+        prompts[: section.heldout_prompts],
+        topks=sorted({shape.topk for shape in section.shapes}),
+        num_steps=max(shape.num_steps for shape in section.shapes),
+        max_new_tokens=section.max_new_tokens,
+    )
+    return [record.accept(shape) for shape in section.shapes]
+
+
+def _run_process(job: Path) -> None:
+    """One of the processes that `offline_acceptance` starts."""
+    raw = json.loads(job.read_text(encoding="utf-8"))
+    with joined(job) as processes:
+        logging.basicConfig(level=logging.INFO if processes.is_first else logging.ERROR, format="tune: %(message)s")
+        params = parse_params(raw["params"], origin=str(job))
+        shapes = _accept(params, processes, **{name: Path(path) for name, path in raw["paths"].items()})
+        if processes.is_first:
+            write_jsonl(Path(raw["found"]), shapes)
+
+
+if __name__ == "__main__":
+    _run_process(Path(sys.argv[1]))
