@@ -21,8 +21,9 @@ import torch
 
 from eyrie.eagle3.config import aux_layer_ids
 from eyrie.eagle3.processes import Processes, joined, launch_here
+from eyrie.engines.gpus import gpus_alone
 from eyrie.engines.packed import can_pack, forward_states
-from eyrie.engines.target import TargetModel, load_target
+from eyrie.engines.target import TargetModel, load_target, resolve_device
 from eyrie.features.format import RowEntry, ShardMeta
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, new_shard
@@ -43,12 +44,13 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
     no numbers).
     """
     num_processes = params.extract_features.num_processes
-    if num_processes == 1:
-        _extract(params, Processes(), shard=shard, responses=responses, features=features)
-        return
     job = {"params": params.model_dump(mode="json"), "shard": shard}
     paths = {"responses": str(responses), "features": str(features)}
-    launch_here("eyrie.stages.extract_features", job | paths, num_processes=num_processes)
+    with gpus_alone(resolve_device(params.target.device)):
+        if num_processes == 1:
+            _extract(params, Processes(), shard=shard, responses=responses, features=features)
+        else:
+            launch_here("eyrie.stages.extract_features", job | paths, num_processes=num_processes)
 
 
 def _extract(params: Params, processes: Processes, *, shard: int, responses: Path, features: Path) -> None:

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import logging
 import math
-import os
 import tempfile
 import time
 from collections import Counter
@@ -22,19 +21,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+import torch
 
 from eyrie.chat.conversation import Conversation, Row
 from eyrie.chat.template import ChatTemplate, ChatTemplateError
 from eyrie.chat.transcript import TranscriptError, rows_of
 from eyrie.engines.generate import Generator, local_generator
+from eyrie.engines.gpus import gpus_alone
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import server_addresses
 from eyrie.engines.serving import ServerSpec, running_server, servable_context
 from eyrie.engines.sglang import sglang_generator
-from eyrie.engines.target import load_chat, load_config, load_target
+from eyrie.engines.target import load_chat, load_config, load_target, resolve_device
 from eyrie.engines.transformers import transformers_generator
 from eyrie.io import TableWriter, progress, read_batches, write_json
 from eyrie.lineage.journal import Journal
@@ -156,29 +156,27 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
             async with sglang_generator(addresses, concurrency=section.concurrency) as generator:
                 yield generator, load_chat(params.target), context_length
         return
-    target = load_target(params.target)
-    if section.engine == "transformers":
-        context_length = min(wanted, target.config.max_position_embeddings)
-        async with transformers_generator(
-            target, concurrency=section.concurrency, context_length=context_length
-        ) as batched:
-            yield batched, target.chat, context_length
-        return
-    context_length = min(wanted, longest_context(target.config))
-    async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as generator:
-        yield generator, target.chat, context_length
+    with gpus_alone(resolve_device(params.target.device)):
+        target = load_target(params.target)
+        if section.engine == "transformers":
+            context_length = min(wanted, target.config.max_position_embeddings)
+            async with transformers_generator(
+                target, concurrency=section.concurrency, context_length=context_length
+            ) as batched:
+                yield batched, target.chat, context_length
+            return
+        context_length = min(wanted, longest_context(target.config))
+        async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as local:
+            yield local, target.chat, context_length
 
 
 @contextlib.contextmanager
 def _sglang_servers(params: Params, context_length: int) -> Iterator[list[str]]:
-    """The servers that the environment names, or one of this job's own. Shards with the same GPUs wait for each other:
-    two servers would not fit."""
+    """The servers that the environment names, or one of this job's own."""
     if named := server_addresses():
         yield named
         return
     section = params.generate_responses
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "-")
-    lock = FileLock(Path(tempfile.gettempdir()) / f"eyrie-sglang-{os.getuid()}-{gpus}.lock")
     spec = ServerSpec(
         name="generate_responses",
         target=params.target,
@@ -189,7 +187,7 @@ def _sglang_servers(params: Params, context_length: int) -> Iterator[list[str]]:
     )
     with (
         stop_on_sigterm(),
-        lock,
+        gpus_alone(torch.device("cuda")),
         tempfile.TemporaryDirectory(prefix="eyrie-generate-") as folder,
         running_server(spec, engine="sglang", settings=section.sglang, folder=Path(folder)) as server,
     ):
