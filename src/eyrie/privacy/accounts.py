@@ -7,11 +7,10 @@ issuer ranges (ISO/IEC 7812) are spelled out here and the Luhn check decides. It
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
-from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IpRecognizer, MacAddressRecognizer
+from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IpRecognizer
 
 # Prefix -> lengths that issuers use. Longest prefixes need no order: ranges do not overlap in a way that matters.
 _ISSUERS = re.compile(
@@ -24,6 +23,7 @@ _ISSUERS = re.compile(
     r"|62\d{14,17}"  # UnionPay
     r"|(?:50|5[6-9]|6\d)\d{11,17}|(?:50(?:18|20|38)|5893|6304|6759|676[123])\d{8}"  # Maestro; of 12 digits few
 )
+_UNKNOWN_ISSUER = 0.05  # counts beside a context word only
 _MIN_CARD_DIGITS, _MAX_CARD_DIGITS, _MIN_GROUP = 12, 19, 3
 # Groups of digits; not inside a UUID, a decimal or a longer word.
 _DIGITS = re.compile(r"(?<![A-Za-z0-9])(?<!\d[.,])(?<![0-9a-f]-)\d++(?:(?: ?[-.] ?| {1,2})\d++)*+(?!\w)")
@@ -65,7 +65,9 @@ class CardNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
     def __init__(
         self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
     ) -> None:
-        super().__init__(["CREDIT_CARD"], name=name or type(self).__name__, supported_language=supported_language)
+        super().__init__(
+            ["CREDIT_CARD"], name=name or type(self).__name__, supported_language=supported_language, context=context
+        )
 
     def load(self) -> None:
         """Nothing to load."""
@@ -75,25 +77,25 @@ class CardNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
     ) -> list[RecognizerResult]:
         """Offsets are characters of `text`."""
         return [
-            RecognizerResult("CREDIT_CARD", start, end, 1.0)
+            RecognizerResult("CREDIT_CARD", start, end, score)
             for run in _DIGITS.finditer(text)
             if len(run[0]) >= _MIN_CARD_DIGITS
-            for start, end in _cards([group.span() for group in _GROUP.finditer(text, *run.span())], text)
+            for start, end, score in _cards([group.span() for group in _GROUP.finditer(text, *run.span())], text)
         ]
 
 
-def _cards(groups: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int]]:
+def _cards(groups: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int, float]]:
     first = 0
     while first < len(groups):
-        last = _end_of_card(groups, first, text)
-        if last is not None:
-            yield groups[first][0], groups[last - 1][1]
-        first = last or first + 1
+        last, score = _end_of_card(groups, first, text)
+        if score:
+            yield groups[first][0], groups[last - 1][1], score
+        first = last
 
 
-def _end_of_card(groups: list[tuple[int, int]], first: int, text: str) -> int | None:
-    """One past the last group of the longest card that begins with group `first`."""
-    digits, end = "", None
+def _end_of_card(groups: list[tuple[int, int]], first: int, text: str) -> tuple[int, float]:
+    """One past the last group of the best card that begins with group `first`, and its score; 0 for no card."""
+    digits, best = "", (0.0, first + 1)
     for last in range(first, len(groups)):
         digits += text[slice(*groups[last])]
         if len(digits) > _MAX_CARD_DIGITS:
@@ -101,13 +103,9 @@ def _end_of_card(groups: list[tuple[int, int]], first: int, text: str) -> int | 
         # A part of a run is a card only if grouped like one, not a stretch of a list of small numbers.
         whole = first == 0 and last == len(groups) - 1
         grouped = all(stop - start >= _MIN_GROUP for start, stop in groups[first:last])
-        if len(digits) >= _MIN_CARD_DIGITS and (whole or grouped) and _is_card(digits):
-            end = last + 1
-    return end
-
-
-def _is_card(digits: str) -> bool:
-    return len(set(digits)) > 1 and _ISSUERS.fullmatch(digits) is not None and luhn_valid(digits)
+        if len(digits) >= _MIN_CARD_DIGITS and (whole or grouped) and len(set(digits)) > 1 and luhn_valid(digits):
+            best = max(best, (1.0 if _ISSUERS.fullmatch(digits) else _UNKNOWN_ISSUER, last + 1))
+    return best[1], best[0]
 
 
 class AnyCaseIbanRecognizer(EntityRecognizer):  # type: ignore[misc]
@@ -150,16 +148,6 @@ class BitcoinRecognizer(CryptoRecognizer):  # type: ignore[misc]
     def validate_result(self, pattern_text: str) -> bool:
         upper = pattern_text.startswith("BC1") and pattern_text == pattern_text.upper()
         return bool(super().validate_result(pattern_text.lower() if upper else pattern_text))
-
-
-class HardwareAddressRecognizer(MacAddressRecognizer):  # type: ignore[misc]
-    """MAC_ADDRESS; also twelve digits without a sign between them, beside a word that says so."""
-
-    patterns: Any
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.patterns = [*self.patterns, Pattern("bare", r"\b[0-9A-F]{12}\b", 0.05)]
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]

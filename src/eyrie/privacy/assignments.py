@@ -61,8 +61,20 @@ _COMMANDS = re.compile(
     r"[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<e>[^\s\"'<>|,;/]{6,128})"
 )
 _COMMAND_WORDS = (
-    *("auth", "login", "user", "-p", "pass", "--", "-u ", "identifi", "secret", "token", "cred", "zugang"),
-    "usuario",
+    *(
+        "auth=",
+        "auth =",
+        "auth:",
+        "auth :",
+        "login",
+        "user",
+        "creds",
+        "credential",
+        "identifi",
+        "zugangsdaten",
+        "usuario",
+    ),
+    *("--", " -p", "-u ", "machine ", "env ", "requirepass", "masterauth", "with password"),
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}")
 _MAX_ROWS = 50

@@ -118,7 +118,10 @@ class AmericanLicenseRecognizer(_Own):
             _NEEDS_CONTEXT,
         ),
         (r"\b[A-Z]{1,3}[ -]?\d{2,6}(?:[ -]\d{2,6}){1,5}(?:-\d)?\b", _NEEDS_CONTEXT),
-        (r"\b(?:\d{6,14}|\d{16}|\d{2,3} \d{3} \d{3}|\d{3}-\d{3}-\d{3}|\d{2}-\d{3}-\d{4})\b", _NEEDS_CONTEXT),
+        (
+            r"\b(?:\d{6,14}|\d{16}|\d{2,3} \d{3} \d{3}|\d{3}-\d{3}-\d{3}|\d{2}-\d{3}-\d{4}|\d{4}-\d{2}-\d{4})\b",
+            _NEEDS_CONTEXT,
+        ),
     )
 
 
@@ -186,7 +189,7 @@ class FrNirRecognizer(_Own):
 class GermanTaxIdInContextRecognizer(_InContext, DeTaxIdRecognizer):  # type: ignore[misc]
     """DE_TAX_ID; also in the groups in which letters of the tax office write it."""
 
-    MORE = ((r"\b[1-9]\d[ ./-]?\d{3}[ ./-]?\d{3}[ ./-]?\d{3}\b", _NEEDS_CONTEXT),)
+    MORE = ((r"\b[1-9]\d[ ./-]?\d{3}[ ./-]?\d{3}[ ./-]?\d{3}\b|\b[1-9]\d{9} \d\b", _NEEDS_CONTEXT),)
 
 
 class GermanPensionRecognizer(_Spelled, DeSocialSecurityRecognizer):  # type: ignore[misc]

@@ -19,7 +19,7 @@ _REGIONS = (
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow parsers.
 _CANDIDATE = re.compile(
     r"(?<![A-Za-z0-9/#@-])(?<!\d[.:,])(?<!::)(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}"
-    r"(?:(?= ?(?:x|ext)\.? ?\d{1,6}\b)|(?!\w|[:.,]\d))"
+    r"(?P<extension> ?(?:x|ext)\.? ?\d{1,6}\b)?(?(extension)|(?!\w|[:.,]\d))"
 )
 _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. /]{0,3})?(?:\([2-9]\d{2}\)[ -]{0,3}|[2-9]\d{2}(?: ?[-./] ?| ))\d{3}(?: ?[-.] ?| )\d{4}"
@@ -85,7 +85,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         """Every spelling that some region could dial. Offsets are characters of `text`."""
         best: dict[tuple[int, int], float] = {}
         for candidate in _CANDIDATE.finditer(text):
-            written = candidate.group()
+            written = candidate.group().removesuffix(candidate["extension"] or "")
             if _NOT_A_PHONE.fullmatch(written):
                 continue
             score = self._score(written)

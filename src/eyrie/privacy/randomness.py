@@ -11,7 +11,11 @@ from itertools import pairwise
 
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
 _DIGIT_GROUP = re.compile(r"\d+")
-_READABLE = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}")
+_LETTERS = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}")
+_UNREADABLE = re.compile(
+    r"(?i:[bcdfghjklmnpqrstvwxz]{5}|[aeiou]{4}|(?!ck|sch)[bcdfgjkpqvwxz][bcdfghjkmnpqtvwxz][bcdfgjkpqvwxz])"
+)
+_ALTERNATION = re.compile(r"[A-Za-z]\d[A-Za-z]|\d[A-Za-z]\d")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?:0x)?(?:[0-9a-f]+|[0-9A-F]+)")
 _MIN_SEGMENT = 12
@@ -25,6 +29,27 @@ def entropy(value: str) -> float:
 
 def is_uuid(word: str) -> bool:
     return _UUID.fullmatch(word) is not None
+
+
+def _readable(word: str) -> float:
+    """The share of `word` that may be words: stretches of at least four letters without heaps of consonants."""
+    runs = (run for run in _LETTERS.findall(word) if not _UNREADABLE.search(run))
+    return sum(map(len, runs)) / len(word)
+
+
+def may_be_key(word: str) -> bool:
+    """Of a value that is given to a name for keys: not plainly a word, a name or a number."""
+    letters = "".join(_SEGMENT.findall(word))
+    if not any(map(str.isdigit, letters)) or letters.isdigit() or entropy(word) < _MIN_ENTROPY:
+        return False
+    return _ALTERNATION.search(word) is not None and _readable(letters) < 0.6
+
+
+def is_mixed(word: str) -> bool:
+    """Small and capital letters and digits throughout, in no order: more than a name with a number."""
+    groups = len(_DIGIT_GROUP.findall(word))
+    readable = _readable(word)
+    return groups >= 3 and readable < 0.3 and word.lower() != word and word.upper() != word
 
 
 def looks_random(word: str) -> bool:
@@ -41,7 +66,7 @@ def _drawn(segment: str, *, strict: bool = False) -> bool:
         return letters >= 2 and len(segment) - letters >= 2
     groups = len(_DIGIT_GROUP.findall(segment))
     mixed = segment.lower() != segment and segment.upper() != segment
-    readable = sum(map(len, _READABLE.findall(segment))) / len(segment)
+    readable = _readable(segment)
     if strict or readable > 0.5:  # parts of identifiers joined, or words with numbers between them
         return groups >= 4 and readable < 0.3
     if groups >= 3 or (groups == 2 and (mixed or len(segment) < 20)):

@@ -52,9 +52,16 @@ _SYNTAX = {
 }
 # After a letter only where that is an escape: `\\n`, `%3D`.
 _PREFIX = re.compile(
-    r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?:" + "|".join(PREFIXED.values()) + r")(?![A-Za-z0-9])"
+    r"(?:(?<![A-Za-z0-9_])|(?<=\\[abfnrtv0])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
+    r"(?:" + "|".join(PREFIXED.values()) + r")(?![A-Za-z0-9])"
 )
-_LONG = re.compile(r"[\w+/-]{15}|ey[A-Z]|\dQ~|\.")  # a part of everything that has a prefix
+# A part of everything that has a prefix.
+_LONG = re.compile(r"(?<![\w+/=.~%-])(?=[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4}))[\w+/=.~%-]{15}")
+
+
+_JOINED_BEFORE = re.compile(r"[\w|!$%-]*[\w-][:|!$%]$")
+_JOINED_AFTER = re.compile(r"(?:[\w+/=~%|!$@\\-]|[.:](?=[\w+/=-]))+")
+_MAX_JOINED = 200
 
 
 class SecretRecognizer(ShapeRecognizer):
@@ -69,4 +76,11 @@ class SecretRecognizer(ShapeRecognizer):
     ) -> list[RecognizerResult]:
         found = super().analyze(text, entities, nlp_artifacts)
         spans = {*given_secrets(text), *random_keys(text)}
-        return [*found, *(RecognizerResult(self.ENTITY, start, end, self.SCORE) for start, end in sorted(spans))]
+        return [*found, *(RecognizerResult(self.ENTITY, *_whole(text, *span), self.SCORE) for span in sorted(spans))]
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span with what signs join to it: `123456:AAE...`, `364303|eoU...`, `access_token$production$...`."""
+    before = _JOINED_BEFORE.search(text, max(0, start - _MAX_JOINED), start)
+    after = _JOINED_AFTER.match(text, end, end + _MAX_JOINED)
+    return before.start() if before else start, after.end() if after else end
