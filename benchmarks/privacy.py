@@ -1,9 +1,9 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on two sets; false flags on
+recall and precision per type; for identifiers and secrets recall and precision per type, on three sets; false flags on
 clean prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
-privacy_values.py and privacy_unseen.py.
+privacy_values.py, privacy_unseen.py and privacy_foreign.py.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from benchmarks.privacy_foreign import foreign_values
 from benchmarks.privacy_sets import Case, clean, names_and_places
 from benchmarks.privacy_unseen import unseen_values
 from benchmarks.privacy_values import values
@@ -41,6 +42,7 @@ def main() -> None:
     report_values("", values(copies=options.copies), analyzer, options.threshold)
     if options.part == "test":
         report_values("second set, ", unseen_values(copies=options.copies), analyzer, options.threshold)
+        report_values("third set, ", foreign_values(copies=3 * options.copies), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
-from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IpRecognizer
+from presidio_analyzer.predefined_recognizers import CryptoRecognizer, EmailRecognizer, IpRecognizer
 
 # Prefix -> lengths that issuers use. Longest prefixes need no order: ranges do not overlap in a way that matters.
 _ISSUERS = re.compile(
@@ -148,6 +148,13 @@ class BitcoinRecognizer(CryptoRecognizer):  # type: ignore[misc]
     def validate_result(self, pattern_text: str) -> bool:
         upper = pattern_text.startswith("BC1") and pattern_text == pattern_text.upper()
         return bool(super().validate_result(pattern_text.lower() if upper else pattern_text))
+
+
+class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
+    """EMAIL_ADDRESS; also as a value in a URL, whose path and names Presidio takes for a part of the address."""
+
+    def validate_result(self, pattern_text: str) -> bool:
+        return bool(super().validate_result(re.split(r"[/=?&]", pattern_text)[-1]))
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]

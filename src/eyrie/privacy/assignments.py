@@ -41,7 +41,7 @@ _GIVES = (
     r"|[ \t]?>[ \t]{0,3}|\"?\s{1,3}value=|\((?=[\"'`])|,[ \t]?(?=[\"'])"
     r"|(?: [^\W\d_]{1,12}){0,3}? (?i:is|was|are|to|=|est|était|es|ist|lautet|war|è"  # codespell:ignore ist
     r"|is:|c'est|é)(?: ?:)? "
-    r"|[ \t]{1,3}(?=[\"'`]))"
+    r"|\s?(?i:values)\s?\((?=[\"'])|[ \t]{1,3}(?=[\"'`]))"
 )
 _GIVEN = re.compile(
     rf"{_START}{_NAME}{_GIVES}(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;|«»“”]{{4,128}})"

@@ -10,13 +10,15 @@ import re
 from typing import Any
 
 _FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
+_DOCUMENT = re.compile(r"[A-Z0-9]{9}|\d[A-Za-z0-9]{3}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _LONG_WORD = re.compile(r"\w{25}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 
 
 _GATES: dict[str, Any] = {
-    "EmailRecognizer": re.compile("@"),
+    "MailAddressRecognizer": re.compile("@"),
+    **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), _DOCUMENT),
     "BitcoinRecognizer": _LONG_WORD,
     "EthereumRecognizer": _LONG_WORD,
     "MacAddressRecognizer": _MAC,
@@ -30,7 +32,7 @@ _GATES: dict[str, Any] = {
         _MANY_DIGITS,
     ),
     **dict.fromkeys(
-        ("AmericanLicenseRecognizer", "BritishLicenceRecognizer", "GermanIdCardRecognizer", "GermanPassportRecognizer",
+        ("AmericanLicenseRecognizer", "BritishLicenceRecognizer", 
          "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer", "ItalianLicenceRecognizer",
          "ItalianIdCardRecognizer", "IndianPanRecognizer"),
         _FEW_DIGITS,

@@ -47,7 +47,9 @@ _SERVICES = re.compile(
 _GIVEN_TO = re.compile(r"(?:=|>|:|,|\||\()[\s\"'`=]{0,5}$")
 _GIVEN_TO_KEY = re.compile(
     r"(?i:key|token|secret|passphrase|pat)[\w -]{0,12}[\"'`*\])}]{0,3}"
-    r"(?:\s{0,3}[=>:|]|\s{1,2}(?:is|est|es|ist|=))[>=\s\"'`]{0,5}$"
+    r"(?:\s{0,3}[=>:|]|\s{0,3}(?i:values)\s?\(|(?:\s[^\W\d_]{1,10}){0,2}"
+    r"\s(?:is|was|to|est|es|ist|=)\s)"  # codespell:ignore ist
+    r"[>=\s\"'`]{0,5}$"
     r"|(?i:[a-z](?:key|token|secret))\s*\n[^\n]{0,40},$"
 )
 _IDENTIFIER = re.compile(

@@ -15,7 +15,7 @@ _LETTERS = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}")
 _UNREADABLE = re.compile(
     r"(?i:[bcdfghjklmnpqrstvwxz]{5}|[aeiou]{4}|(?!ck|sch)[bcdfgjkpqvwxz][bcdfghjkmnpqtvwxz][bcdfgjkpqvwxz])"
 )
-_ALTERNATION = re.compile(r"[A-Za-z]\d[A-Za-z]|\d[A-Za-z]\d")
+_ALTERNATION = re.compile(r"[A-Za-z]\d{1,2}[A-Za-z]|\d[A-Za-z]{1,2}\d")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?:0x)?(?:[0-9a-f]+|[0-9A-F]+)")
 _MIN_SEGMENT = 12
@@ -42,7 +42,7 @@ def may_be_key(word: str) -> bool:
     letters = "".join(_SEGMENT.findall(word))
     if not any(map(str.isdigit, letters)) or letters.isdigit() or entropy(word) < _MIN_ENTROPY:
         return False
-    return _ALTERNATION.search(word) is not None and _readable(letters) < 0.6
+    return _ALTERNATION.search(word) is not None and _readable(letters) < 0.75
 
 
 def is_mixed(word: str) -> bool:

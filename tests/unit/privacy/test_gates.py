@@ -93,7 +93,7 @@ def test_a_text_without_numbers_asks_few_recognisers(analyzer: Analyzer) -> None
     assert not few & {
         "PhoneNumberRecognizer",
         "SocialSecurityRecognizer",
-        "EmailRecognizer",
+        "MailAddressRecognizer",
         "AnyCaseIbanRecognizer",
     }
     analyzer.find("Call 020 7946 0958", score_threshold=0.4)

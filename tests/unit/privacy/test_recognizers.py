@@ -240,3 +240,54 @@ def test_what_users_say_of_themselves_is_found(analyzer: Analyzer, text: str, en
 )
 def test_names_that_merely_occur_have_lower_scores_than_disclosures(analyzer: Analyzer, text: str) -> None:
     assert analyzer.find(text, score_threshold=DISCLOSED) == []
+
+
+@pytest.mark.parametrize(
+    ("entity", "value", "text"),
+    [
+        ("CREDIT_CARD", "4111 1111 1111 1111", "card 4111 1111 1111 1111 12/27 123"),
+        ("IBAN_CODE", "gb29nwbk60161331926819", "iban gb29nwbk60161331926819 please"),
+        ("US_SSN", "536\u201190\u20114399", "social security 536\u201190\u20114399"),
+        ("US_PASSPORT", "488839667", '{"passportNumber":"488839667"}'),
+        ("US_DRIVER_LICENSE", "A123-4567-8901", "driver_license=A123-4567-8901"),
+        ("UK_NHS", "943\u00a0476\u00a05919", "nhs_number;943\u00a0476\u00a05919"),
+        ("UK_DRIVING_LICENCE", "MORGA 657054 SM9IJ", "licence MORGA 657054 SM9IJ"),
+        ("FR_NIR", "2 55 08 14 168 025", "sécurité sociale : 2 55 08 14 168 025"),
+        ("ES_NIF", "12.345.678-Z", "12.345.678-Z"),
+        ("PHONE_NUMBER", "555-123-4567x89", "reach me: 555-123-4567x89"),
+        ("EMAIL_ADDRESS", "bob.smith@example.com", "GET /v1/users?mail=bob.smith@example.com&page=2"),
+    ],
+)
+def test_an_identifier_is_found_as_forms_files_and_people_spell_it(
+    analyzer: Analyzer, entity: str, value: str, text: str
+) -> None:
+    assert covers(analyzer, entity, value, text)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "password: {}",
+        "<password>{}</password>",
+        "mysql -u root -p{} shop",
+        "Server=db;Uid=sa;Pwd={};Database=shop",
+        "define('DB_PASSWORD', '{}');",
+        "CREATE USER bob IDENTIFIED BY '{}';",
+        "machine example.com login bob password {}",
+        "name,password\nbob,{}",
+        "INSERT INTO users (password) VALUES ('{}');",
+        "mon mot de passe : {}",  # codespell:ignore mot
+    ],
+)
+def test_a_password_is_found_wherever_one_is_given(analyzer: Analyzer, around: str) -> None:
+    value = "s3cret" + "P4ss"
+    assert covers(analyzer, "SECRET", value, around.replace("{}", value))
+
+
+@pytest.mark.parametrize(
+    "text", ["api key {}", "https://example.com/v1?access_token={}&page=2", "X_TOKEN={}\n", "| key | {} |"]
+)
+def test_a_key_without_a_prefix_is_told_by_its_looks_and_the_word_beside_it(analyzer: Analyzer, text: str) -> None:
+    value = "f3a9c81be7" + "d24a06b5a1"
+    assert covers(analyzer, "SECRET", value, text.replace("{}", value))
+    assert "SECRET" not in found(analyzer, f"commit {value}")
