@@ -1,7 +1,7 @@
-"""python -m tools.privacy.build_lemmas OUT: the tokenizer and lemma table that context words need.
+"""python -m tools.privacy.build_lemmas OUT: the pipeline that Presidio's slim engine is given.
 
-A blank English spaCy pipeline with a lookup lemmatizer, about 1 MB. Presidio compares the *lemmas* around a match to
-a recogniser's context words; a pipeline without lemmas runs but silently ignores context. spacy-lookups-data (MIT)
+A blank English spaCy pipeline with a lookup lemmatizer, about 1 MB. The recognisers of analyzer.yaml read no tokens; an
+enhancer of Presidio's own, which compares *lemmas* to context words, would need them. spacy-lookups-data (MIT)
 is needed here, at build time, and never at run time: `uv run --with spacy-lookups-data python -m ...`.
 """
 

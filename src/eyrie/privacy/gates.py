@@ -12,7 +12,7 @@ from typing import Any
 _FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
 _DOCUMENT = re.compile(r"[A-Z0-9]{9}|\d[A-Za-z0-9]{3}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
-_LONG_WORD = re.compile(r"\w{25}")
+_LONG_WORD = re.compile(r"(?<!\w)\w{25}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 
 
