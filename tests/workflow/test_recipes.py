@@ -103,6 +103,17 @@ def test_an_unknown_recipe_is_refused_with_the_names_there_are(checkout: Path) -
         use_recipe("three", Path("params.yaml"))
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_make_run_with_a_recipe_takes_it_before_the_run(name: str) -> None:
+    """What make would do; the environment is taken for made."""
+    done = run_in(REPOSITORY, "make", "-n", "run", f"RECIPE={name}", "-o", ".venv/.base")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if "eyrie" in line] == [
+        f'if [ -n "{name}" ]; then eyrie recipe "{name}"; fi',
+        "eyrie run",
+    ]
+
+
 def test_a_recipe_passes_eyrie_check(checkout: Path, recipe_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(recipe_project)
     monkeypatch.setenv("EYRIE_SERVERS", SERVERS)
