@@ -36,3 +36,6 @@ def print_estimate(
         typer.echo(f"\n{'the last run here':<34} {'estimated':>16} {'measured':>16} {'ratio':>8}")
         for what, estimated, measured, ratio in rows:
             typer.echo(f"{what:<34} {estimated:>16} {measured:>16} {ratio:>8}")
+        typer.echo(
+            "Measured seconds include starts and loading, which no estimate does: of a small run they are nearly all."
+        )
