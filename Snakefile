@@ -74,8 +74,9 @@ include: "workflow/rules/serving.smk"
 
 
 onstart:
+    # until `eyrie record` has been through: DVC records a stage by itself, unless it is killed before
+    recording.UNRECORDED.touch()
     if not doors.dvc_stage():
-        recording.UNRECORDED.touch()  # until `eyrie record` has been through
         print(doors.plan(PARAMS), flush=True)
 
 

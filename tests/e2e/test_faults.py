@@ -116,6 +116,16 @@ def test_a_run_killed_while_it_records_is_recorded_by_the_next_which_has_nothing
     assert not (project / ".eyrie/unrecorded").exists()
 
 
+def test_what_a_killed_dvc_did_not_record_is_recorded_by_the_other_door(project: Path) -> None:
+    change_params(project, "benchmark", seed=11)
+    _run(project, "eyrie", "sync")
+    for stage in ("benchmark", "report"):  # what `dvc repro` runs; it dies before it writes dvc.lock
+        command = ["snakemake", "--profile", "workflow/profiles/default", "--allowed-rules", stage, "--", stage]
+        assert run_in(project, *command, DVC_STAGE=stage).returncode == 0
+    _run(project, "snakemake", "--cores", "2")
+    check_end_state(project)
+
+
 def test_outputs_lost_together_with_their_record_are_not_taken_for_the_same(project: Path) -> None:
     change_params(project, "select_prompts", seed=9)
     path = project / "dvc.lock"

@@ -18,7 +18,7 @@ from eyrie.params import Params, load_params
 
 Outcome = Literal["recorded", "unchanged", "refused"]
 DAMAGED_LOCK = Path("dvc.lock.damaged")
-UNRECORDED = Path(".eyrie/unrecorded")  # since a Snakemake run began: it may have built what dvc.lock does not know
+UNRECORDED = Path(".eyrie/unrecorded")  # since Snakemake began to build: dvc.lock may not know of it
 
 
 class RecordError(ValueError):
