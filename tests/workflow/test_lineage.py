@@ -214,13 +214,13 @@ def test_a_run_that_is_interrupted_before_a_change_leaves_what_it_finished(
         assert run_in(project, "eyrie", "sync").returncode == 0
     vocab = project / "data/vocab/vocab_map.safetensors.manifest.json"
     old = vocab.stat().st_ino
-    process = start_door(project, first, tmp_path / "run.log")
+    process = start_door(project, "dvc repro" if first == "dvc" else first, tmp_path / "run.log")
     deadline = time.monotonic() + 240
     while not (vocab.exists() and vocab.stat().st_ino != old):
         assert process.poll() is None, (tmp_path / "run.log").read_text(encoding="utf-8")[-3000:]
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(120) != 0
     change_parameter(project, "train_head")
     jobs = built_jobs(project, then)
