@@ -9,10 +9,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from eyrie.eagle3 import trainer
 from eyrie.eagle3.batches import num_supervised, pack
-from eyrie.eagle3.flops import peak_flops, step_operations
+from eyrie.eagle3.flops import PEAK_TFLOPS, peak_flops, step_operations
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
 from eyrie.eagle3.trainer import Speed
+from eyrie.estimate.lines import read_hardware
 from tests.unit.eagle3.tiny import KINDS, document, tiny
 
 
@@ -61,6 +62,11 @@ def test_a_devices_name_gives_its_peak_and_not_that_of_a_shorter_name() -> None:
     assert peak_flops("NVIDIA H100 PCIe") == 756e12
     assert peak_flops("NVIDIA L40S") == 362e12
     assert peak_flops("NVIDIA GeForce GTX 750") is None
+
+
+def test_peaks_are_those_that_estimates_reckon_with() -> None:
+    stated = {name: device["tflops"] for name, device in read_hardware()["devices"].items() if name in PEAK_TFLOPS}
+    assert stated == {name: PEAK_TFLOPS[name] for name in stated} and len(stated) == 5
 
 
 def test_speed_shows_mfu_only_where_the_device_and_its_precision_have_a_known_peak(
