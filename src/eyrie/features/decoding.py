@@ -3,7 +3,8 @@
 bf16 needs no work: its tensors are the shard's own bytes, mapped, not copied. They are mapped privately, so writing
 into a tensor leaves the file as it is. int8 and int4 are decoded (`features.encodings`), rows of up to `GROUP_BYTES` at
 a time: many short rows cost one round of steps, and a result of that size comes from memory that the process holds
-already, where a larger one is fetched from the system page by page, which takes as long as decoding it.
+already, where a larger one is fetched from the system page by page, which takes as long as decoding it. They are
+decoded on the device that trains, when it is named: then what crosses to it is as small as what is stored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from eyrie.schemas import teacher_positions
 Cell = npt.NDArray[np.uint8]
 GROUP_BYTES = 2**24
 PAGE_BYTES = 4096
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,19 @@ class EncodedRow:
         return row
 
 
-def decode_rows(rows: Sequence[EncodedRow], max_tokens: int | None = None) -> list[FeatureRow]:
-    """Rows of one encoding, or their first `max_tokens` tokens, spans cut to fit. Together they take fewer steps."""
+def decode_rows(
+    rows: Sequence[EncodedRow], max_tokens: int | None = None, device: torch.device = CPU
+) -> list[FeatureRow]:
+    """Rows of one encoding, or their first `max_tokens` tokens, spans cut to fit. Together they take fewer steps.
+
+    `device` decodes int8 and int4, and holds their states; bf16 states and all token ids stay mapped and on the CPU.
+    """
     if not rows:
         return []
     lengths = [min(row.entry.num_tokens, max_tokens or row.entry.num_tokens) for row in rows]
     spans = [cut_spans(row.entry.spans, length) for row, length in zip(rows, lengths, strict=True)]
-    aux = _decode("aux", rows, lengths)
-    teachers = _decode("last", rows, [len(teacher_positions(found)) for found in spans])
+    aux = _decode("aux", rows, lengths, device)
+    teachers = _decode("last", rows, [len(teacher_positions(found)) for found in spans], device)
     return [
         FeatureRow(
             prompt_id=row.entry.prompt_id,
@@ -61,7 +68,9 @@ def decode_rows(rows: Sequence[EncodedRow], max_tokens: int | None = None) -> li
     ]
 
 
-def _decode(states: States, rows: Sequence[EncodedRow], lengths: Sequence[int]) -> Iterator[Tensor]:
+def _decode(
+    states: States, rows: Sequence[EncodedRow], lengths: Sequence[int], device: torch.device
+) -> Iterator[Tensor]:
     """The states of each row's first tokens."""
     layout = rows[0].meta.layout(states)
     sizes = encodings.planes_of(*layout)
@@ -81,7 +90,9 @@ def _decode(states: States, rows: Sequence[EncodedRow], lengths: Sequence[int]) 
                         for row, length in zip(rows[begin:end], lengths[begin:end], strict=True)
                     ]
                 )
-            ).view(-1, size)
+            )
+            .view(-1, size)
+            .to(device)
             for plane, size in sizes.items()
         }
         yield from torch.split(encodings.decode(planes, *layout), list(lengths[begin:end]))

@@ -15,8 +15,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+import torch
+
 from eyrie.features import plan
-from eyrie.features.decoding import EncodedRow, decode_rows
+from eyrie.features.decoding import CPU, EncodedRow, decode_rows
 from eyrie.features.format import RowEntry
 from eyrie.features.rows import FeatureRow, cut_spans
 from eyrie.features.store import Shard, Source
@@ -67,13 +69,14 @@ class BatchReader:
         world_size: int = 1,
         prefetch_batches: int = 2,
         num_workers: int = 1,
+        device: torch.device = CPU,
         start: Position | None = None,
     ) -> None:
         """Take the rows of `split` that have a supervised row within their first `max_sequence_tokens`; cut the rest.
 
         A batch has at most `batch_tokens` tokens, or one longer row. `shuffle_tokens` bounds the shuffle buffer: with
-        as many as the split has, the order of an epoch is any order. `start` is the `position` of a reader over the
-        same rows with the same arguments (prefetching and workers apart).
+        as many as the split has, the order of an epoch is any order. `device` decodes (`decode_rows`). `start` is the
+        `position` of a reader over the same rows with the same arguments (prefetching, workers and device apart).
 
         Raises SchemaError when a shard cannot be used or is of another target or encoding than the first, ValueError
         when there is nothing to read for every rank, or when `start` is of other rows or arguments.
@@ -81,7 +84,7 @@ class BatchReader:
         assert 0 <= rank < world_size
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._batch_tokens, self._max_tokens, self._shuffle_tokens = batch_tokens, max_sequence_tokens, shuffle_tokens
-        self._num_workers = num_workers
+        self._num_workers, self._device = num_workers, device
         with ExitStack() as stack:
             self._shards = open_shards(shards, stack)
             self.meta = self._shards[0].meta
@@ -168,7 +171,7 @@ class BatchReader:
                 return
 
     def _decode(self, rows: list[EncodedRow]) -> list[FeatureRow]:
-        return decode_rows(rows, self._max_tokens)
+        return decode_rows(rows, self._max_tokens, self._device)
 
     def _encoded_batches(self, start: Position) -> Iterator[tuple[Position, list[EncodedRow]]]:
         """Each batch with the position after it."""

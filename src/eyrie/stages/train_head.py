@@ -113,7 +113,7 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         model.to(device),
         ends.embedding_VH.to(device),
         Teacher(ends.lm_head_VH.to(device), logit_cap, draft_vocab.target_ids.to(device)),
-        batches=partial(_TrainingBatches, files.features, settings, processes),
+        batches=partial(_TrainingBatches, files.features, settings, processes, device),
         heldout=partial(_heldout_batches, files.features, settings, processes),
         settings=settings,
         decode=_decoder(params, files.features) if settings.decode_prompts and processes.is_first else None,
@@ -141,7 +141,9 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
 class _TrainingBatches:
     """The training split as eagle3 takes it (`DocumentBatches`)."""
 
-    def __init__(self, features: list[Path], settings: TrainHead, processes: Processes, position: Any) -> None:
+    def __init__(
+        self, features: list[Path], settings: TrainHead, processes: Processes, device: torch.device, position: Any
+    ) -> None:
         self._reader = BatchReader(
             features,
             split="train",
@@ -151,6 +153,7 @@ class _TrainingBatches:
             shuffle_tokens=settings.shuffle_tokens,
             rank=processes.rank,
             world_size=processes.world_size,
+            device=device,
             start=position,
         )
 

@@ -66,7 +66,8 @@ def test_a_devices_name_gives_its_peak_and_not_that_of_a_shorter_name() -> None:
 
 def test_peaks_are_those_that_estimates_reckon_with() -> None:
     stated = {name: device["tflops"] for name, device in read_hardware()["devices"].items() if name in PEAK_TFLOPS}
-    assert stated == {name: PEAK_TFLOPS[name] for name in stated} and len(stated) == 5
+    assert stated == {name: PEAK_TFLOPS[name] for name in stated}
+    assert len(stated) == 5
 
 
 def test_speed_shows_mfu_only_where_the_device_and_its_precision_have_a_known_peak(

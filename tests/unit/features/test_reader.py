@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from eyrie.features.plan import block_order, cut_batches, shuffled
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, entry_of, new_shard, write_shard
-from eyrie.schemas import SchemaError
+from eyrie.schemas import SchemaError, teacher_positions
 from tests.unit.features.made_up import META, make_row
 
 LENGTHS = [5, 12, 7, 30, 9, 4, 16, 3, 8, 11, 6, 21]
@@ -233,3 +234,14 @@ def test_a_batch_ends_before_the_row_that_does_not_fit() -> None:
     rows = [_Row(length) for length in (5, 12, 7, 30, 9, 4, 16)]
     batches = [[row.num_tokens for row in batch] for batch in cut_batches(rows, 20)]
     assert batches == [[5, 12], [7], [30], [9, 4], [16]]
+
+
+def test_rows_are_decoded_where_training_runs(tmp_path: Path) -> None:
+    rows = [make_row(str(index), length, ((1, length),)) for index, length in enumerate(LENGTHS)]
+    write_shard(tmp_path / "shard.arrow", rows, replace(META, encoding="int4"))
+    for device in map(torch.device, ("cpu", "meta")):  # what meta is given is not looked at, so nothing else decoded it
+        with BatchReader([tmp_path / "shard.arrow"], **ARGUMENTS, device=device) as reader:
+            for row in next(reader):
+                assert {row.aux.device, row.teachers.device} == {device}
+                assert row.aux.shape == (len(row.input_ids), 3 * META.hidden_size)
+                assert row.teachers.shape == (len(teacher_positions(row.spans)), META.hidden_size)
