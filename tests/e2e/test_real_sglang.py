@@ -16,6 +16,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,12 @@ def served(project: Project) -> Iterator[Served]:
     path = os.pathsep.join([str(REPOSITORY / "tests/services/no_gpu"), str(REPOSITORY / "src")])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TORCH_COMPILE_DISABLE": "1"}
     process = subprocess.Popen(
-        [COMMAND, "serve"], cwd=project.folder, env=environment, stdout=subprocess.PIPE, text=True
+        [COMMAND, "serve"],
+        cwd=project.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
     )
     assert process.stdout is not None
     said: list[str] = []
