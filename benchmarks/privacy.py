@@ -1,9 +1,9 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on three sets; false flags on
+recall and precision per type; for identifiers and secrets recall and precision per type, on five sets; false flags on
 clean prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
-privacy_values.py, privacy_unseen.py and privacy_foreign.py.
+privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py and privacy_blind_second.py.
 """
 
 import argparse
@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from benchmarks.privacy_blind import blind_values
+from benchmarks.privacy_blind_second import second_blind_values
 from benchmarks.privacy_foreign import foreign_values
 from benchmarks.privacy_sets import Case, clean, names_and_places
 from benchmarks.privacy_unseen import unseen_values
@@ -43,6 +45,8 @@ def main() -> None:
     if options.part == "test":
         report_values("second set, ", unseen_values(copies=options.copies), analyzer, options.threshold)
         report_values("third set, ", foreign_values(copies=3 * options.copies), analyzer, options.threshold)
+        for title, make in (("fourth set, ", blind_values), ("fifth set, ", second_blind_values)):
+            report_values(title, make(copies=options.copies // 2, seed=7), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
@@ -88,6 +92,11 @@ def report_names(cases: Sequence[Case], analyzer: Analyzer, threshold: float) ->
             )
 
 
+def _is_of(item: Finding, entity: str) -> bool:
+    """Whether a finding has the type. A passport number does not tell its country."""
+    return item.entity == entity or item.entity[2:] == entity[2:] == "_PASSPORT"
+
+
 def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
     """A value counts as found when a finding of its type covers it whole; a finding is right where it meets its value.
 
@@ -98,13 +107,14 @@ def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, thresho
     total: Counter[str] = Counter()
     for case in cases:
         found = analyzer.find(case.text, score_threshold=threshold)
-        ((start, end, entity),) = case.spans
-        # A passport number does not tell its country.
-        alike = [item for item in found if item.entity == entity or item.entity[2:] == entity[2:] == "_PASSPORT"]
-        hits[case.group].append(any(item.start <= start and item.end >= end for item in alike))
+        for start, end, entity in case.spans:
+            group = case.group if case.group.startswith(entity) else entity  # another value beside the prompt's own
+            hits[group].append(any(_is_of(item, entity) and item.start <= start and item.end >= end for item in found))
         for item in found:
             total[item.entity] += 1
-            right[item.entity] += item in alike and item.start < end and item.end > start
+            right[item.entity] += any(
+                _is_of(item, entity) and item.start < end and item.end > start for start, end, entity in case.spans
+            )
     for kind in ("identifiers", "secrets"):
         chosen = {name: marks for name, marks in hits.items() if name.startswith("SECRET") == (kind == "secrets")}
         marks = [mark for group in chosen.values() for mark in group]
@@ -112,7 +122,7 @@ def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, thresho
         for name, group in sorted(chosen.items()):
             if not all(group):
                 print(f"  {name}: {sum(group) / len(group):.3f}")
-    wanted = sorted({case.spans[0][2] for case in cases})
+    wanted = sorted({entity for case in cases for _, _, entity in case.spans})
     print("  precision: " + ", ".join(f"{entity} {right[entity] / max(1, total[entity]):.2f}" for entity in wanted))
     others = {entity: count for entity, count in sorted(total.items()) if entity not in wanted}
     print(f"  findings of other types: {others or 'none'}")

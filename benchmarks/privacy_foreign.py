@@ -2,7 +2,8 @@
 
 Values are Faker's (with valid check digits) or drawn from what an issuer publishes; labels are the infoTypes of
 Google's Cloud DLP in params.yaml and the names of services, so that no label was chosen for the recognisers; each value
-stands in fourteen surroundings that the other sets do not have. What the first run found stands in docs/decisions.md.
+stands in fourteen surroundings that the other sets do not have. Its author wrote the
+recognisers too. What the first run found stands in docs/decisions.md.
 """
 
 import random

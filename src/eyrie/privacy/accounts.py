@@ -4,6 +4,7 @@ Presidio's own card recogniser missed a quarter of a synthetic set (2-series Mas
 issuer ranges (ISO/IEC 7812) are spelled out here and the Luhn check decides. Its IBAN pattern wants groups of four.
 """
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ _IBAN_LENGTHS = {
     for country in countries.split()
 }
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=(?:[ .-]{0,2}[A-Za-z0-9]){11})")
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
 
 
@@ -142,12 +144,38 @@ def _iban_end(text: str, start: int) -> int | None:
     return position if number % 97 == 1 else None
 
 
-class BitcoinRecognizer(CryptoRecognizer):  # type: ignore[misc]
-    """CRYPTO: Bitcoin addresses; those in bech32 also in capitals (BIP 173), as QR codes have them."""
+class WalletRecognizer(PatternRecognizer):  # type: ignore[misc]
+    """CRYPTO: addresses that carry a checksum, of whatever coin: Base58Check (Bitcoin, Litecoin, Dogecoin, Dash, Tron,
+    Zcash and their like) and bech32 (BIP 173; in capitals too, as QR codes have them). Presidio's knows Bitcoin only.
+    """
+
+    def __init__(
+        self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
+    ) -> None:
+        pattern = Pattern(
+            "with checksum", rf"(?<!\w)(?:[{_BASE58}]{{26,36}}|[a-z]{{2,9}}1[a-z0-9]{{20,80}})(?!\w)", 0.5
+        )
+        super().__init__("CRYPTO", name=name, supported_language=supported_language, patterns=[pattern])
 
     def validate_result(self, pattern_text: str) -> bool:
-        upper = pattern_text.startswith("BC1") and pattern_text == pattern_text.upper()
-        return bool(super().validate_result(pattern_text.lower() if upper else pattern_text))
+        """Chance passes a check once in a thousand million words."""
+        return _is_base58check(pattern_text) or CryptoRecognizer.validate_bech32_address(pattern_text)[0]
+
+
+def _is_base58check(word: str) -> bool:
+    """20 bytes of hash, one or two before them for the coin, and four bytes of SHA-256 applied twice."""
+    number = 0
+    for char in word:
+        digit = _BASE58.find(char)
+        if digit < 0:
+            return False
+        number = number * 58 + digit
+    for size in (25, 26):
+        if number < 256**size:
+            content, check = (raw := number.to_bytes(size))[:-4], raw[-4:]
+            if hashlib.sha256(hashlib.sha256(content).digest()).digest()[:4] == check:
+                return True
+    return False
 
 
 class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
@@ -158,7 +186,7 @@ class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]
-    """CRYPTO: Ethereum account addresses; Presidio's recogniser knows Bitcoin only."""
+    """CRYPTO: Ethereum account addresses, whose checksum, if any, is in their capitals."""
 
     def __init__(
         self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None

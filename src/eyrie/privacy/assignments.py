@@ -28,7 +28,7 @@ _STEMS = (
     *("contrase", "clave", "senha", "wachtwoord", "parola d", "hasło", "identified by", "requirepass", "masterauth"),
 )
 # A name may be the end of a longer one: DB_PASSWORD, clientSecret, smtp-pass.
-_START = r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z]))"
+_START = r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z])|(?<=\bPG)(?=PASS)|(?<=\bSSH)(?=PASS))"
 _NAME = (
     r"(?i:passw(?:or)?d|passphrase|passcode|pass_?key|passwort|pwd|pass|pw|pin(?: code)?|psk|secret|credentials?|creds?"
     r"|mot de passe|mdp|kennwort|contrase[nñ]a|clave|senha|wachtwoord|parola d['’]ordine|hasło|"  # codespell:ignore mot
@@ -48,17 +48,22 @@ _GIVEN = re.compile(
 )
 # Nothing but a space between: only for what no word looks like.
 _BESIDE = re.compile(
-    rf"{_START}{_NAME}[ \t]{{1,3}}(?P<v>(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z!#$%&*@^])[^\s\"'`<>,;|()\[\]{{}}=:]{{8,64}})"
+    rf"{_START}{_NAME}[ \t]{{1,3}}(?P<v>(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z!#$%&*@^]|[a-z]+-[a-z-]+-\d)"
+    r"[^\s\"'`<>,;|()\[\]{}=:]{8,64})"
 )
 _OPTIONS = "password|passwd|pass|token|secret|api-?key|access-?key|auth-?token|client-?secret|requirepass|pw"
 _COMMANDS = re.compile(
     r"(?im:(?:^|[\s\"'])(?:machine\s+\S+\s+login\s+\S+\s+password|env\s+\w*passw(?:or)?d|requirepass|masterauth"
     rf"|identified\s+by|with\s+password|--?(?:{_OPTIONS}))[ =]\s{{0,3}}[\"']?(?P<a>[^\s\"'<>|]{{4,128}}))"
     r"|(?<=\s)(?:-u|--user)[ =][\"']?[\w.@-]+:(?P<b>[^\s\"'<>|]{4,128})"
-    r"|\b(?:mysql\w*|mariadb\w*|sshpass|7z|unzip|zip)\b[^\n|]{0,80}?\s-p ?[\"']?(?P<c>[^\s\"'<>|-][^\s\"'<>|]{3,127})"
-    r"|(?i:\bauth)\s{0,3}[=:]\s{0,3}[(\[{]\s{0,3}[\"'][^\"'\n]{1,64}[\"']\s{0,3}[,:]\s{0,3}[\"'](?P<d>[^\s\"']{4,128})"
+    r"|\b(?:mysql\w*|mariadb\w*|sshpass|7z|unzip|zip|(?:docker|podman|registry) login)\b"
+    r"[^\n|]{0,80}?\s-p ?[\"']?(?P<c>[^\s\"'<>|-][^\s\"'<>|]{3,127})"
+    r"|(?i:\bauth\s{0,3}[=:]\s{0,3}[(\[{]|(?:credentials?|basic_?auth|\blogin|authenticate)\()"
+    r"\s{0,3}[\"'][^\"'\n]{1,64}[\"']\s{0,3}[,:]\s{0,3}[\"'](?P<d>[^\s\"']{4,128})"
     r"|(?i:\b(?:login|user(?:name)?|credentials?|creds|identifiants?|zugangsdaten|usuario))\s{0,3}[:=]\s{0,3}"
     r"[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<e>[^\s\"'<>|,;/]{6,128})"
+    r"|(?<!\S)[\"'`]?(?P<f>(?=\S*\d)(?=\S*[A-Z!#$%&*@^?]|[a-z]+-[a-z-]+-\d)[^\s\"'`<>()\[\]{}=:]{6,64})[\"'`]? as"
+    r" (?:my|our|the|a|her|his|their)(?: [a-z-]{1,12}){0,2} (?:password|passphrase|passcode|pin)\b"
 )
 _COMMAND_WORDS = (
     *(
@@ -76,7 +81,7 @@ _COMMAND_WORDS = (
         "user :",
     ),
     *("username", "creds", "credential", "identifi", "zugangsdaten", "usuario", "--", " -p", "-u ", "machine ", "env "),
-    *("requirepass", "masterauth", "with password"),
+    *("requirepass", "masterauth", "with password", "basicauth", "basic_auth", "login(", "authenticate(", " as "),
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}")
 _MAX_ROWS = 50
@@ -92,6 +97,13 @@ _NAME_OF_CODE = re.compile(
     r"[A-Za-z_]+\d?|(?:[a-z]+[_.-]){2,}[a-z0-9]+|\w+\.[A-Za-z_]\w*"
     r"|(?i:[a-z_]*(?:pass|pwd|secret|token|key|user|str|int|utf|base|sha|md|arg|var|input|field)[a-z_]*[_-]?\d{1,3})"
 )
+# As password managers join words, and not as resources are named.
+_WORDS_AND_NUMBER = re.compile(
+    r"(?!.*(?:pass|pwd|secret|token|key|user|prod|dev|stag|test|cred))[a-z]{3,}(?:-[a-z]{3,})+-\d{2,}"
+)
+# What stands before `password=` in a connection string, whose values are meant literally.
+_DSN = re.compile(r"(?i:user(?:name| id)?|uid|host|server|dbname|database|port)=[^\s=;&]{1,64}(?:[;&] ?| )$")
+_DSN_WIDTH = 80
 _SENTENCE_END = ".,;:!?)]}*_~"
 _QUOTES = "\"'`«“"
 
@@ -120,7 +132,11 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 # A sign at the end may belong to a password or to the sentence: it goes with the password.
                 end = end if match["v"][-1] in "!?*_~" else start + len(kept)
                 literal = any(char in _QUOTES for char in match["open"]) or _is_shell(text[position:start])
-                yield from _accepted(text, start, end, quoted=literal)
+                if text[start - 1] == "=" and _DSN.search(text, max(0, position - _DSN_WIDTH), position):
+                    if not _STANDS_FOR.match(match["v"]):
+                        yield start, end
+                else:
+                    yield from _accepted(text, start, end, quoted=literal)
             elif match := _BESIDE.match(text, position):
                 yield from _accepted(text, *match.span("v"))
             position = lower.find(stem, position + 1)
@@ -166,4 +182,5 @@ def _is_password(value: str, *, quoted: bool) -> bool:
         return quoted
     if quoted:
         return bool(digits or signs)
-    return bool(digits or signs) and letters > 0 and not _NAME_OF_CODE.fullmatch(value)
+    is_name = _NAME_OF_CODE.fullmatch(value) and not _WORDS_AND_NUMBER.fullmatch(value)
+    return bool(digits or signs) and letters > 0 and not is_name

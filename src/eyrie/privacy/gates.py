@@ -19,12 +19,14 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 _GATES: dict[str, Any] = {
     "MailAddressRecognizer": re.compile("@"),
     **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), _DOCUMENT),
-    "BitcoinRecognizer": _LONG_WORD,
+    "AmericanLicenseRecognizer": re.compile(rf"{_FEW_DIGITS.pattern}|{_DOCUMENT.pattern}"),
+    "AnyCaseIbanRecognizer": re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}"),
+    "WalletRecognizer": _LONG_WORD,
     "EthereumRecognizer": _LONG_WORD,
     "MacAddressRecognizer": _MAC,
     "HostAddressRecognizer": re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),
     **dict.fromkeys(
-        ("PhoneNumberRecognizer", "CardNumberRecognizer", "AnyCaseIbanRecognizer", "SocialSecurityRecognizer",
+        ("PhoneNumberRecognizer", "CardNumberRecognizer", "SocialSecurityRecognizer",
          "TaxpayerRecognizer", "NhsInContextRecognizer", "NationalInsuranceRecognizer", "BritishPassportRecognizer",
          "FrNirRecognizer", "SpanishIdRecognizer", "GermanTaxIdInContextRecognizer", "SpanishForeignerRecognizer",
          "AadhaarInContextRecognizer", "AmericanPassportRecognizer", "SpanishPassportRecognizer",
@@ -32,9 +34,8 @@ _GATES: dict[str, Any] = {
         _MANY_DIGITS,
     ),
     **dict.fromkeys(
-        ("AmericanLicenseRecognizer", "BritishLicenceRecognizer", 
-         "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer", "ItalianLicenceRecognizer",
-         "ItalianIdCardRecognizer", "IndianPanRecognizer"),
+        ("BritishLicenceRecognizer", "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer",
+         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer"),
         _FEW_DIGITS,
     ),
 }  # fmt: skip

@@ -304,7 +304,7 @@ class IndianPanRecognizer(_Own):
 class IndianPassportRecognizer(_Spelled, InPassportRecognizer):  # type: ignore[misc]
     """IN_PASSPORT: a letter and seven digits."""
 
-    MORE = ((r"\b[A-Z][ -]?\d{7}\b", _NEEDS_CONTEXT),)
+    MORE = ((r"\b[A-Z][ -]?\d{7}\b|\b[A-Z]\d{2} \d{5}\b", _NEEDS_CONTEXT),)
 
 
 class IndianVoterRecognizer(_Spelled, InVoterRecognizer):  # type: ignore[misc]

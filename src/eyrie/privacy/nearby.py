@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-_BEFORE, _AFTER = 72, 32  # characters: half a sentence before, a few words after
+_BEFORE, _AFTER = 72, 56  # characters: half a sentence
 _LIFT, _LEAST = 0.35, 0.4  # as Presidio's default enhancer scores
 
 

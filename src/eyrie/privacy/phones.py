@@ -18,7 +18,7 @@ _REGIONS = (
 )
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow parsers.
 _CANDIDATE = re.compile(
-    r"(?<![A-Za-z0-9/#@-])(?<!\d[.:,])(?<!::)(?:\+|\(\+?)?\d(?:[\s().\-–/]{0,3}\d){6,16}"
+    r"(?<![A-Za-z0-9/#@-])(?<!\d[.:,])(?<!::)(?:\+|\(\+?)?\d(?:[ \t().\-–/]{0,3}\d){6,16}"
     r"(?P<extension> ?(?:x|ext)\.? ?\d{1,6}\b)?(?(extension)|(?!\w|[:.,]\d))"
 )
 _NORTH_AMERICAN = re.compile(
@@ -29,7 +29,7 @@ _NOT_A_PHONE = re.compile(
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?:\D.*)?"  # 15.01.2024
     r"|\d{1,3}(?:\.\d{1,3}){3}"  # IPv4
     r"|\d+\.\d+"  # decimal
-    r"|(?!0)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number so written starts with 0
+    r"|(?!0)(?!(?:\d\d ){3}\d\d$)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number starts with 0
     r"|(?:.*\s)?0\.\d.*|.*\.\d{5}.*"  # decimals among them
     r"|(?:(?:19|20)\d\d[ \-–/]?){2,}",  # years
     re.DOTALL,
@@ -40,6 +40,7 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 _CUE_WIDTH = 40
+_FOUR_PAIRS = re.compile(r"[1-9]\d(?: \d\d){3}")  # a number in Denmark and Norway, and any list of four
 _THOUSANDS = re.compile(r"\d{1,3}(?:\D\d{3})+")
 _HIGH, _GROUPED, _NEEDS_CONTEXT = 0.6, 0.5, 0.25
 _CONTEXT = (
@@ -50,6 +51,7 @@ _CONTEXT = (
         "cellphone",
         "cell phone",
         "mobile",
+        "cell",
         "mob",
         "sms",
         "whatsapp",
@@ -86,9 +88,11 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         best: dict[tuple[int, int], float] = {}
         for candidate in _CANDIDATE.finditer(text):
             written = candidate.group().removesuffix(candidate["extension"] or "")
-            if _NOT_A_PHONE.fullmatch(written):
+            if written[0] not in "+(" and _NOT_A_PHONE.fullmatch(written):
                 continue
             score = self._score(written)
+            if score and _FOUR_PAIRS.fullmatch(written):
+                score = _NEEDS_CONTEXT
             if score == _NEEDS_CONTEXT and _CUE.search(
                 text[max(0, candidate.start() - _CUE_WIDTH) : candidate.start()]
             ):

@@ -256,6 +256,16 @@ def test_names_that_merely_occur_have_lower_scores_than_disclosures(analyzer: An
         ("ES_NIF", "12.345.678-Z", "12.345.678-Z"),
         ("PHONE_NUMBER", "555-123-4567x89", "reach me: 555-123-4567x89"),
         ("EMAIL_ADDRESS", "bob.smith@example.com", "GET /v1/users?mail=bob.smith@example.com&page=2"),
+        ("IT_PASSPORT", "YA4444158", 'the user asked: "is YA4444158 right?" about the Italian passport number'),
+        ("US_SSN", "536-99-4399", r"Status\tWaiting\nSSN\t536-99-4399\n"),
+        ("IBAN_CODE", "LV80 BANK 0000 4351 9500 1", "auf LV80 BANK 0000 4351 9500 1, Betreff Ausflug"),
+        ("PHONE_NUMBER", "(506) 663-5631", "1) none\n2) tel. no.: (506) 663-5631\n3) yes"),
+        ("PHONE_NUMBER", "+254.20.2732991", "so the phone is +254.20.2732991"),
+        ("PHONE_NUMBER", "32 12 59 62", "telefon 32 12 59 62"),
+        ("IN_PASSPORT", "V5818481", "मेरा पासपोर्ट नंबर V5818481 है"),
+        ("US_DRIVER_LICENSE", "U398-539-29-612-4", "driverLicense: 'U398-539-29-612-4'"),
+        ("CRYPTO", "LX4eb8roZEFVicUfN2RPVhYyXypxjMaUkx", "donate: LX4eb8roZEFVicUfN2RPVhYyXypxjMaUkx (thank you!)"),
+        ("CRYPTO", "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ", "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ"),
     ],
 )
 def test_an_identifier_is_found_as_forms_files_and_people_spell_it(
@@ -277,11 +287,21 @@ def test_an_identifier_is_found_as_forms_files_and_people_spell_it(
         "name,password\nbob,{}",
         "INSERT INTO users (password) VALUES ('{}');",
         "mon mot de passe : {}",  # codespell:ignore mot
+        "PGPASSWORD='{}' pg_dump -h db2",
+        "docker login registry.example.com -u ci -p {}",
+        'new NetworkCredential("robot", "{}")',
+        "I keep typing {} as my password",
+        "host=db4 dbname=hr user=app password={} sslmode=require",
     ],
 )
-def test_a_password_is_found_wherever_one_is_given(analyzer: Analyzer, around: str) -> None:
-    value = "s3cret" + "P4ss"
+@pytest.mark.parametrize("value", ["s3cret" + "P4ss", "saffron-copper-" + "766"])
+def test_a_password_is_found_wherever_one_is_given(analyzer: Analyzer, around: str, value: str) -> None:
     assert covers(analyzer, "SECRET", value, around.replace("{}", value))
+
+
+def test_a_resource_with_a_number_and_a_list_of_numbers_are_left_alone(analyzer: Analyzer) -> None:
+    text = "secret: db-credentials-01\npassword: my-app-test-01\nthe winners are 32 12 59 62"
+    assert found(analyzer, text) == found(analyzer, "") == set()
 
 
 @pytest.mark.parametrize(
