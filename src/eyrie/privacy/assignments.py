@@ -41,7 +41,7 @@ _GIVES = (
     r"|[ \t]?>[ \t]{0,3}|\"?\s{1,3}value=|\((?=[\"'`])|,[ \t]?(?=[\"'])"
     r"|(?: [^\W\d_]{1,12}){0,3}? (?i:is|was|are|to|=|est|était|es|ist|lautet|war|è"  # codespell:ignore ist
     r"|is:|c'est|é)(?: ?:)? "
-    r"|\s?(?i:values)\s?\((?=[\"'])|[ \t]{1,3}(?=[\"'`]))"
+    r"|\s?(?i:values)\s?\((?=[\"'])|(?: [^\W\d_]{1,12}){0,3} \((?=[^\s()]{0,40}\d)|[ \t]{1,3}(?=[\"'`]))"
 )
 _GIVEN = re.compile(
     rf"{_START}{_NAME}{_GIVES}(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;|«»“”]{{4,128}})"
@@ -62,6 +62,8 @@ _COMMANDS = re.compile(
     r"\s{0,3}[\"'][^\"'\n]{1,64}[\"']\s{0,3}[,:]\s{0,3}[\"'](?P<d>[^\s\"']{4,128})"
     r"|(?i:\b(?:login|user(?:name)?|credentials?|creds|identifiants?|zugangsdaten|usuario))\s{0,3}[:=]\s{0,3}"
     r"[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<e>[^\s\"'<>|,;/]{6,128})"
+    r"|\bhtpasswd(?:\s+-\w+)+\s+\S+\s+\S+\s+(?P<g>\S{4,128})|/user:\S+\s+(?P<h>[^\s/]{4,128})"
+    r"|\boracle:thin:\w+/(?P<i>[^\s@]{4,128})(?=@)|(?i:passw\w{0,4}[\"']\)\.\w{4,12}\([\"'])(?P<j>[^\s\"']{4,128})"
     r"|(?<!\S)[\"'`]?(?P<f>(?=\S*\d)(?=\S*[A-Z!#$%&*@^?]|[a-z]+-[a-z-]+-\d)[^\s\"'`<>()\[\]{}=:]{6,64})[\"'`]? as"
     r" (?:my|our|the|a|her|his|their)(?: [a-z-]{1,12}){0,2} (?:password|passphrase|passcode|pin)\b"
 )
@@ -81,13 +83,28 @@ _COMMAND_WORDS = (
         "user :",
     ),
     *("username", "creds", "credential", "identifi", "zugangsdaten", "usuario", "--", " -p", "-u ", "machine ", "env "),
-    *("requirepass", "masterauth", "with password", "basicauth", "basic_auth", "login(", "authenticate(", " as "),
+    *(
+        "requirepass",
+        "masterauth",
+        "with password",
+        "basicauth",
+        "basic_auth",
+        "login(",
+        "authenticate(",
+        " as ",
+        "htpasswd",
+        "/user:",
+        "oracle:thin",
+        '").',
+        "').",
+    ),
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}")
 _MAX_ROWS = 50
 # What stands for a value, or computes one.
 _STANDS_FOR = re.compile(
-    r"[$%{(\[&@].*[\])}%]?$|.*(?:\(|\)|\[|\{\{|\$\{|::).*|your[-_ ]?|x{3,}|\*{3,}|\.{3}|change_?me|placeholder|redacted"
+    r"[${(\[&@].*[\])}%]?$|%(?:\w+%|[sdrv]|\(.*)$"
+    r"|.*(?:\(|\)|\[|\{\{|\$\{|::).*|your[-_ ]?|x{3,}|\*{3,}|\.{3}|change_?me|placeholder|redacted"
     r"|example$|none$|null$|true$|false$|process\.env|os\.environ|env\.|(?:secrets|vars|config|self|this|settings|request"
     r"|req|user|data|args|params|options|form|body|props|state|event|var|local|random|string|crypto|hashlib|bcrypt)"
     r"[.\[].*|https?:|.*[-_]goes[-_]here",

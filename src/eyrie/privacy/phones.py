@@ -18,7 +18,7 @@ _REGIONS = (
 )
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow parsers.
 _CANDIDATE = re.compile(
-    r"(?<![A-Za-z0-9/#@-])(?<!\d[.:,])(?<!::)(?:\+|\(\+?)?\d(?:[ \t().\-–/]{0,3}\d){6,16}"
+    r"(?<![A-Za-z0-9/#@-])(?:(?<!\d[.:,])|(?=\())(?<!::)(?:\+|\(\+?)?\d(?:[ ().\-–/]{0,3}\d){6,16}"
     r"(?P<extension> ?(?:x|ext)\.? ?\d{1,6}\b)?(?(extension)|(?!\w|[:.,]\d))"
 )
 _NORTH_AMERICAN = re.compile(

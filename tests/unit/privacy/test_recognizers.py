@@ -262,6 +262,8 @@ def test_names_that_merely_occur_have_lower_scores_than_disclosures(analyzer: An
         ("PHONE_NUMBER", "(506) 663-5631", "1) none\n2) tel. no.: (506) 663-5631\n3) yes"),
         ("PHONE_NUMBER", "+254.20.2732991", "so the phone is +254.20.2732991"),
         ("PHONE_NUMBER", "32 12 59 62", "telefon 32 12 59 62"),
+        ("PHONE_NUMBER", "(514) 284-7693", "id,contact_phone\n4422,(514) 284-7693"),
+        ("CREDIT_CARD", "4761 8951 8815 1348", "id,card_number\n4607,4761 8951 8815 1348,active"),
         ("IN_PASSPORT", "V5818481", "मेरा पासपोर्ट नंबर V5818481 है"),
         ("US_DRIVER_LICENSE", "U398-539-29-612-4", "driverLicense: 'U398-539-29-612-4'"),
         ("CRYPTO", "LX4eb8roZEFVicUfN2RPVhYyXypxjMaUkx", "donate: LX4eb8roZEFVicUfN2RPVhYyXypxjMaUkx (thank you!)"),
@@ -292,6 +294,11 @@ def test_an_identifier_is_found_as_forms_files_and_people_spell_it(
         'new NetworkCredential("robot", "{}")',
         "I keep typing {} as my password",
         "host=db4 dbname=hr user=app password={} sslmode=require",
+        "htpasswd -b -c .htpasswd staging {}",
+        r"net use Z: \\nas\share /user:scan {}",
+        "jdbc:oracle:thin:scott/{}@//ora01:1521/ORCL",
+        "cy.get('#password').type('{}')",
+        "he told us his password over the phone ({}).",
     ],
 )
 @pytest.mark.parametrize("value", ["s3cret" + "P4ss", "saffron-copper-" + "766"])
