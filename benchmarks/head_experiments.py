@@ -125,7 +125,7 @@ def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:
     head = Eagle3Head(head_config)
     head.set_vocab(vocab)
     head.start_from(ends.embedding_VH, ends.lm_head_VH)
-    batches = partial(train_head._TrainingBatches, features, settings, Processes())
+    batches = partial(train_head._TrainingBatches, features, settings, Processes(), torch.device("cpu"))
     heldout = partial(train_head._heldout_batches, features, settings, Processes())
     started = time.process_time()
     Trainer(
