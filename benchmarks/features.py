@@ -102,7 +102,7 @@ def compare(name: str, rows: list[FeatureRow], hidden_size: int, work: Path, rep
             f"| {encoding} | {path.stat().st_size / num_tokens:.0f} | {num_tokens / write_s:.0f} | "
             f"{num_tokens / decode_s:.0f} | {error:.2g} |"
         )
-        for name, read in (("as stored", read_stored), ("decoded", partial(read_epochs, rows=rows))):
+        for kind, read in (("as stored", read_stored), ("decoded", partial(read_epochs, rows=rows))):
             colds = []
             for _ in range(repeats):
                 _drop([path])
@@ -113,7 +113,7 @@ def compare(name: str, rows: list[FeatureRow], hidden_size: int, work: Path, rep
                 f"{num_tokens / mine:.0f}, {theirs / mine:.1f} x"
                 for mine, theirs in ((min(colds), cold_s), (first_s, warm_s), (later_s, warm_s))
             )
-            reads.append(f"| {encoding} | {name} | {ratios} |")
+            reads.append(f"| {encoding} | {kind} | {ratios} |")
     print("| layout | bytes/token | write, tokens/s | decode, tokens per CPU second | error |\n|---|---|---|---|---|")
     print("\n".join(sizes))
     print(

@@ -33,6 +33,7 @@ from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Trainer
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config, load_ends
+from eyrie.features.decoding import CPU
 from eyrie.params import Params, load_params
 from eyrie.schemas import teacher_positions
 from eyrie.stages import build_vocab, train_head
@@ -125,8 +126,8 @@ def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:
     head = Eagle3Head(head_config)
     head.set_vocab(vocab)
     head.start_from(ends.embedding_VH, ends.lm_head_VH)
-    batches = partial(train_head._TrainingBatches, features, settings, Processes(), torch.device("cpu"))
-    heldout = partial(train_head._heldout_batches, features, settings, Processes())
+    batches = partial(train_head._TrainingBatches, features, settings, Processes(), CPU)
+    heldout = partial(train_head._heldout_batches, features, settings, Processes(), CPU)
     started = time.process_time()
     Trainer(
         head,

@@ -62,10 +62,14 @@ _COMMANDS = re.compile(
     r"\s{0,3}[\"'][^\"'\n]{1,64}[\"']\s{0,3}[,:]\s{0,3}[\"'](?P<d>[^\s\"']{4,128})"
     r"|(?i:\b(?:login|user(?:name)?|credentials?|creds|identifiants?|zugangsdaten|usuario))\s{0,3}[:=]\s{0,3}"
     r"[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<e>[^\s\"'<>|,;/]{6,128})"
-    r"|\bhtpasswd(?:\s+-\w+)+\s+\S+\s+\S+\s+(?P<g>\S{4,128})|/user:\S+\s+(?P<h>[^\s/]{4,128})"
-    r"|\boracle:thin:\w+/(?P<i>[^\s@]{4,128})(?=@)|(?i:passw\w{0,4}[\"']\)\.\w{4,12}\([\"'])(?P<j>[^\s\"']{4,128})"
-    r"|(?<!\S)[\"'`]?(?P<f>(?=\S*\d)(?=\S*[A-Z!#$%&*@^?]|[a-z]+-[a-z-]+-\d)[^\s\"'`<>()\[\]{}=:]{6,64})[\"'`]? as"
-    r" (?:my|our|the|a|her|his|their)(?: [a-z-]{1,12}){0,2} (?:password|passphrase|passcode|pin)\b"
+    r"|/user:\S+\s+(?P<f>[^\s/]{4,128})|\boracle:thin:\w+/(?P<g>[^\s@]{4,128})(?=@)"
+)
+# Ways that have "pass" in them: a helper of web servers, an entry field that is typed into, a value before its name.
+_BESIDE_PASS = re.compile(
+    r"\bhtpasswd(?:\s+-\w+)+\s+\S+\s+\S+\s+(?P<a>\S{4,128})"
+    r"|(?i:passw\w{0,4}[\"']\)\.\w{4,12}\([\"'])(?P<b>[^\s\"']{4,128})"
+    r"|(?<!\S)[\"'`]?(?P<c>(?=\S*\d)(?=\S*[A-Z!#$%&*@^?]|[a-z]+-[a-z-]+-\d)[^\s\"'`<>()\[\]{}=:]{6,64})[\"'`]? as"
+    r" (?:my|our|the|a|her|his|their)(?: [a-z-]{1,12}){0,2} pass(?:word|phrase|code)\b"
 )
 _COMMAND_WORDS = (
     *(
@@ -83,21 +87,8 @@ _COMMAND_WORDS = (
         "user :",
     ),
     *("username", "creds", "credential", "identifi", "zugangsdaten", "usuario", "--", " -p", "-u ", "machine ", "env "),
-    *(
-        "requirepass",
-        "masterauth",
-        "with password",
-        "basicauth",
-        "basic_auth",
-        "login(",
-        "authenticate(",
-        " as ",
-        "htpasswd",
-        "/user:",
-        "oracle:thin",
-        '").',
-        "').",
-    ),
+    *("requirepass", "masterauth", "with password", "basicauth", "basic_auth", "login(", "authenticate("),
+    *("/user:", "oracle:thin"),
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}")
 _MAX_ROWS = 50
@@ -133,6 +124,9 @@ def given_secrets(text: str) -> Iterator[tuple[int, int]]:
     yield from _named(text, lower)
     if any(word in lower for word in _COMMAND_WORDS):
         for match in _COMMANDS.finditer(text):
+            yield from _accepted(text, *match.span(match.lastgroup or 0))
+    if "pass" in lower:
+        for match in _BESIDE_PASS.finditer(text):
             yield from _accepted(text, *match.span(match.lastgroup or 0))
     if "pass" in lower or "pwd" in lower or "secret" in lower:
         for start, end in _in_columns(text):

@@ -30,7 +30,7 @@ _NOT_A_PHONE = re.compile(
     r"|\d{1,3}(?:\.\d{1,3}){3}"  # IPv4
     r"|\d+\.\d+"  # decimal
     r"|(?!0)(?!(?:\d\d ){3}\d\d$)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number starts with 0
-    r"|(?:.*\s)?0\.\d.*|.*\.\d{5}.*"  # decimals among them
+    r"|(?:.*\s)?0\.\d.*|(?!\+\d{1,3}\.\d+\.).*\.\d{5}.*"  # decimals among them; +254.20.2732991 is none
     r"|(?:(?:19|20)\d\d[ \-–/]?){2,}",  # years
     re.DOTALL,
 )
@@ -88,7 +88,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         best: dict[tuple[int, int], float] = {}
         for candidate in _CANDIDATE.finditer(text):
             written = candidate.group().removesuffix(candidate["extension"] or "")
-            if written[0] not in "+(" and _NOT_A_PHONE.fullmatch(written):
+            if _NOT_A_PHONE.fullmatch(written):
                 continue
             score = self._score(written)
             if score and _FOUR_PAIRS.fullmatch(written):
@@ -111,10 +111,9 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
             return None
         if written.lstrip("(").startswith(("+", "00")):
             return _HIGH
-        grouped = len(re.findall(r"\d+", written)) >= 2 and "\n" not in written
         num_groups = len(re.findall(r"\d+", written))
         national = num_groups >= 3 and len(written) >= 11 and not _THOUSANDS.fullmatch(written)
-        if grouped and (national or written.startswith(("0", "("))):
+        if num_groups >= 2 and (national or written.startswith(("0", "("))):
             return _GROUPED if any(map(phonenumbers.is_valid_number, possible)) else _NEEDS_CONTEXT
         return _NEEDS_CONTEXT
 

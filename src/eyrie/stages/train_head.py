@@ -33,7 +33,7 @@ from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.reference.acceptance import decoded_acceptance_length
 from eyrie.engines.target import TargetModel, load_config, load_ends, load_target, resolve_device
-from eyrie.features.decoding import decode_rows
+from eyrie.features.decoding import CPU, decode_rows
 from eyrie.features.plan import cut_batches
 from eyrie.features.reader import BatchReader, rows_in_order
 from eyrie.features.rows import FeatureRow
@@ -114,7 +114,7 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         ends.embedding_VH.to(device),
         Teacher(ends.lm_head_VH.to(device), logit_cap, draft_vocab.target_ids.to(device)),
         batches=partial(_TrainingBatches, files.features, settings, processes, device),
-        heldout=partial(_heldout_batches, files.features, settings, processes),
+        heldout=partial(_heldout_batches, files.features, settings, processes, device),
         settings=settings,
         decode=_decoder(params, files.features) if settings.decode_prompts and processes.is_first else None,
         checkpoints=Checkpoints(files.scratch, keep=settings.keep_checkpoints),
@@ -171,7 +171,9 @@ class _TrainingBatches:
         self._reader.close()
 
 
-def _heldout_batches(features: list[Path], settings: TrainHead, processes: Processes) -> Iterator[list[Document]]:
+def _heldout_batches(
+    features: list[Path], settings: TrainHead, processes: Processes, device: torch.device
+) -> Iterator[list[Document]]:
     """This process's share of the held-out split, in the order of its rows, in batches as large as in training.
 
     Raises TrainingError when there is none for any process.
@@ -182,7 +184,7 @@ def _heldout_batches(features: list[Path], settings: TrainHead, processes: Proce
     for number, batch in enumerate(cut_batches(rows, settings.micro_batch_tokens)):
         if number % processes.world_size == processes.rank:
             encoded = [row.encoded for row in batch if row.encoded is not None]
-            yield [_document(row) for row in decode_rows(encoded, max_tokens)]
+            yield [_document(row) for row in decode_rows(encoded, max_tokens, device)]
     if number < 0:
         raise TrainingError(
             f"{features[0].parent}: no row of split heldout has an assistant turn of 2 tokens or more within "
@@ -196,7 +198,7 @@ def _decoder(params: Params, features: list[Path]) -> Callable[[Eagle3Head], flo
 
     @cache
     def prepared() -> tuple[TargetModel, list[list[int]]]:
-        batches = _heldout_batches(features, settings, Processes())
+        batches = _heldout_batches(features, settings, Processes(), CPU)
         prompts = [one.input_ids[: one.spans[0][0]].tolist() for batch in batches for one in batch]
         spacing = max(len(prompts) // settings.decode_prompts, 1)  # rows of a workload may lie side by side
         return load_target(params.target), prompts[::spacing][: settings.decode_prompts]
