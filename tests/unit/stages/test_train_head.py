@@ -23,6 +23,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from benchmarks import head_experiments
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.target import load_config, load_ends, load_target
 from eyrie.features.store import read_shard, write_shard
@@ -356,3 +357,17 @@ def test_training_goes_on_from_an_exported_head(workspace: Workspace, trained: t
         workspace.train("other", init_from=str(out / "head"), intermediate_size=48)
     with pytest.raises(ValueError, match="needs a pinned init_revision"):
         workspace.train("hub", init_from="someone/a-head")
+
+
+@pytest.mark.parametrize("variant", ["base", "late_rows"])
+def test_an_experiment_trains_and_scores_a_head_on_the_pipelines_data(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: str
+) -> None:
+    for kind, suffix in (("features", ".arrow"), ("responses", ".parquet")):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for shard in workspace.folder.glob(f"shard-*{suffix}"):
+            (tmp_path / "data" / kind / shard.name).symlink_to(shard)
+    monkeypatch.chdir(tmp_path)
+    found = head_experiments.run(workspace.params(), variant, seed=1, steps=2)
+    assert (found["variant"], found["seed"], found["steps"]) == (variant, 1, 2)
+    assert 1 <= found["acceptance_length"] <= 1 + head_experiments.CHAIN
