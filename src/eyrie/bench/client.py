@@ -107,6 +107,8 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
                 if event.get("error"):
                     raise aiohttp.ClientError(str(event["error"])[:500])
                 for choice in event.get("choices", []):
+                    if choice.get("finish_reason") == "abort":
+                        raise aiohttp.ClientError("the server broke the answer off")
                     pieces.append(choice["delta"].get("content") or "")
                     if previous:
                         record.gaps_s.append(elapsed - previous)

@@ -120,6 +120,17 @@ def test_errors_are_counted_and_end_their_request_only() -> None:
     assert errors[3:] == [None]
 
 
+def test_an_answer_that_the_server_broke_off_is_an_error() -> None:
+    async def break_off(_body: Any, send: Any) -> None:
+        await send(chunk("half"))
+        await send({"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "abort"}]})
+        await send(usage(1))
+        await send(None)
+
+    (record,) = measure(break_off, [ask("hi")]).records
+    assert record.error == "ClientError: the server broke the answer off"
+
+
 def test_no_more_requests_are_open_than_the_concurrency() -> None:
     running = highest = 0
 

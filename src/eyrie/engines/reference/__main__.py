@@ -103,12 +103,24 @@ def _build_engine(options: argparse.Namespace, drafting: Drafting | None) -> Eng
     )
 
 
+class _Server(uvicorn.Server):  # type: ignore[misc]
+    """Ends the answers under way when it is told to end; uvicorn would wait for them, then cut them off."""
+
+    def __init__(self, config: uvicorn.Config, loop: EngineLoop) -> None:
+        super().__init__(config)
+        self._engine_loop = loop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._engine_loop.stop()
+        await super().shutdown(sockets)
+
+
 async def _serve(engine: Engine, listener: socket.socket, model_name: str) -> None:
     loop = EngineLoop(engine)
     config = uvicorn.Config(
         build_app(loop, model_name=model_name), log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, loop)
     stepping = asyncio.create_task(loop.run())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     done, _ = await asyncio.wait({stepping, serving}, return_when=asyncio.FIRST_COMPLETED)

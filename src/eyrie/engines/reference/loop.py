@@ -52,7 +52,10 @@ class EngineLoop:
         return request
 
     async def tokens(self, request: Request) -> AsyncGenerator[list[int], None]:
-        """The request's new ids, piece by piece. Leaving early (a client that went away) cancels the request."""
+        """The request's new ids, piece by piece, the last one perhaps empty.
+
+        Leaving early (a client that went away) cancels the request.
+        """
         news, sent = self._news[request], 0
         try:
             while True:
@@ -61,7 +64,7 @@ class EngineLoop:
                 if self._failure is not None:
                     raise RuntimeError("the engine has stopped") from self._failure
                 finished = request.finish_reason is not None
-                if len(request.output_ids) > sent:
+                if finished or len(request.output_ids) > sent:
                     yield request.output_ids[sent:]
                     sent = len(request.output_ids)
                 if finished:
@@ -69,6 +72,12 @@ class EngineLoop:
         finally:
             del self._news[request]
             self.engine.cancel(request)
+
+    def stop(self) -> None:
+        """End every request where it stands, with the finish reason `abort`: what is told to end makes nobody wait."""
+        for request, news in self._news.items():
+            self.engine.cancel(request)
+            news.set()
 
     async def finish(self, request: Request) -> None:
         """Wait until the request is done."""
