@@ -122,6 +122,8 @@ def test_a_single_repeat_is_said_to_have_no_spread(tmp_path: Path) -> None:
     text = _text(_write(tmp_path, repeats=1, **SMALL))
     assert "Measured once, so its spread is not known." in text
     assert "beyond the spread" not in text
+    assert "faster, once" in text
+    assert "beyond the spread" not in text
 
 
 def test_mismatches_are_shown_as_a_diff_and_large_margins_called_a_defect(tmp_path: Path) -> None:
