@@ -13,6 +13,7 @@ _MIN_LENGTH, _MAX_LENGTH = 15, 250
 _WORD = re.compile(rf"(?<![A-Za-z0-9+/=_.~%-])[A-Za-z0-9+/=_.~%-]{{{_MIN_LENGTH},}}(?::[A-Za-z0-9+/=_.~-]{{16,}})?")
 _DOCUMENTED = ("EXAMPLE", "EXAMPLEKEY")  # as Amazon's documentation ends the keys it shows
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_INNER_NAME = re.compile(r"[A-Z]\w*=")
 _MIN_SEGMENT = 12
 _KEYISH = re.compile(
     r"(?i:secret|token|passw(?:or)?d|passphrase|pwd|credential|creds?(?![a-z])|bearer|jwt|authorization|api.?key"
@@ -69,9 +70,11 @@ def random_keys(text: str) -> Iterator[tuple[int, int]]:
             continue
         start, word = match.start(), match[0].rstrip(".~")
         name, equals, value = word.partition("=")
+        if inner := _INNER_NAME.match(value):  # Environment=API_TOKEN=...
+            name, value = word[: len(name) + inner.end()], value[inner.end() :]
         is_given = _is_name(name, value) if equals else False
         if is_given:  # name=value in a URL, a shell or a connection string
-            start, word = start + len(name) + 1, value
+            start, word = start + len(word) - len(value), value
         if text[start - 1 : start] == "$":
             start, word = start - 1, "$" + word
         random = is_uuid(word) or looks_random(word)
@@ -81,7 +84,7 @@ def random_keys(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_name(name: str, value: str) -> bool:
     """Whether `name=value` gives a value, and is not one with a sign in it."""
-    if len(value) < _MIN_SEGMENT or not _NAME.fullmatch(name) or looks_random(name):
+    if len(value) < _MIN_SEGMENT or not _NAME.fullmatch(name.rstrip("=").replace("=", "_")) or looks_random(name):
         return False
     return "=" not in value.rstrip("=") or _KEYISH.search(name) is not None
 

@@ -1,0 +1,165 @@
+"""Passwords given to programs: options of commands, arguments of calls, `user:password` pairs.
+
+By the grammar of command lines: what follows an option that says password, or the password's letter among a program's
+options; what follows a user and a colon; what is piped into a program that asks for a password. Such values are meant
+literally, so they may look like names. What looks made up by itself counts after any option. What stands for a value
+(`$PASS`, `<password>`) is left alone by `eyrie.privacy.passwords`; the line is read by `eyrie.privacy.told` besides.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from eyrie.privacy.passwords import is_password, is_thing, looks_made_up, stands_out
+
+# What every way here has, cheapest first: a sign of commands and code, or one of the words that need none; a letter or
+# a sign at a digit, or words joined.
+_CODE = re.compile(r"[=(<|]| --?\w|:(?=\S)")
+_BARE = (
+    *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial", "pass ", "snmp-"),
+    *("rabbitmqctl", "option key", "requirepass", "masterauth"),
+)
+_PASSWORD_LIKE = re.compile(
+    r"\d(?:[^\W\d]|[!#$%&*^@~]|(?<=[^\W\d].))|[!#$%&*^@~](?:\d|(?<=\w.)\w)|[-_.](?:[a-z]+[-_.][a-z]|(?<=[a-z].)\d)"
+    r"|[A-Z](?<=[a-z].)|-p ?\d"
+)
+
+
+def _literal(value: str) -> bool:
+    return is_password(value, quoted=True)
+
+
+class _Way(NamedTuple):
+    """One group of `pattern` is the value. Tried where one of `words` stands in the small letters of a text."""
+
+    words: tuple[str, ...]
+    pattern: "re.Pattern[str]"
+    accepts: Callable[[str], bool]  # of the value
+
+
+def _ways(words: tuple[str, ...], *patterns: str, accepts: Callable[[str], bool] = _literal) -> _Way:
+    """The alternatives as one pattern; `VALUE` in each becomes a group."""
+    text = "|".join(patterns)
+    for number in range(text.count("VALUE")):
+        text = text.replace("VALUE", rf"[\"'`]?(?P<v{number}>{_VALUE})", 1)
+    return _Way(words, re.compile(text, re.MULTILINE), accepts)
+
+
+_VALUE = r"(?!-)(?!\S+\.(?:7z|zip|rar|sql|pdf|txt|gz)\b)[^\s\"'`<>|]{4,128}"
+_OPTION = r"(?:[\w.]+-)*\w*?(?:pass(?:w(?:or)?d|phrase|code|in|out)?|pw|pwd|secret|token|api-?key|access-?key)"
+_LINE = r"[^\n|]{0,120}?"
+# The letters of the options with which programs take a password.
+_LETTERS = {
+    r"mysql\w*|mariadb[\w-]*|sshpass|7z\w*|(?:un)?zip|mongo\w*|cqlsh|cypher-shell|useradd|[\w ]{2,24} login": "[pP]",
+    r"(?:un)?rar": "h?p",
+    r"redis-cli": "a",
+    r"ldap\w+": "[wy]",
+    r"openssl": "[kK]",
+    r"ssh-keygen": "[NP]",
+    r"snmp\w+": "[AX]",
+}
+_WAYS = (
+    _ways(
+        ("-", "/p"),
+        rf"(?i:(?:^|[\s\"'(,])(?:--?{_OPTION}(?:[ =]\s{{0,3}}|\", ?)VALUE))",
+        *(rf"\b(?:{program})\b{_LINE}\s-(?:{letters}) ?VALUE" for program, letters in _LETTERS.items()),
+        # A user before, whatever the program.
+        r"\s(?:-[uUl]|--?user(?:name)?|--login)[ =]?[\"']?[\w.@\\-]+[\"']?\s(?:[^\n|]{0,80}?\s)?-[pPw][ =]?(?!/)VALUE",
+        r"\s(?:-[uU]|--?(?:proxy-)?user|--?basic-auth)[ =]?[\"']?[A-Za-z][\w.@\\-]*[:,%]VALUE",
+        r"\s/p(?:ass(?:word)?)?:VALUE",
+    ),
+    _ways((" -", " /"), r"\s(?:-{1,2}[A-Za-z]\w{0,24}|/\w{1,12}[: ])[ =]?VALUE", accepts=looks_made_up),
+    # Said to standard input
+    _ways(
+        ("echo", "printf", "<<<"),
+        r"\b(?:echo|printf)(?: -[ne]+)? [\"']?(?:[\w.-]+:)?VALUE[\"']? ?\|[^\n|]{0,60}?"
+        r"(?:sudo -S|passw|login|stdin|cryptsetup|gpg|kinit|openssl|\bsu\b)",
+        r"\b(?:sudo|\w*passwd|kinit|cryptsetup|su|sshfs|gpg\w*|open(?:connect|vpn)|\w*login)\b[^\n]{0,80}<<< ?VALUE",
+    ),
+    # At a place of its own: after the user, the file or the network
+    _ways(
+        ("net ", "add_user", "htpasswd", "mosquitto_passwd", "rootpw", "wpa_passphrase", "rasdial", "snmp-server"),
+        r"(?i:\bnet user \S+ (?!/)VALUE|\brasdial \S+ \S+ VALUE|\bnet use\b[^\n]{0,60}?(?:/user:\S+ VALUE"
+        r"|\s(?![\\/])VALUE /user))",
+        r"\brabbitmqctl \w+ \S+ VALUE|\bhtpasswd(?:\s+-\w+)+\s+\S+\s+(?:\S+\s+)?VALUE(?=\s|$)",
+        r"\bmosquitto_passwd\s+-b\s+\S+\s+\S+\s+VALUE|\brootpw(?: --plaintext)? VALUE|\bsnmp-server community VALUE",
+        r"\bwpa_passphrase\s+[\"']?[^\n\"']{1,32}?[\"']?\s+VALUE",
+    ),
+    # In the languages of configurations
+    _ways(
+        ("machine ", "requirepass", "masterauth", "identified", "secret ", "password ", "pass:", "auth "),
+        r"(?i:^\s*(?:requirepass|masterauth)\s+VALUE|\bmachine\s+\S+\s+login\s+\S+\s+password\s+VALUE"
+        r"|\bidentified\s+(?:with\s+\S+\s+)?by\s+VALUE|\bwith\s+password\s+VALUE|\bpass(?:in|out)?\s+pass:VALUE"
+        r"|\b(?:secret|password) [057] VALUE|\bprivilege \d+ (?:secret|password) VALUE|^AUTH VALUE$)",
+    ),
+    _ways(
+        ("wifi:", "keymaterial", "option key", "netsh"),
+        r"(?i:\bwifi:[^\n]{0,60}?;?P:(?P<p>[^\s;]{4,128})|<keymaterial>(?P<k>[^<\s]{4,128})|^\s*option key VALUE"
+        r"|\bnetsh wlan\b[^\n]{0,120}? key=VALUE)",
+    ),
+    # user:password, user/password@
+    _ways(
+        ("oracle:thin", "sqlplus", "expdp", "impdp", "sqlldr", "connect ", "impacket"),
+        r"\b(?:oracle:thin:|(?:sqlplus|expdp|impdp|sqlldr|connect|conn|impacket-\w+) [^\n]{0,40}?)"
+        r"[\"']?\w+[/:][\"']?(?P<p>[^\s/@\"']{4,128})(?=[\"']?@)",
+    ),
+    _ways(
+        ("login", "user", "cred", "identifi", "zugangsdaten", "usuario", "auth", "static:"),
+        r"(?i:\b(?:login|user(?:name)?|\w*auth|credentials?|creds|identifiants?|zugangsdaten|usuario|static)\s{0,3}[:=])"
+        r"\s{0,3}[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<p>[^\s\"'<>|,;/]{6,128})",
+        accepts=stands_out,
+    ),
+    _ways((":",), r"^[\w.*-]+:(?:\d{2,5}|\*):[\w*]+:[\w.-]+:(?P<p>[^\s\"'<>:/]{5,64})$"),  # .pgpass
+    _ways(
+        (":",),
+        r"(?:^|[\s\"'])(?:root|admin\w*|\[[\w.-]+\]:\d+ [\w.@-]+)"
+        r":(?P<p>[^\s\"'<>:/]{5,64})(?=[\"'\s]|$)",
+        accepts=stands_out,
+    ),
+    # Hashed or compared as it stands, or typed in by a test
+    _ways(
+        ("assw", "bcrypt", "pwd", "securestring", "md5(", '"pass"', "'pass'"),
+        r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|send_?keys|send|type|fill"
+        r"|typeText|enter_text)\((?:[\w.#\[\]$]{1,40},\s?|[\"'][#.\w\[\]=@-]{1,40}[\"'],\s?)?b?)(?=[\"'])VALUE"
+        r"|(?i:securestring(?: -string)? )(?=[\"'])VALUE|(?i:\bpass\w*[\"']?\)\.\w+\()(?=[\"'])VALUE"
+        r"|assword:?\"\)?\s*\{?\s*\n?send VALUE",
+    ),
+)
+
+# A call that signs in: each of its literals but the first may be the password.
+_CALL_WORDS = ("auth", "basic", "cred", "login(", "sign", "connect", "user(", "account(", "pdo(", "mysqli(", "begin(")
+_CALL = re.compile(
+    r"(?i:\b(?:\w*auth\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']|\w*(?:credentials?|authenticat\w+"
+    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|ftp|wifi\.begin|account)"
+    r"\s?\())(?P<arguments>[^\n]{4,200})"
+)
+_LITERAL = re.compile(r"(?P<q>[\"'])(?P<v>[^\s\"']{4,128})(?P=q)(?!\s?[:=\]])")
+# A host, an address or a name with an underscore.
+_PLACE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?::\d+)?|[\d.:]+|\S+@[\w-]+\.[\w.-]+|\w+_\w+")
+
+
+def given_to_programs(text: str, lower: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every password in a command, a call or a pair; `lower` is the text in small letters."""
+    if not ((_CODE.search(text) or any(word in lower for word in _BARE)) and _PASSWORD_LIKE.search(text)):
+        return
+    if any(word in lower for word in _CALL_WORDS):
+        yield from _in_calls(text)
+    for way in _WAYS:
+        for match in way.pattern.finditer(text) if any(word in lower for word in way.words) else ():
+            start, end = match.span(match.lastgroup or 0)
+            value = re.sub(r"\\[rn]$", "", text[start:end].rstrip(",;)"))
+            if way.accepts(value):
+                yield start, start + len(value)
+
+
+def _in_calls(text: str) -> Iterator[tuple[int, int]]:
+    for call in _CALL.finditer(text):
+        for number, match in enumerate(_LITERAL.finditer(text, *call.span("arguments"))):
+            is_first = number == 0 and text[call.start("arguments") : match.start()].strip(" bNu(") == ""
+            value = match["v"]
+            if not is_first and is_password(value, quoted=True) and not is_thing(value) and not _is_place(value):
+                yield match.span("v")
+
+
+def _is_place(value: str) -> bool:
+    return "/" in value or (_PLACE.fullmatch(value) is not None and not stands_out(value))

@@ -1,0 +1,171 @@
+"""Passwords that people tell: "so the password is, um, Summer2024!, I think", "log in as bob with ...".
+
+The grammar of telling is who speaks of what: where a sentence speaks of passwords, what it says *is* one counts, and so
+does any other word of it that looks chosen as one, on either side; where it speaks of a login, only what looks like
+nothing else. Numbers count where they are said to be a PIN or a code.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+
+from eyrie.privacy.passwords import is_chosen, is_placeholder, looks_made_up, stands_out
+
+# In small letters; found first, since looking for plain text is cheap.
+_PASSWORD_STEMS = (
+    *("pass", "pwd", "pw", "mdp", "mot de passe", "kennwort", "contrase", "clave", "senha", "wachtwoord"),
+    *("hasło", "lösenord", "adgangskode", "heslo", "парол", "密码", "密碼", "パスワード", "비밀번호", "parola"),
+    *("secret", "psk", "wpa", "wifi", "wi-fi", "wlan", "ssid", "hotspot", "network"),
+)
+_PASSWORD = re.compile(
+    r"(?i:passwor[dt]|passw[do]|passphrase|passcode|(?<![a-z])pass(?![a-z])|(?<![a-z])p(?:wd?|w)s?(?![a-z])"
+    r"|mdp|mots? de passe|phrase de passe|kennw[oö]rt|contrase[nñ]a|(?<![a-z])claves?(?![a-z])|senha|wachtwoord"
+    r"|hasło|lösenord|adgangskode|heslo|парол|密码|密碼|パスワード|비밀번호|parola (?:d|chiave)|secret (?:word|code)"
+    r"|(?<![a-z])psk(?![a-z])"
+    r"|(?:wi-?fi|wlan|wpa\d?|hotspot|network|ssid)[^\n]{0,40}?\s{0,2}(?<![a-z])(?:code|key|clé|schlüssel|chiave)(?![a-z])"
+    r"|(?<![a-z])(?:code|clé|schlüssel|chiave)(?![a-z])[^\n]{0,12}?(?:wi-?fi|wlan|wpa))"
+)
+_LOGIN_STEMS = (
+    *("log", "sign", "authenticat", "cred", "account", "user", "access", "zugang", "anmelde", "melde dich", "konto"),
+    *("benutzer", "identifiant", "compte", "connecte", "accès", "sesión", "usuario", "cuenta", "acceso", "accedi"),
+    *("utente", "rdp", "ssh", "ftp", "vpn", "net use", "locked", "crypt", "protected", "for everything", "it to "),
+    *("entra con", "it from "),
+)
+_LOGIN = re.compile(
+    r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\blogins?\b|\bauthenticat|\bcred(?:ential)?s?\b"
+    r"|\baccounts?\b|\busers?(?:name)?\b|\baccess\b|zugang|anmelde|melde dich|\bkonto\b|benutzer|identifiant|\bcompte\b"
+    r"|connecte|\baccès\b|sesión|\busuario|\bcuenta\b|\bacceso|credencial|credenzial|\baccedi|\butente\b|\brdp\b"
+    r"|\bssh|\bs?ftp\b|\bvpn\b|\bnet use\b|\b(?:un)?locked\b|\b(?:en|de)crypt|protected|for everything|\bentra con\b"
+    r"|\b(?:chang\w+|set|updat\w+|reset) it (?:to|from)\b)"
+)
+# A word between spaces, quotes or marks of a sentence, with a digit in it or of joined words.
+_WORD = re.compile(
+    r"(?:(?<=[\s\"'“”„‘’«»(\[|*`>，：:是は])|(?<!.))(?=\S{0,63}\d|[a-z]{3,}-[a-z]{3,}-)"
+    r"(?P<v>(?:(?![\"'`<>()|\[\]{}:])[!-~À-ɏ]){4,64})(?=[\s\"'“”„‘’«»)\]|*`<，。、で]|$)",
+    re.MULTILINE,
+)
+_REACH_BEFORE, _REACH_AFTER = 110, 70  # characters from the word for passwords on to the password, and back
+_OPEN, _SHUT = r"[\"'`«“„*(]{0,3} ?", r" ?[\"'`»”“*)]{0,3}"
+# What stands between "password" and a password that it is said to be ...
+_VERB = r"(?:is|was|are|ist|lautet|heißt|war|est|était|es|era|è|é|c['’]est|it['’]s|that['’]s|being)"
+_SAID = r"(?: (?:[^\s.;:?!]+|\S*\d\S*)){0,6}?"
+_IS = re.compile(
+    rf"(?i:(?:s|['’]s)?{_SHUT}(?:{_SAID}(?: ?[:=–—] ?| ?[-=]> ?|,? {_VERB}(?: (?:um|uh|er|still|now|just|only))?,?:? )"
+    rf"|(?<!\bpass){_SAID} (?:to|from|auf|von) ){_OPEN})"
+)
+# ... and between it and "password": "... is my old password", "... als Passwort".
+_AS = re.compile(
+    rf"(?i:{_SHUT},? (?:(?:is|that['’]s|as|ist|als|est|comme|es|como|è|come|for|c'est)"
+    r"(?: (?:a|an|the|my|our|his|her|their|your|this|ein|mein|das|un|mon|le|mi|una|la|mia))?|an?|eine?|une?|una)"
+    r"(?: [\w-]+){0,2}? )"
+)
+# What stands before the name of a user, which may look chosen too.
+_USER = re.compile(r"(?i:\b(?:user(?:name)?|login|account|handle|id|benutzer(?:name)?|utilisateur|usuario|utente|ssid)"
+                   r"(?: ?[:=] ?| is | )[\"'`]?)$")  # fmt: skip
+_MARKS = ".,;:)]}*_~'"
+_PAIR = re.compile(
+    r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\bauthenticat\w+|\bcred(?:ential)?s?\b"
+    r"|\blogins?\b|zugangsdaten|anmeldedaten|\bmelde dich\b|identifiants?|\bconnecte\b|\baccedi\b|\bentra\b"
+    r"|inicia\w* sesión|credencial\w+|credenzial\w+|\brdp)[^\n]{0,40}?[\s\"'(:,]"
+    r"(?:[\w.+-]+@[\w.-]+|[A-Za-z][\w.-]{1,30})[\"'`]?"
+    r"(?: ?[:/|,] ?|,? (?:with|using|und|mit|et|avec|y|con|e|and)(?: the)? )[\"'`“«]{0,2}"
+    r"(?P<v>[^\s\"'`“”«»<>|,;()]{4,64})"
+    r"|[\w.+-]@(?:[\w-]+\.)+[a-z]{2,}[\"'`]?(?: ?[:;|,/] ?| and | with )[\"'`]?(?P<w>[^\s\"'`<>|,;/]{5,64})"
+)
+
+_PIN_STEMS = (
+    *("pin", "pass", "code", "puk", "combination", "keypad", "otp", "código", "codice", "kennwort", "opens with"),
+    *("geheimzahl", "contrase", "clave", "mdp", "senha", "wachtwoord"),
+)
+_NUMBER = re.compile(r"\d{4}|\d{2}[- ]\d{2}")
+_LOCKS = (
+    r"door|gate|garage|alarm|entry|entrance|building|lock(?:er|screen)?|unlock|safe|vault|keypad|voice ?mail|phone"
+    r"|control|wifi|sim|access|security|verification|confirmation|auth(?:entication)?|login|backup|recovery"
+    r"|one[ -]time|2fa|mfa|sms|pairing|card|bank|secret|meeting|zoom|house|office|elevator|lockbox|key ?box|tan"
+)
+_DIGITS = r"(?:\d{4,10}|\d{2,4}[- ]\d{2,4})(?![\d.,:/%]?\d|[\w%°])"
+_PIN = re.compile(
+    r"(?i:(?<![a-z])(?:pin(?:[ -]?(?:code|number|nummer))?s?|passcodes?|puk|otp|geheimzahl|passwor[dt]|passwd|pwd|pw"
+    r"|kennwort|contrase[nñ]a|clave|mot de passe|mdp|senha|wachtwoord|keypad|combination|digicode"
+    r"|(?:safe|lock|door) opens with"
+    rf"|(?:{_LOCKS})(?:['’]s)?(?:[ -][a-z]{{1,10}}){{0,2}}[ -](?:codes?|combination|combo|pin)"
+    r"|code (?:pin|secret|d'accès|du portail|confidentiel|de (?:la |l')?(?:porte|carte|sécurité|déverrouillage"
+    r"|immeuble|alarme))|(?:tür|tor|haus|zugangs|sicherheits|bestätigungs|entsperr)-?code"
+    r"|c[óo]digo (?:pin|secreto|del portal|de (?:la |el )?(?:puerta|acceso|seguridad|verificación|alarma))"
+    r"|codice (?:pin|segreto|di (?:accesso|sicurezza|verifica|sblocco)|del(?:la |l['’]| )(?:cancello|porta|allarme)))"
+    r"(?![a-z])(?:['’]s)?[\"'`*)]{0,3}"
+    rf"(?: |(?: (?!is |to |was )[\w'’-]{{1,14}}){{0,6}}?[\"'`*)]{{0,3}}"
+    rf"(?: ?[:=–—-]{{1,2}} ?|,? (?:(?:{_VERB}|to|from|von|de|da|now|still|again|just) ){{1,3}}))"
+    rf"[\"'`*(“«#]{{0,2}})(?P<v>{_DIGITS})"
+    rf"(?:[\"'`*)”»]{{0,2}}(?:,| (?i:to|and|or|auf|und|oder|à|et|ou|a|y|o|e)),? [\"'`*(“«]{{0,2}}(?P<w>{_DIGITS}))?"
+)
+# Words with spaces between, in quotes; what a form or a program says of passwords has other words in it.
+_PHRASE_STEMS = ("passp", "passw", "phrase de", "mot de passe", "kennwort", "contrase", "frase de")
+_PHRASE = re.compile(
+    r"(?i:passphrases?|passwor[dt]|phrase de passe|mot de passe|kennwort|contraseña|frase de (?:paso|contraseña))"
+    r"(?: [\w'’]{1,14}){0,5}?(?:\"?\s?[:=]|\s(?:is|was|ist|lautet|est|es|è|to|with))\s?[\"'“«]\s?"
+    r"(?P<v>[A-Za-zÀ-ÿ]{3,12}(?: [A-Za-zÀ-ÿ0-9]{1,12}){2,7})\s?[\"'”»]"
+)
+_NO_PHRASE = re.compile(
+    r"(?i:\b(?:pass\w*|mot|kennwort|contrase\w*|the|your|must|be|is|are|not|enter|required|invalid|incorrect|forgot\w*"
+    r"|please|at|least|should|confirm|new|old|change|reset|login|here|le|est|votre|ist|ihr|falsch|la|su|of|for|to|and"
+    r"|or|no|cannot|can)\b)"
+)
+_SEED_STEMS = ("seed", "mnemonic", "phrase")
+_SEED = re.compile(
+    r"(?i:seed|mnemonic|recovery|wallet|phrase)[^\n]{0,60}[\s:\"'`]\s?(?P<v>(?:[a-z]{3,8}[ \n]){11,23}[a-z]{3,8})"
+    r"(?![a-z])"
+)
+# A part of every password with letters. Begins with what is rare, so that looking for it is cheap.
+_CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.-][0-9]))|-[a-z]{3,}-[a-z]{3}")
+
+
+def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every password that is told; `lower` is the text in small letters, of the same length."""
+    if any(quote in text for quote in '"“«') and any(stem in lower for stem in _PHRASE_STEMS):
+        for match in _PHRASE.finditer(text):
+            if not _NO_PHRASE.search(match["v"]):
+                yield match.span("v")
+    if any(stem in lower for stem in _SEED_STEMS):
+        yield from (match.span("v") for match in _SEED.finditer(text))
+    if _NUMBER.search(text) and any(stem in lower for stem in _PIN_STEMS):
+        for match in _PIN.finditer(text):
+            yield from (match.span(group) for group in ("v", "w") if match[group])
+    if _CHOSEN.search(text):
+        yield from _chosen(text, lower)
+
+
+def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
+    if any(stem in lower for stem in _PASSWORD_STEMS):
+        yield from _near(text, _PASSWORD, stands_out)
+    is_login = any(stem in lower for stem in _LOGIN_STEMS)
+    if is_login:
+        yield from _near(text, _LOGIN, looks_made_up)
+    if is_login or "@" in text:
+        for match in _PAIR.finditer(text):
+            yield from _if(stands_out, text, *match.span(match.lastgroup or 0))
+
+
+def _near(text: str, anchor: "re.Pattern[str]", condition: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
+    """Words that stand out, in one breath with an anchor: in its line or in the next, not too far away."""
+    anchors = [match.span() for match in anchor.finditer(text)]
+    starts, ends = [start for start, _ in anchors], [end for _, end in anchors]
+    for match in _WORD.finditer(text) if anchors else ():
+        start, end = match.span("v")
+        before, after = bisect_right(ends, start) - 1, bisect_left(starts, end)
+        if anchor is _PASSWORD and (
+            (before >= 0 and _IS.fullmatch(text, ends[before], start))
+            or (after < len(starts) and _AS.fullmatch(text, end, starts[after]))
+        ):
+            yield from _if(is_chosen, text, start, end)
+        told = before >= 0 and start - ends[before] <= _REACH_BEFORE and text.count("\n", ends[before], start) <= 1
+        if not told and after < len(starts):
+            told = starts[after] - end <= _REACH_AFTER and "\n" not in text[end : starts[after]]
+        if told and not _USER.search(text, max(0, start - 30), start):
+            yield from _if(condition, text, start, end)
+
+
+def _if(condition: Callable[[str], bool], text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    kept = text[start:end].rstrip(_MARKS)
+    if kept and condition(kept) and not is_placeholder(kept):
+        yield start, start + len(kept)
