@@ -32,19 +32,20 @@ class StraightforwardLoss(torch.nn.Module):
 
     def forward(self, documents: Sequence[Document]) -> Tensor:
         head, num_steps = self.head, self.num_steps
-        ids_BT, aux_BTE, last_BTH, supervised_KBT = _padded(documents, num_steps)
+        device = self.embedding_VH.device
+        ids_BT, aux_BTE, last_BTH, supervised_KBT = (x.to(device) for x in _padded(documents, num_steps))
         with torch.no_grad():
             logits_BTV = last_BTH.to(self.teacher.lm_head_VH.dtype) @ self.teacher.lm_head_VH.T
             p_BTD = logits_BTV.float()[..., self.teacher.target_ids_D].softmax(-1)
         num_tokens = ids_BT.shape[1]
-        positions_BT = torch.arange(num_tokens)[None]
-        future_TT = torch.ones(num_tokens, num_tokens, dtype=torch.bool).triu(1)
+        positions_BT = torch.arange(num_tokens, device=device)[None]
+        future_TT = torch.ones(num_tokens, num_tokens, dtype=torch.bool, device=device).triu(1)
         layer = head.midlayer
         weights = layer.weights()
         hidden_BTH = head.fuse(aux_BTE)
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=device)
         for step in range(num_steps):
             embeds_BTH = head.embed(_shift(ids_BT, step + 1), self.embedding_VH)
             queries, key, value = layer.project(embeds_BTH, hidden_BTH, head.rotation(positions_BT + step), weights)
