@@ -46,11 +46,13 @@ _BESIDE = re.compile(
     rf"{_START}{_NAME}[ \t]{{1,3}}(?P<v>(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z!#$%&*@^]|[a-z]+-[a-z-]+-\d)"
     r"[^\s\"'`<>,;|()\[\]{}=:]{8,64}|[a-z]{4,12}(?:-[a-z]{4,12}){2,}(?![\w-]))"
 )
-_COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}")
+_COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}|(?i:secret[_ ]access[_ ]key)")
 _MAX_ROWS = 50
 # What stands before `password=` in a connection string, whose values are meant literally.
 _DSN = re.compile(r"(?i:user(?:name| id)?|uid|host|server|dbname|database|port)=[^\s=;&]{1,64}(?:[;&] ?| )$")
 _DSN_WIDTH = 80
+# An option of a command that has the name in its argument: `--set auth.adminPassword=`, `-e MYSQL_PASSWORD=`.
+_OPTION = re.compile(r"\s--?[A-Za-z][\w-]{0,30}[ =]?[\"']?[\w.,=\[\]-]{0,30}$")
 _TOLD = re.compile(
     r"(?i:^pass(?:w|c|p)|^pwd?\b|^kennw|^mot|^mdp|^contra|^senha|^wacht|^clave).*"  # codespell:ignore mot
     r"(?:[:=]|[a-zé]) ?[\"'`*]?$|\bis $",
@@ -84,6 +86,9 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 end = end if match["v"][-1] in "!?*_~" else start + len(kept)
                 before = text[position:start]
                 literal = any(char in _QUOTES for char in match["open"]) or _is_shell(before)
+                literal = literal or (
+                    text[start - 1] == "=" and bool(_OPTION.search(text, max(0, position - 60), position))
+                )
                 # Joined words may be a name in code, but not after "is", nor where code would have a quote.
                 literal = literal or (_TOLD.search(before) is not None and is_words(kept))
                 if text[start - 1] == "=" and _DSN.search(text, max(0, position - _DSN_WIDTH), position):

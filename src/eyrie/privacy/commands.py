@@ -14,7 +14,7 @@ from eyrie.privacy.passwords import is_password, is_thing, looks_made_up, stands
 
 # What every way here has, cheapest first: a sign of commands and code, or one of the words that need none; a letter or
 # a sign at a digit, or words joined.
-_CODE = re.compile(r"[=(<|]| --?\w|:(?=\S)")
+_CODE = re.compile(r"[=(<|]| (?:--?|/)\w|:(?=\S)")
 _BARE = (
     *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial", "pass ", "snmp-"),
     *("rabbitmqctl", "option key", "requirepass", "masterauth"),
@@ -65,7 +65,7 @@ _WAYS = (
         *(rf"\b(?:{program})\b{_LINE}\s-(?:{letters}) ?VALUE" for program, letters in _LETTERS.items()),
         # A user before, whatever the program.
         r"\s(?:-[uUl]|--?user(?:name)?|--login)[ =]?[\"']?[\w.@\\-]+[\"']?\s(?:[^\n|]{0,80}?\s)?-[pPw][ =]?(?!/)VALUE",
-        r"\s(?:-[uU]|--?(?:proxy-)?user|--?basic-auth)[ =]?[\"']?[A-Za-z][\w.@\\-]*[:,%]VALUE",
+        r"\s(?:-[uUaA]|--?(?:proxy-)?user(?:pass)?|--?(?:basic-)?auth)[ =]?[\"']?[A-Za-z][\w.@\\-]*[:,%]VALUE",
         r"\s/p(?:ass(?:word)?)?:VALUE",
     ),
     _ways((" -", " /"), r"\s(?:-{1,2}[A-Za-z]\w{0,24}|/\w{1,12}[: ])[ =]?VALUE", accepts=looks_made_up),
@@ -105,10 +105,11 @@ _WAYS = (
     ),
     _ways(
         ("login", "user", "cred", "identifi", "zugangsdaten", "usuario", "auth", "static:"),
-        r"(?i:\b(?:login|user(?:name)?|\w*auth|credentials?|creds|identifiants?|zugangsdaten|usuario|static)\s{0,3}[:=])"
-        r"\s{0,3}[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<p>[^\s\"'<>|,;/]{6,128})",
+        r"(?i:\b(?:login|user(?:name)?|\w*auth|credentials?|creds|identifiants?|zugangsdaten|usuario|static)[\"']?\s{0,3}[:=])"
+        r"\s{0,3}[\"']?[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<p>[^\s\"'<>|,;/]{6,128})",
         accepts=stands_out,
     ),
+    _ways(("@",), r"[\"'\s=][A-Za-z][\w.-]*:(?P<p>[^\s\"'/:@]{4,64})(?=@(?!sha)[\w.-]*[:/(])", accepts=stands_out),
     _ways((":",), r"^[\w.*-]+:(?:\d{2,5}|\*):[\w*]+:[\w.-]+:(?P<p>[^\s\"'<>:/]{5,64})$"),  # .pgpass
     _ways(
         (":",),
@@ -127,15 +128,17 @@ _WAYS = (
 )
 
 # A call that signs in: each of its literals but the first may be the password.
-_CALL_WORDS = ("auth", "basic", "cred", "login(", "sign", "connect", "user(", "account(", "pdo(", "mysqli(", "begin(")
+_CALL_WORDS = ("auth", "basic", "cred", "login", "sign", "connect", "user(", "account(", "pdo(", "mysqli(", "begin(")
 _CALL = re.compile(
-    r"(?i:\b(?:\w*auth\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']|\w*(?:credentials?|authenticat\w+"
+    r"(?i:\b(?:\w*(?:auth|creds?|credentials|login)\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']|\w*(?:credentials?|authenticat\w+"
     r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|ftp|wifi\.begin|account)"
     r"\s?\())(?P<arguments>[^\n]{4,200})"
 )
 _LITERAL = re.compile(r"(?P<q>[\"'])(?P<v>[^\s\"']{4,128})(?P=q)(?!\s?[:=\]])")
 # A host, an address or a name with an underscore.
-_PLACE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?::\d+)?|[\d.:]+|\S+@[\w-]+\.[\w.-]+|\w+_\w+")
+_PLACE = re.compile(
+    r"[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?::\d+)?|[\d.:]+|\S+@[\w-]+\.[\w.-]+|[a-z\d]+(?:_[a-z\d]+)+|[A-Z\d_]+"
+)
 
 
 def given_to_programs(text: str, lower: str) -> Iterator[tuple[int, int]]:

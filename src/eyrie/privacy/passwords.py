@@ -66,14 +66,14 @@ _THINGS = re.compile(
     rf"(?i:(?:{_NUMBERED})[-_ .]?\d[\d.]*(?:[-_.]?[a-z]{{0,8}}\d?)?|{_MEASURES}"
     r"|.*(?:pbkdf|hmac|sha-?\d|aes\d|utf-?8|0-9|a-z).*|0x[0-9a-f]+|[0-9a-f]{7,}|#[0-9a-f]{3,8}|\d+[a-z]\d*"
     r"|(?=.{1,5}$)[a-z]{1,2}\d{1,2}[a-z]{1,3}\d?|[a-z]{1,3}-?\d+)"
-    r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*\._.*"
+    r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|[A-Za-z]+%\d+"
     r"|.*\.(?:[a-z]{2,5}|mp[34]|7z)|\d+(?:[.,:/_-]\d+)*[a-z]?|[\w.]+\.[A-Z][A-Za-z]+|[a-z_]\w*(?:\.[A-Za-z_]\w*)+"
 )
 # Constants, resources and parts by number, unless a mark at the end says otherwise: `COPPER-99!`.
 _NUMBERED_NAMES = re.compile(
     r"[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|[a-z]+(?:[_.-][a-z]+)*[_.-]\d|(?:[A-Za-z]+|\d)(?:-(?:[A-Za-z]+|\d))+"
 )
-_NAME_EQUALS = re.compile(r"[A-Za-z_.-]+\d{0,2}[A-Za-z_]*=")
+_NAME_EQUALS = re.compile(r"(?:[A-Za-z][A-Za-z_.-]{2,}\d{0,2}|[a-z]+_\w+)=")
 # Digits for letters (`s1lv3r`, `Tr4velMug`), a word beside a number (`monkey123`, `tractor99beam`, `Max-2015`).
 _LEET = re.compile(
     r"(?=.{4,20}$)[A-Za-z]?(?:[a-z]*[013457]){1,5}[a-z]+\d{0,4}|(?=.{5,20}$)[A-Za-z](?:[013457][a-z]+)+[013457]"
@@ -140,7 +140,7 @@ def is_chosen(word: str) -> bool:
     core = word.rstrip(_END_MARKS)
     if is_words(core) and "-" in core:
         return True
-    return _may_stand_out(word, core) and len(core) >= 6 and not _is_of_names(core)
+    return _may_be_one(word, core) and len(core) >= 6 and not _is_of_names(core)
 
 
 def stands_out(word: str) -> bool:
@@ -163,11 +163,13 @@ def looks_made_up(word: str) -> bool:
 
 
 def _may_stand_out(word: str, core: str) -> bool:
+    return _may_be_one(word, core) and (word[-1] == "!" or not _NUMBERED_NAMES.fullmatch(core))
+
+
+def _may_be_one(word: str, core: str) -> bool:
     if not MIN_LENGTH <= len(word) <= 64 or not any(map(str.isdigit, word)) or not any(map(str.isalpha, word)):
         return False
     if any(sign in word for sign in "/\\:") or _NAME_EQUALS.match(word):
-        return False
-    if word[-1] != "!" and _NUMBERED_NAMES.fullmatch(core):
         return False
     return not (is_thing(core) or is_placeholder(word) or _MAIL.fullmatch(word))
 

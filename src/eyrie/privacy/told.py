@@ -13,12 +13,27 @@ from eyrie.privacy.passwords import is_chosen, is_placeholder, looks_made_up, st
 
 # In small letters; found first, since looking for plain text is cheap.
 _PASSWORD_STEMS = (
-    *("pass", "pwd", "pw", "mdp", "mot de passe", "kennwort", "contrase", "clave", "senha", "wachtwoord"),
+    *(
+        "pass",
+        "pasw",
+        "pwd",
+        "pw",
+        "psw",
+        "pword",
+        "mdp",
+        "mot de passe",
+        "kennwort",
+        "contrase",
+        "clave",
+        "senha",
+        "wachtwoord",
+    ),
     *("hasło", "lösenord", "adgangskode", "heslo", "парол", "密码", "密碼", "パスワード", "비밀번호", "parola"),
     *("secret", "psk", "wpa", "wifi", "wi-fi", "wlan", "ssid", "hotspot", "network"),
 )
 _PASSWORD = re.compile(
-    r"(?i:passwor[dt]|passw[do]|passphrase|passcode|(?<![a-z])pass(?![a-z])|(?<![a-z])p(?:wd?|w)s?(?![a-z])"
+    r"(?i:pass?[ -]?wor[dt]|pas{1,2}w?o?w?rd|passw[do]|(?<![a-z])ps+wd?|pword|pass[ -]?phrase|pass[ -]?code"
+    r"|(?<![a-z])pass(?![a-z])|(?<![a-z])p(?:wd?|w)s?(?![a-z])"
     r"|mdp|mots? de passe|phrase de passe|kennw[oö]rt|contrase[nñ]a|(?<![a-z])claves?(?![a-z])|senha|wachtwoord"
     r"|hasło|lösenord|adgangskode|heslo|парол|密码|密碼|パスワード|비밀번호|parola (?:d|chiave)|secret (?:word|code)"
     r"|(?<![a-z])psk(?![a-z])"
@@ -29,7 +44,7 @@ _LOGIN_STEMS = (
     *("log", "sign", "authenticat", "cred", "account", "user", "access", "zugang", "anmelde", "melde dich", "konto"),
     *("benutzer", "identifiant", "compte", "connecte", "accès", "sesión", "usuario", "cuenta", "acceso", "accedi"),
     *("utente", "rdp", "ssh", "ftp", "vpn", "net use", "locked", "crypt", "protected", "for everything", "it to "),
-    *("entra con", "it from "),
+    *("entra con", "it from ", "wifi", "wi-fi", "wlan"),
 )
 _LOGIN = re.compile(
     r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\blogins?\b|\bauthenticat|\bcred(?:ential)?s?\b"
@@ -66,7 +81,7 @@ _MARKS = ".,;:)]}*_~'"
 _PAIR = re.compile(
     r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\bauthenticat\w+|\bcred(?:ential)?s?\b"
     r"|\blogins?\b|zugangsdaten|anmeldedaten|\bmelde dich\b|identifiants?|\bconnecte\b|\baccedi\b|\bentra\b"
-    r"|inicia\w* sesión|credencial\w+|credenzial\w+|\brdp)[^\n]{0,40}?[\s\"'(:,]"
+    r"|inicia\w* sesión|credencial\w+|credenzial\w+|\brdp|\bwi-?fi\b|\bwlan)[^\n]{0,40}?[\s\"'(:,]"
     r"(?:[\w.+-]+@[\w.-]+|[A-Za-z][\w.-]{1,30})[\"'`]?"
     r"(?: ?[:/|,] ?|,? (?:with|using|und|mit|et|avec|y|con|e|and)(?: the)? )[\"'`“«]{0,2}"
     r"(?P<v>[^\s\"'`“”«»<>|,;()]{4,64})"
@@ -74,7 +89,22 @@ _PAIR = re.compile(
 )
 
 _PIN_STEMS = (
-    *("pin", "pass", "code", "puk", "combination", "keypad", "otp", "código", "codice", "kennwort", "opens with"),
+    *(
+        "pin",
+        "pass",
+        "code",
+        "puk",
+        "comb",
+        "keypad",
+        "otp",
+        "código",
+        "codice",
+        "kennwort",
+        "s with",
+        "lock",
+        "disarm",
+    ),
+    *(" avec ", " mit ", " con "),
     *("geheimzahl", "contrase", "clave", "mdp", "senha", "wachtwoord"),
 )
 _NUMBER = re.compile(r"\d{4}|\d{2}[- ]\d{2}")
@@ -99,6 +129,17 @@ _PIN = re.compile(
     rf"[\"'`*(“«#]{{0,2}})(?P<v>{_DIGITS})"
     rf"(?:[\"'`*)”»]{{0,2}}(?:,| (?i:to|and|or|auf|und|oder|à|et|ou|a|y|o|e)),? [\"'`*(“«]{{0,2}}(?P<w>{_DIGITS}))?"
 )
+# What opens a lock, said after it, and what a code may be that opens none.
+_OF_LOCK = re.compile(
+    r"(?i:\b(?:unlock|open|disarm|désactive|ouvre|öffnet|entsperrt|abre|apre)s? (?:with|using|by|avec|mit|con)"
+    r"(?: (?:the|le|dem|el|il))?(?: (?:code|pin))?"
+    r"|\b(?:unlock|lock|door|gate|alarm|garage|keypad|portail|porte|coffre|tür|tresor|puerta|alarma|cancello|porta"
+    r"|allarme)"
+    r"[^\n]{0,60}?(?<!error )(?<!status )(?<!exit )(?<!zip )(?<!area )\b(?:code|pin|combo|combination|codice|código)"
+    rf"(?: {_VERB}|:)?"
+    r"|\b(?:code|pin|combination) (?:for|of|to) (?:the|my|our) [^\n?]{1,30}\?\s{0,2}\n[^\n:]{1,30}:)"
+    rf" (?P<v>{_DIGITS})"
+)
 # Words with spaces between, in quotes; what a form or a program says of passwords has other words in it.
 _PHRASE_STEMS = ("passp", "passw", "phrase de", "mot de passe", "kennwort", "contrase", "frase de")
 _PHRASE = re.compile(
@@ -116,6 +157,7 @@ _SEED = re.compile(
     r"(?i:seed|mnemonic|recovery|wallet|phrase)[^\n]{0,60}[\s:\"'`]\s?(?P<v>(?:[a-z]{3,8}[ \n]){11,23}[a-z]{3,8})"
     r"(?![a-z])"
 )
+_NO_SEED = re.compile(r"\b(?:the|and|are|for|with|into|that|this|you|not|from)\b")
 # A part of every password with letters. Begins with what is rare, so that looking for it is cheap.
 _CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.-][0-9]))|-[a-z]{3,}-[a-z]{3}")
 
@@ -127,10 +169,11 @@ def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
             if not _NO_PHRASE.search(match["v"]):
                 yield match.span("v")
     if any(stem in lower for stem in _SEED_STEMS):
-        yield from (match.span("v") for match in _SEED.finditer(text))
+        yield from (match.span("v") for match in _SEED.finditer(text) if not _NO_SEED.search(match["v"]))
     if _NUMBER.search(text) and any(stem in lower for stem in _PIN_STEMS):
         for match in _PIN.finditer(text):
             yield from (match.span(group) for group in ("v", "w") if match[group])
+        yield from (match.span("v") for match in _OF_LOCK.finditer(text))
     if _CHOSEN.search(text):
         yield from _chosen(text, lower)
 

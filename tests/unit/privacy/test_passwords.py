@@ -163,6 +163,9 @@ def test_a_password_in_code_and_configurations_is_found(code: str, password: str
         '"minipass": "^7.0.2", "minipass-fetch": "^5.0.0"',
         'getpass("%s@%s\'s password: " % (username, server))',
         "I changed it from red to blue and the port from 8080 to 9090",
+        "The access code for room B204 is on the door. Which key opens B205?",
+        "sacct -nu root -o Account%256, set llm_int8_enable_offload=True and log in to the pre-C++11 host",
+        "for user in user1 user2; do sudo chage -M 90 $user; done; docker login ghcr.io -u USERNAME --password-stdin",
     ],
 )
 def test_talk_and_code_about_passwords_tell_none(text: str) -> None:
@@ -183,3 +186,30 @@ def test_the_less_is_said_of_a_word_the_more_it_must_look_like_a_password() -> N
         False,
     ]
     assert [looks_made_up(word) for word in (DRAWN, WORD_AND_YEAR, "monkey" + "123")] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The tablet at reception unlocks with 8264. Print it.",
+        "A: what's the code for the lockbox?\nB: 8264\nGo on.",
+        "l'alarme se désactive avec le code 8264, rédige une note",
+    ],
+)
+def test_a_code_is_found_by_the_lock_that_it_opens(text: str) -> None:
+    assert secrets(text) == ["8264"]
+
+
+def test_a_passphrase_in_quotes_and_a_seed_of_twelve_words_are_found_but_not_a_sentence() -> None:
+    phrase = "correct zebra " + "stapler moon"
+    assert secrets(f'If my password was "{phrase}", how strong would it be?') == [phrase]
+    assert secrets('The form says password: "must be at least ten characters"') == []
+    seed = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+    assert secrets(f"my wallet seed: {seed}") == [seed]
+    assert secrets("the seed mixes the stream into the key since the counter words are fully spent on that") == []
+
+
+def test_an_argument_of_a_command_is_meant_literally_where_code_would_name_a_variable() -> None:
+    value = "Onyx." + "Falcon7"
+    assert secrets(f"helm install kc chart --set auth.adminPassword={value}")[0] == value
+    assert secrets("connect(password=Config.Password1)") == []
