@@ -58,7 +58,9 @@ _TOLD = re.compile(
     r"(?:[:=]|[a-zé]) ?[\"'`*]?$|\bis $",
     re.DOTALL,
 )
-_SENTENCE_END = ".,;:!?)]}*_~"
+_SENTENCE_END = ".,;:)]}"
+_INSERTED = re.compile(r"(?i:\((?P<names>[^()]{3,200})\)\s{0,3}values\s{0,3}\((?P<values>[^()]{3,400})\))")
+_CELL = re.compile(r"\s*(?:N?'(?P<v>[^']*)'|[^,]*)\s*(?:,|$)")
 _QUOTES = "\"'`«“"
 
 
@@ -73,6 +75,8 @@ def given_secrets(text: str) -> Iterator[tuple[int, int]]:
     if "pass" in lower or "pwd" in lower or "secret" in lower:
         for start, end in _in_columns(text):
             yield from _accepted(text, start, end)
+        for start, end in _inserted(text) if "values" in lower else ():
+            yield from _accepted(text, start, end, quoted=True)
 
 
 def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
@@ -81,16 +85,16 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
         while position >= 0:
             if match := _GIVEN.match(text, position):
                 start, end = match.span("v")
+                # Another sign at the end may belong to a password or to the sentence: it goes with the password.
                 kept = match["v"].rstrip(_SENTENCE_END)
-                # A sign at the end may belong to a password or to the sentence: it goes with the password.
-                end = end if match["v"][-1] in "!?*_~" else start + len(kept)
+                end = start + len(kept)
                 before = text[position:start]
                 literal = any(char in _QUOTES for char in match["open"]) or _is_shell(before)
                 literal = literal or (
                     text[start - 1] == "=" and bool(_OPTION.search(text, max(0, position - 60), position))
                 )
                 # Joined words may be a name in code, but not after "is", nor where code would have a quote.
-                literal = literal or (_TOLD.search(before) is not None and is_words(kept))
+                literal = literal or (_TOLD.search(before) is not None and is_words(kept.rstrip("!?*_~")))
                 if text[start - 1] == "=" and _DSN.search(text, max(0, position - _DSN_WIDTH), position):
                     if not is_placeholder(match["v"]):
                         yield start, end
@@ -111,6 +115,15 @@ def _accepted(text: str, start: int, end: int, *, quoted: bool = False) -> Itera
         yield start, end
 
 
+def _inserted(text: str) -> Iterator[tuple[int, int]]:
+    """The literals of an INSERT whose columns say password."""
+    for match in _INSERTED.finditer(text):
+        names = [name.strip(' `"[]\n') for name in match["names"].split(",")]
+        for name, cell in zip(names, _CELL.finditer(text, *match.span("values")), strict=False):
+            if _COLUMN.fullmatch(name) and cell["v"]:
+                yield cell.span("v")
+
+
 def _in_columns(text: str) -> Iterator[tuple[int, int]]:
     """The cells under a header that says password, in CSV and its like."""
     lines = text.splitlines(keepends=True)
@@ -126,5 +139,6 @@ def _in_columns(text: str) -> Iterator[tuple[int, int]]:
             for column in columns if len(cells) == len(names) else ():
                 value = cells[column].strip(" \"'\r\n")
                 begin = start + sum(len(cell) + 1 for cell in cells[:column]) + cells[column].find(value)
-                yield begin, begin + len(value)
+                if " " not in value:
+                    yield begin, begin + len(value)
             start += len(row)

@@ -109,6 +109,7 @@ _WAYS = (
         r"\s{0,3}[\"']?[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<p>[^\s\"'<>|,;/]{6,128})",
         accepts=stands_out,
     ),
+    _ways(("@tcp(", "@unix(", "@("), r"[\"'][\w.-]+:(?P<p>[^\s\"'/@]{4,64})(?=@(?:tcp|unix)?\()"),  # Go's databases
     _ways(("@",), r"[\"'\s=][A-Za-z][\w.-]*:(?P<p>[^\s\"'/:@]{4,64})(?=@(?!sha)[\w.-]*[:/(])", accepts=stands_out),
     _ways((":",), r"^[\w.*-]+:(?:\d{2,5}|\*):[\w*]+:[\w.-]+:(?P<p>[^\s\"'<>:/]{5,64})$"),  # .pgpass
     _ways(
@@ -119,7 +120,7 @@ _WAYS = (
     ),
     # Hashed or compared as it stands, or typed in by a test
     _ways(
-        ("assw", "bcrypt", "pwd", "securestring", "md5(", '"pass"', "'pass'"),
+        ("assw", "bcrypt", "pwd", "securestring", "md5(", "pass'", 'pass"'),
         r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|send_?keys|send|type|fill"
         r"|typeText|enter_text)\((?:[\w.#\[\]$]{1,40},\s?|[\"'][#.\w\[\]=@-]{1,40}[\"'],\s?)?b?)(?=[\"'])VALUE"
         r"|(?i:securestring(?: -string)? )(?=[\"'])VALUE|(?i:\bpass\w*[\"']?\)\.\w+\()(?=[\"'])VALUE"
@@ -137,7 +138,7 @@ _CALL = re.compile(
 _LITERAL = re.compile(r"(?P<q>[\"'])(?P<v>[^\s\"']{4,128})(?P=q)(?!\s?[:=\]])")
 # A host, an address or a name with an underscore.
 _PLACE = re.compile(
-    r"[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?::\d+)?|[\d.:]+|\S+@[\w-]+\.[\w.-]+|[a-z\d]+(?:_[a-z\d]+)+|[A-Z\d_]+"
+    r"[a-z\d-]+(?:\.[a-z\d-]+)*\.[a-z]{2,}(?::\d+)?|[\d.:]+|\S+@[\w-]+\.[\w.-]+|[a-z\d]+(?:_[a-z\d]+)+|[A-Z\d_]+"
 )
 
 

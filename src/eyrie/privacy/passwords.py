@@ -12,7 +12,7 @@ MIN_LENGTH, MAX_LENGTH = 4, 128
 _SIGNS = "!#^&*+?@$%~"
 # What stands for a value, or computes one.
 _STANDS_FOR = re.compile(
-    r"[${(\[].*[\])}%]?$|[&@][A-Za-z_.-]*$|%(?:\w+%|[sdrv](?:\W.*)?$|\(.*)$|!(?:vault|ref|sub|getatt|secret|env|include)\b"
+    r"(?!\$(?!pass|user|token|secret|arg)[a-z]{4,}\d{2,})[${(\[].*[\])}%]?$|[&@][A-Za-z_.-]*$|%(?:\w+%|[sdrv](?:\W.*)?$|\(.*)$|!(?:vault|ref|sub|getatt|secret|env|include)\b"
     r"|.*(?:\(|\)|\[|\{\{|\$\{|::|\.\.\.).*|your[-_ ]?|x{3,}|\*{3,}|change_?me|placeholder|redacted"
     r"|example$|none$|null$|true$|false$|process\.env|os\.environ|env\.|(?:secrets|vars|config|self|this|settings"
     r"|request|req|user|data|args|params|options|form|body|props|state|event|var|local|random|string|crypto|hashlib"
@@ -64,7 +64,7 @@ _MEASURES = (
 )
 _THINGS = re.compile(
     rf"(?i:(?:{_NUMBERED})[-_ .]?\d[\d.]*(?:[-_.]?[a-z]{{0,8}}\d?)?|{_MEASURES}"
-    r"|.*(?:pbkdf|hmac|sha-?\d|aes\d|utf-?8|0-9|a-z).*|0x[0-9a-f]+|[0-9a-f]{7,}|#[0-9a-f]{3,8}|\d+[a-z]\d*"
+    r"|.*(?:pbkdf|hmac|sha-?\d|(?<![a-z])aes\d|utf-?8|0-9|a-z).*|0x[0-9a-f]+|[0-9a-f]{7,}|#[0-9a-f]{3,8}|\d+[a-z]\d*"
     r"|(?=.{1,5}$)[a-z]{1,2}\d{1,2}[a-z]{1,3}\d?|[a-z]{1,3}-?\d+)"
     r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|[A-Za-z]+%\d+"
     r"|.*\.(?:[a-z]{2,5}|mp[34]|7z)|\d+(?:[.,:/_-]\d+)*[a-z]?|[\w.]+\.[A-Z][A-Za-z]+|[a-z_]\w*(?:\.[A-Za-z_]\w*)+"
@@ -73,7 +73,7 @@ _THINGS = re.compile(
 _NUMBERED_NAMES = re.compile(
     r"[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|[a-z]+(?:[_.-][a-z]+)*[_.-]\d|(?:[A-Za-z]+|\d)(?:-(?:[A-Za-z]+|\d))+"
 )
-_NAME_EQUALS = re.compile(r"(?:[A-Za-z][A-Za-z_.-]{2,}\d{0,2}|[a-z]+_\w+)=")
+_NAME_EQUALS = re.compile(r"(?:[a-z][a-z_.-]{2,}|[A-Z][A-Z_]{2,}|[A-Za-z][a-z]+(?:[A-Z][a-z]+)*)\d{0,2}=|[a-z]+_\w+=")
 # Digits for letters (`s1lv3r`, `Tr4velMug`), a word beside a number (`monkey123`, `tractor99beam`, `Max-2015`).
 _LEET = re.compile(
     r"(?=.{4,20}$)[A-Za-z]?(?:[a-z]*[013457]){1,5}[a-z]+\d{0,4}|(?=.{5,20}$)[A-Za-z](?:[013457][a-z]+)+[013457]"

@@ -9,7 +9,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
-from eyrie.privacy.passwords import is_chosen, is_placeholder, looks_made_up, stands_out
+from eyrie.privacy.passwords import is_chosen, looks_made_up, stands_out
 
 # In small letters; found first, since looking for plain text is cheap.
 _PASSWORD_STEMS = (
@@ -77,7 +77,7 @@ _AS = re.compile(
 # What stands before the name of a user, which may look chosen too.
 _USER = re.compile(r"(?i:\b(?:user(?:name)?|login|account|handle|id|benutzer(?:name)?|utilisateur|usuario|utente|ssid)"
                    r"(?: ?[:=] ?| is | )[\"'`]?)$")  # fmt: skip
-_MARKS = ".,;:)]}*_~'"
+_MARKS = ".,;:)]}'"  # the others may belong to a password
 _PAIR = re.compile(
     r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\bauthenticat\w+|\bcred(?:ential)?s?\b"
     r"|\blogins?\b|zugangsdaten|anmeldedaten|\bmelde dich\b|identifiants?|\bconnecte\b|\baccedi\b|\bentra\b"
@@ -107,7 +107,7 @@ _PIN_STEMS = (
     *(" avec ", " mit ", " con "),
     *("geheimzahl", "contrase", "clave", "mdp", "senha", "wachtwoord"),
 )
-_NUMBER = re.compile(r"\d{4}|\d{2}[- ]\d{2}")
+_NUMBER = re.compile(r"[0-9][0-9][- ]?[0-9][0-9]")
 _LOCKS = (
     r"door|gate|garage|alarm|entry|entrance|building|lock(?:er|screen)?|unlock|safe|vault|keypad|voice ?mail|phone"
     r"|control|wifi|sim|access|security|verification|confirmation|auth(?:entication)?|login|backup|recovery"
@@ -159,7 +159,7 @@ _SEED = re.compile(
 )
 _NO_SEED = re.compile(r"\b(?:the|and|are|for|with|into|that|this|you|not|from)\b")
 # A part of every password with letters. Begins with what is rare, so that looking for it is cheap.
-_CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.-][0-9]))|-[a-z]{3,}-[a-z]{3}")
+_CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.~-][0-9]))|-[a-z]{3,}-[a-z]{3}")
 
 
 def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
@@ -179,36 +179,42 @@ def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
 
 
 def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
+    words = [(*match.span("v"), _kept(match["v"])) for match in _WORD.finditer(text)]
     if any(stem in lower for stem in _PASSWORD_STEMS):
-        yield from _near(text, _PASSWORD, stands_out)
+        told = [word for word in words if is_chosen(word[2]) or stands_out(word[2])]
+        yield from _near(text, told, _PASSWORD, stands_out)
     is_login = any(stem in lower for stem in _LOGIN_STEMS)
     if is_login:
-        yield from _near(text, _LOGIN, looks_made_up)
+        yield from _near(text, [word for word in words if looks_made_up(word[2])], _LOGIN, looks_made_up)
     if is_login or "@" in text:
         for match in _PAIR.finditer(text):
-            yield from _if(stands_out, text, *match.span(match.lastgroup or 0))
+            start, _ = match.span(match.lastgroup or 0)
+            kept = _kept(match[match.lastgroup or 0])
+            if stands_out(kept):
+                yield start, start + len(kept)
 
 
-def _near(text: str, anchor: "re.Pattern[str]", condition: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
-    """Words that stand out, in one breath with an anchor: in its line or in the next, not too far away."""
-    anchors = [match.span() for match in anchor.finditer(text)]
+def _near(
+    text: str, words: list[tuple[int, int, str]], anchor: "re.Pattern[str]", condition: Callable[[str], bool]
+) -> Iterator[tuple[int, int]]:
+    """Words (start, end, what is kept of it) in one breath with an anchor: in its line or in the next, not too far."""
+    anchors = [match.span() for match in anchor.finditer(text)] if words else []
     starts, ends = [start for start, _ in anchors], [end for _, end in anchors]
-    for match in _WORD.finditer(text) if anchors else ():
-        start, end = match.span("v")
+    for start, end, kept in words if anchors else ():
         before, after = bisect_right(ends, start) - 1, bisect_left(starts, end)
-        if anchor is _PASSWORD and (
+        is_said = anchor is _PASSWORD and (
             (before >= 0 and _IS.fullmatch(text, ends[before], start))
             or (after < len(starts) and _AS.fullmatch(text, end, starts[after]))
-        ):
-            yield from _if(is_chosen, text, start, end)
-        told = before >= 0 and start - ends[before] <= _REACH_BEFORE and text.count("\n", ends[before], start) <= 1
-        if not told and after < len(starts):
-            told = starts[after] - end <= _REACH_AFTER and "\n" not in text[end : starts[after]]
-        if told and not _USER.search(text, max(0, start - 30), start):
-            yield from _if(condition, text, start, end)
+        )
+        near = before >= 0 and start - ends[before] <= _REACH_BEFORE and text.count("\n", ends[before], start) <= 1
+        if not near and after < len(starts):
+            near = starts[after] - end <= _REACH_AFTER and "\n" not in text[end : starts[after]]
+        stands = near and condition(kept) and not _USER.search(text, max(0, start - 30), start)
+        if stands or (is_said and is_chosen(kept)):
+            yield start, start + len(kept)
 
 
-def _if(condition: Callable[[str], bool], text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    kept = text[start:end].rstrip(_MARKS)
-    if kept and condition(kept) and not is_placeholder(kept):
-        yield start, start + len(kept)
+def _kept(word: str) -> str:
+    """Without the marks of the sentence and of emphasis."""
+    kept = word.rstrip(_MARKS)
+    return kept.rstrip("*_") if kept[:1] in ("*", "_") else kept

@@ -213,3 +213,16 @@ def test_an_argument_of_a_command_is_meant_literally_where_code_would_name_a_var
     value = "Onyx." + "Falcon7"
     assert secrets(f"helm install kc chart --set auth.adminPassword={value}")[0] == value
     assert secrets("connect(password=Config.Password1)") == []
+
+
+def test_the_value_of_a_column_that_says_password_is_found_where_an_insert_puts_it() -> None:
+    insert = f"INSERT INTO accounts (login, passwd, plan) VALUES ('ana-1', '{DRAWN}', 'pro2024!');"
+    assert DRAWN in secrets(insert)
+    assert secrets("INSERT INTO users (username, password) VALUES (:username, :password)") == []
+    assert secrets("access_key, secret_access_key\n# If no client has been initialised, 1 is made") == []
+
+
+def test_a_sign_at_the_end_goes_with_the_password_and_marks_of_emphasis_do_not_make_one() -> None:
+    value = "Biscuit" + "42*"
+    assert is_covered(value, f"my password is {value}. Is it good?")
+    assert secrets("Decrypt it with a passphrase and *PBES1*.") == []
