@@ -67,21 +67,20 @@ class Drafter:
         """The head's best token `num_steps` times in a row, for slots 0..B-1: target ids [B, num_steps]."""
         head, num_steps = self._head, self._drafting.num_steps
         positions = torch.tensor(starts, device=self._device)[:, None] + self._offsets
-        masks = None if len(starts) == 1 else self._masks.causal(starts, num_steps)
-        highest = max(starts)
         hidden_B1H = self._newest_M1H[: len(starts)]
         drafted = []
         for step in range(num_steps):
             token_B1 = head.to_target_ids(head.logits(hidden_B1H).argmax(-1))
             drafted.append(token_B1)
             if step + 1 < num_steps:
-                self._cache.store.begin(0, [start + step for start in starts], 1)
+                columns = [start + step for start in starts]
+                self._cache.store.begin(0, columns, 1)
                 hidden_B1H = head(
                     head.embed(token_B1, self._embedding_VH),
                     hidden_B1H,
                     positions[:, step : step + 1],
                     cache=self._cache,
-                    mask_B1TS=None if masks is None else masks[:, :, step : step + 1, : highest + step + 1],
+                    mask_B1TS=None if len(starts) == 1 else self._masks.causal(columns, 1),
                 )
         return torch.cat(drafted, dim=1)
 

@@ -3,7 +3,8 @@
 `PrefixMasks` says which tokens precede which; `layer_masks` makes of it what each kind of the target's layers sees.
 
 Row r of a slot that starts at column p may see columns 0..p+r. In the table row r is 0 up to column `offset + r` and
--inf after it, so the mask of start p is the window that begins at `offset - p`: a view, not a new tensor.
+-inf after it, so the mask of start p is the window that begins at `offset - p`. Masks are copies of it: kernels of GPUs
+read a mask in pieces of 16 bytes and end the process ("misaligned address") where it begins between two.
 
 Shapes: B slots, T new tokens (rows) per slot, S columns read, N nodes of a draft tree.
 """
@@ -29,7 +30,7 @@ class PrefixMasks:
         """[B, 1, T, S], S = max(starts) + T: the rows follow each other."""
         width = max(starts) + num_rows
         if len(starts) == 1:
-            return self._window(starts[0], num_rows, width)[None, None]
+            return self._window(starts[0], num_rows, width).clone()[None, None]
         return torch.stack([self._window(start, num_rows, width) for start in starts])[:, None]
 
     def tree(self, starts: Sequence[int], seen_BTN: Tensor) -> Tensor:

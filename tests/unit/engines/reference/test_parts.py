@@ -28,6 +28,14 @@ def test_causal_masks_let_row_r_see_its_slots_columns_up_to_itself() -> None:
     assert seen(mask) == [[list(range(start + row + 1)) for row in range(3)] for start in (2, 7, 0)]
 
 
+def test_masks_begin_where_the_kernels_of_a_gpu_can_read_them() -> None:
+    masks = PrefixMasks(4, 40, device=CPU, dtype=torch.bfloat16)
+    block = torch.eye(2, dtype=torch.bool)[None]
+    for start in range(1, 20):
+        made = [masks.causal([start], 2), masks.causal([start, 3], 1), masks.tree([start], block)]
+        assert [mask.data_ptr() % 16 for mask in made] == [0, 0, 0], start
+
+
 def test_tree_masks_let_a_node_see_the_prefix_its_ancestors_and_itself() -> None:
     masks = PrefixMasks(4, 12, device=CPU, dtype=torch.float32)
     block = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 0, 1]], dtype=torch.bool)
