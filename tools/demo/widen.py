@@ -62,18 +62,18 @@ class Widening:
         """Raises ValueError: sizes that cannot hold the narrow target."""
         self.narrow, self.old = narrow, narrow.config
         self.new = wide_config(narrow.config, sizes)
-        queries_per_head = self.new.num_attention_heads // self.new.num_key_value_heads
         if self.old.num_key_value_heads != 1 or self.new.head_dim % self.old.head_dim:
             raise ValueError("the narrow target must have one key/value head, of a size that divides the wide one's")
-        if self.new.num_key_value_heads * queries_per_head < self.old.num_attention_heads:
-            raise ValueError("the wide target must have at least the narrow one's heads and layers")
-        self.random = torch.Generator().manual_seed(SEED)
-        self.turn_hH = isometry(self.old.hidden_size, self.new.hidden_size, self.random)
+        for name in sizes:
+            if getattr(self.new, name) < getattr(self.old, name):
+                raise ValueError(f"{name} is {getattr(self.new, name)}, less than the narrow target's")
+        random = torch.Generator().manual_seed(SEED)
+        self.turn_hH = isometry(self.old.hidden_size, self.new.hidden_size, random)
         self.scale = math.sqrt(self.old.hidden_size / self.new.hidden_size)
         self.places = rotary_places(self.old.head_dim, self.new.head_dim)
         width = self.new.hidden_size
         most_rows = max(self.new.intermediate_size, self.new.num_attention_heads * self.new.head_dim)
-        self.block = torch.randn(most_rows, width, generator=self.random) / math.sqrt(width)
+        self.block = torch.randn(most_rows, width, generator=random) / math.sqrt(width)
 
     def ends(self) -> dict[str, Tensor]:
         """Embedding, final norm and lm_head."""
@@ -128,8 +128,6 @@ class Widening:
     def sources(self) -> list[int | None]:
         """Which narrow layer each wide one is; the silent ones lie evenly between them."""
         old, new = self.old.num_hidden_layers, self.new.num_hidden_layers
-        if new < old:
-            raise ValueError("the wide target must have at least the narrow one's heads and layers")
         places = {(index * new) // old: index for index in range(old)}
         return [places.get(place) for place in range(new)]
 

@@ -105,7 +105,8 @@ _WAYS = (
     ),
     _ways(
         ("login", "user", "cred", "identifi", "zugangsdaten", "usuario", "auth", "static:"),
-        r"(?i:\b(?:login|user(?:name)?|\w*auth|credentials?|creds|identifiants?|zugangsdaten|usuario|static)[\"']?\s{0,3}[:=])"
+        r"(?i:\b(?:login|user(?:name)?|\w*auth|credentials?|creds|identifiants?|zugangsdaten|usuario|static)"
+        r"[\"']?\s{0,3}[:=])"
         r"\s{0,3}[\"']?[\w.@+-]{2,64}\s{0,3}[/|:,]\s{0,3}(?=\S*\d)(?=\S*[A-Za-z])(?P<p>[^\s\"'<>|,;/]{6,128})",
         accepts=stands_out,
     ),
@@ -131,7 +132,8 @@ _WAYS = (
 # A call that signs in: each of its literals but the first may be the password.
 _CALL_WORDS = ("auth", "basic", "cred", "login", "sign", "connect", "user(", "account(", "pdo(", "mysqli(", "begin(")
 _CALL = re.compile(
-    r"(?i:\b(?:\w*(?:auth|creds?|credentials|login)\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']|\w*(?:credentials?|authenticat\w+"
+    r"(?i:\b(?:\w*(?:auth|creds?|credentials|login)\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']"
+    r"|\w*(?:credentials?|authenticat\w+"
     r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|ftp|wifi\.begin|account)"
     r"\s?\())(?P<arguments>[^\n]{4,200})"
 )

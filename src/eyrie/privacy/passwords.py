@@ -12,7 +12,8 @@ MIN_LENGTH, MAX_LENGTH = 4, 128
 _SIGNS = "!#^&*+?@$%~"
 # What stands for a value, or computes one.
 _STANDS_FOR = re.compile(
-    r"(?!\$(?!pass|user|token|secret|arg)[a-z]{4,}\d{2,})[${(\[].*[\])}%]?$|[&@][A-Za-z_.-]*$|%(?:\w+%|[sdrv](?:\W.*)?$|\(.*)$|!(?:vault|ref|sub|getatt|secret|env|include)\b"
+    r"(?!\$(?!pass|user|token|secret|arg)[a-z]{4,}\d{2,})[${(\[].*[\])}%]?$|[&@][A-Za-z_.-]*$"
+    r"|%(?:\w+%|[sdrv](?:\W.*)?$|\(.*)$|!(?:vault|ref|sub|getatt|secret|env|include)\b"
     r"|.*(?:\(|\)|\[|\{\{|\$\{|::|\.\.\.).*|your[-_ ]?|x{3,}|\*{3,}|change_?me|placeholder|redacted"
     r"|example$|none$|null$|true$|false$|process\.env|os\.environ|env\.|(?:secrets|vars|config|self|this|settings"
     r"|request|req|user|data|args|params|options|form|body|props|state|event|var|local|random|string|crypto|hashlib"

@@ -11,23 +11,11 @@ from collections.abc import Callable, Iterator
 
 from eyrie.privacy.passwords import is_chosen, looks_made_up, stands_out
 
+# codespell:ignore-begin
 # In small letters; found first, since looking for plain text is cheap.
 _PASSWORD_STEMS = (
-    *(
-        "pass",
-        "pasw",
-        "pwd",
-        "pw",
-        "psw",
-        "pword",
-        "mdp",
-        "mot de passe",
-        "kennwort",
-        "contrase",
-        "clave",
-        "senha",
-        "wachtwoord",
-    ),
+    *("pass", "pasw", "pwd", "pw", "psw", "pword", "mdp", "mot de passe", "kennwort", "contrase", "clave", "senha"),
+    "wachtwoord",
     *("hasło", "lösenord", "adgangskode", "heslo", "парол", "密码", "密碼", "パスワード", "비밀번호", "parola"),
     *("secret", "psk", "wpa", "wifi", "wi-fi", "wlan", "ssid", "hotspot", "network"),
 )
@@ -89,21 +77,8 @@ _PAIR = re.compile(
 )
 
 _PIN_STEMS = (
-    *(
-        "pin",
-        "pass",
-        "code",
-        "puk",
-        "comb",
-        "keypad",
-        "otp",
-        "código",
-        "codice",
-        "kennwort",
-        "s with",
-        "lock",
-        "disarm",
-    ),
+    *("pin", "pass", "code", "puk", "comb", "keypad", "otp", "código", "codice", "kennwort", "lock", "disarm"),
+    "s with",
     *(" avec ", " mit ", " con "),
     *("geheimzahl", "contrase", "clave", "mdp", "senha", "wachtwoord"),
 )
@@ -158,6 +133,7 @@ _SEED = re.compile(
     r"(?![a-z])"
 )
 _NO_SEED = re.compile(r"\b(?:the|and|are|for|with|into|that|this|you|not|from)\b")
+# codespell:ignore-end
 # A part of every password with letters. Begins with what is rare, so that looking for it is cheap.
 _CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.~-][0-9]))|-[a-z]{3,}-[a-z]{3}")
 

@@ -25,6 +25,7 @@ def is_covered(value: str, text: str) -> bool:
     return any(value in secret for secret in secrets(text))
 
 
+# codespell:ignore-begin
 @pytest.mark.parametrize(
     "told",
     [
@@ -168,24 +169,16 @@ def test_a_password_in_code_and_configurations_is_found(code: str, password: str
         "for user in user1 user2; do sudo chage -M 90 $user; done; docker login ghcr.io -u USERNAME --password-stdin",
     ],
 )
+# codespell:ignore-end
 def test_talk_and_code_about_passwords_tell_none(text: str) -> None:
     assert secrets(text) == []
 
 
 def test_the_less_is_said_of_a_word_the_more_it_must_look_like_a_password() -> None:
-    assert [is_chosen(word) for word in ("hunter" + "2", JOINED, "SHA256", "12-character")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert [stands_out(word) for word in (LEET, "monkey" + "123", "hunter" + "2", "app-prod-01")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert [looks_made_up(word) for word in (DRAWN, WORD_AND_YEAR, "monkey" + "123")] == [True, True, False]
+    hunter, monkey = "hunter" + "2", "monkey" + "123"
+    assert list(filter(is_chosen, (hunter, JOINED, "SHA256", "12-character"))) == [hunter, JOINED]
+    assert list(filter(stands_out, (LEET, monkey, hunter, "app-prod-01"))) == [LEET, monkey]
+    assert list(filter(looks_made_up, (DRAWN, WORD_AND_YEAR, monkey))) == [DRAWN, WORD_AND_YEAR]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The demo target at other sizes computes what it computed."""
 
+import pytest
 import torch
 from transformers import LlamaForCausalLM
 
@@ -28,3 +29,11 @@ def test_a_widened_target_gives_the_logits_of_the_demo_target_and_never_a_token_
     assert torch.equal(found.argmax(-1), expected.argmax(-1))
     assert wide.model.layers[1].mlp.down_proj.weight.abs().max() > 0
     assert sum(layer.mlp.down_proj.weight.abs().max() == 0 for layer in wide.model.layers) == 6
+
+
+def test_sizes_that_cannot_hold_the_demo_target_are_refused_by_name() -> None:
+    narrow = LlamaForCausalLM.from_pretrained(REPOSITORY / "resources/demo-target", dtype=torch.float32)
+    with pytest.raises(ValueError, match="num_hidden_layers is 4, less than the narrow target's"):
+        widen(narrow, SIZES | {"num_hidden_layers": 4})
+    with pytest.raises(ValueError, match="one key/value head"):
+        widen(narrow, SIZES | {"head_dim": 48})
