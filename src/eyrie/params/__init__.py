@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from eyrie.params.base import Arm, Section, Split, Workload
+from eyrie.params.base import Arm, Section, Split, Workload, is_workload
 from eyrie.params.head import BuildVocab, ExtractFeatures, TrainHead
 from eyrie.params.prompts import FilterPrompts, Origin, SelectPrompts, Source
 from eyrie.params.responses import GenerateResponses
@@ -35,6 +35,7 @@ __all__ = [
     "Target",
     "TrainHead",
     "Workload",
+    "is_workload",
     "load_params",
     "parse_params",
 ]

@@ -1,10 +1,26 @@
 """What all sections of params.yaml share: how strictly they are checked, and the words several of them use."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Workload = Literal["chat", "code", "math", "extraction", "multi_turn", "instruction", "summarisation", "long_context"]
+WORKLOAD_RULE = "a workload is a name of at most 32 of a-z, 0-9 and _, but not all or default"
+
+
+def is_workload(name: object) -> bool:
+    """Whether a workload may be called so. Names become keys, among which `all` and `default` have a meaning."""
+    named = isinstance(name, str) and re.fullmatch("[a-z][a-z0-9_]{0,31}", name) is not None
+    return named and name not in ("all", "default")
+
+
+def _workload(name: str) -> str:
+    if not is_workload(name):
+        raise ValueError(WORKLOAD_RULE)
+    return name
+
+
+Workload = Annotated[str, AfterValidator(_workload)]
 Arm = Literal["baseline", "eagle3", "eagle3_no_overlap", "chain", "tree"]
 Split = Literal["train", "heldout", "benchmark"]
 PositiveInt = Annotated[int, Field(ge=1)]

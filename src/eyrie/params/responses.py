@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from eyrie.params.base import PositiveInt, Section, Seed, Workload
+from eyrie.params.base import WORKLOAD_RULE, PositiveInt, Section, Seed, is_workload
 from eyrie.params.serving import SglangServer
 
 
@@ -20,11 +20,14 @@ class GenerateResponses(Section):
     engine: Literal["reference", "transformers", "sglang"]
     concurrency: PositiveInt
     max_prompt_tokens: PositiveInt
-    sampling: dict[Workload | Literal["default"], Sampling]
+    sampling: dict[str, Sampling]
     sglang: SglangServer
 
     @model_validator(mode="after")
-    def _has_default(self) -> Self:
+    def _names_workloads(self) -> Self:
         if "default" not in self.sampling:
             raise ValueError("sampling needs the key default, for every workload that it does not name")
+        for name in self.sampling.keys() - {"default"}:
+            if not is_workload(name):
+                raise ValueError(f"sampling names {name!r}: {WORKLOAD_RULE}")
         return self

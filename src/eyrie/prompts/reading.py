@@ -9,12 +9,12 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eyrie.params import Origin, SelectPrompts, Source, Split, Workload
+from eyrie.params import Origin, SelectPrompts, Source, Split, Workload, is_workload
 from eyrie.prompts.sources import BadRow, SourceError, read_rows
 from eyrie.prompts.spill import Spill
 from eyrie.prompts.splits import split_of
@@ -22,11 +22,11 @@ from eyrie.prompts.turns import RowError, columns_of, prompt_id, read_dialogue
 
 logger = logging.getLogger(__name__)
 
-WORKLOADS: tuple[Workload, ...] = get_args(Workload)
 # Which split keeps a prompt that several have: what measures goes first.
 SPLITS: tuple[Split, ...] = ("benchmark", "heldout", "train")
-_COLUMNS = {"source": "H", "workload": "B", "split": "B", "chars": "I", "turns": "I"}
+_COLUMNS = {"source": "H", "workload": "H", "split": "B", "chars": "I", "turns": "I"}
 _LISTED_ROWS = 100
+_MAX_WORKLOADS = 100  # more is a column of something else
 _NAMED_ROWS = 3
 
 
@@ -63,6 +63,7 @@ class Prompts:
     """Prompts by number, in the order they were read; texts are on disk, codes and sizes in memory."""
 
     def __init__(self, records: Spill) -> None:
+        self._codes: dict[Workload, int] = {}
         self._records = records
         self._ids = bytearray()
         self._columns = {name: array(kind) for name, kind in _COLUMNS.items()}
@@ -73,7 +74,8 @@ class Prompts:
     def add(self, prompt: Prompt, *, source: int, split: Split) -> None:
         self._records.append(json.dumps(prompt, ensure_ascii=False, separators=(",", ":")).encode())
         self._ids += bytes.fromhex(prompt_id(prompt.system, prompt.turns))
-        codes = (source, WORKLOADS.index(prompt.workload), SPLITS.index(split), prompt.num_chars, len(prompt.turns))
+        workload = self._codes.setdefault(prompt.workload, len(self._codes))
+        codes = (source, workload, SPLITS.index(split), prompt.num_chars, len(prompt.turns))
         for column, code in zip(self._columns.values(), codes, strict=True):
             column.append(code)
 
@@ -84,12 +86,17 @@ class Prompts:
         return self._ids[16 * number : 16 * number + 16].hex()
 
     @property
+    def workloads(self) -> list[Workload]:
+        """In the order in which they first came."""
+        return list(self._codes)
+
+    @property
     def ids(self) -> NDArray[np.uint64]:
         """[K, 2], in the order of the hex digits."""
         return np.frombuffer(bytes(self._ids), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
     def column(self, name: str) -> NDArray[np.int64]:
-        """`source`, `workload` (into WORKLOADS), `split` (into SPLITS), `chars` or `turns` of each prompt."""
+        """`source`, `workload` (into `workloads`), `split` (into SPLITS), `chars` or `turns` of each prompt."""
         return np.array(self._columns[name], dtype=np.int64)
 
 
@@ -130,8 +137,8 @@ def _prompt(row: Any, source: Origin, config: SelectPrompts) -> Prompt:
     keep_answers = isinstance(source, Source) and source.keep_answers is not None
     dialogue = read_dialogue(row, turns=source.turns, column=source.column, keep_answers=keep_answers)
     workload = source.workload or row.get(source.workload_column)
-    if workload not in WORKLOADS:
-        raise RowError("unknown workload")
+    if not is_workload(workload):
+        raise RowError("the workload is no name of at most 32 of a-z, 0-9 and _")
     own = dialogue.system if config.keep_system_prompts else ""
     system = "\n\n".join(part for part in (config.system_prompt, own) if part)
     return Prompt(workload, system, dialogue.turns, dialogue.answers)
@@ -170,3 +177,9 @@ class Reading:
             split = config.sources[number].split
             assigned = split_of(prompt.turns, config.digest_split) if split == "by_digest" else split
             self.prompts.add(prompt, source=number, split=assigned)
+            if len(self.prompts.workloads) > _MAX_WORKLOADS:
+                source = config.sources[number]
+                raise SourceError(
+                    f"source {source.name}: more than {_MAX_WORKLOADS} workloads; does column "
+                    f"{source.workload_column} say what kind of prompt a row is?"
+                )

@@ -92,6 +92,8 @@ def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path)
         num_tokens += len(row["input_ids"])
     if not answered:
         raise ValueError(f"{clean}: the target answered none of the {len(asked)} prompts; see the shard logs")
+    for name in sorted(params.generate_responses.sampling.keys() - by_workload.keys() - {"default"}):
+        logger.warning("generate_responses.sampling.%s: no answered prompt is of this workload", name)
     everything = [length for of_workload in lengths.values() for length in of_workload]
     document = ResponseMetrics(
         num_conversations=len(answered),

@@ -26,7 +26,7 @@ from eyrie.prompts.contamination import Match, Measuring, contaminated
 from eyrie.prompts.duplicates import bands_for, near_duplicates
 from eyrie.prompts.licenses import Clearance, check_license
 from eyrie.prompts.mix import Cell, axis_distances, choose, fill, length_bin, quotas, shares_of, turns_bin
-from eyrie.prompts.reading import SPLITS, WORKLOADS, Malformed, Prompts, Reading, read_prompts
+from eyrie.prompts.reading import SPLITS, Malformed, Prompts, Reading, read_prompts
 from eyrie.prompts.spill import Spill
 from eyrie.schemas import (
     PROMPTS,
@@ -174,11 +174,10 @@ def _cells(prompts: Prompts, kept: Numbers, wanted: dict[Cell, float]) -> dict[i
     """The cell of each training prompt, on the axes of the wanted shares."""
     train = kept[prompts.column("split")[kept] == _TRAIN].tolist()
     workloads, chars, turns = (prompts.column(name).tolist() for name in ("workload", "chars", "turns"))
+    names = prompts.workloads
     if len(next(iter(wanted))) == 1:
-        return {number: (WORKLOADS[workloads[number]],) for number in train}
-    return {
-        number: (WORKLOADS[workloads[number]], length_bin(chars[number]), turns_bin(turns[number])) for number in train
-    }
+        return {number: (names[workloads[number]],) for number in train}
+    return {number: (names[workloads[number]], length_bin(chars[number]), turns_bin(turns[number])) for number in train}
 
 
 @dataclass
@@ -273,7 +272,7 @@ def _metrics(
     num_kept = _counts(prompts, kept, "source", [source.name for source in config.sources])
     return SelectionMetrics(
         funnel=funnel.steps,
-        by_workload=_counts(prompts, kept, "workload", WORKLOADS),
+        by_workload=_counts(prompts, kept, "workload", prompts.workloads),
         by_split=_counts(prompts, kept, "split", SPLITS),
         mix_distance_before=axes["workload"].before,
         mix_distance_after=axes["workload"].after,

@@ -84,11 +84,24 @@ def test_system_prompts_are_kept_or_left_and_the_general_one_goes_first(tmp_path
 
 
 def test_the_workload_may_be_in_any_column(tmp_path: Path) -> None:
-    rows = [{"text": "a", "task": "code"}, {"text": "b", "task": "poems"}, {"text": "c", "task": ["chat"]}]
+    tasks = ["code", "support_tickets", "Two words", ["chat"], "all"]
+    rows = [{"text": "a", "task": task} for task in tasks]
     (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
     prompts, malformed = read(config(tmp_path / "x.jsonl", source={"workload": None, "workload_column": "task"}))
-    assert [prompt.workload for prompt in prompts] == ["code"]
-    assert malformed.reasons == {"unknown workload": 2}
+    assert [prompt.workload for prompt in prompts] == ["code", "support_tickets"]
+    assert malformed.reasons == {"the workload is no name of at most 32 of a-z, 0-9 and _": 3}
+
+
+def test_a_column_of_something_else_is_no_workload(tmp_path: Path) -> None:
+    rows = [{"text": f"prompt {number}", "task": f"conversation_{number}"} for number in range(101)]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with (
+        Spill(tmp_path / "spill") as spill,
+        pytest.raises(SourceError, match=r"more than 100 workloads; does column task"),
+    ):
+        Reading(Prompts(spill)).read(
+            config(tmp_path / "x.jsonl", source={"workload": None, "workload_column": "task"}), lambda: None
+        )
 
 
 def test_conversations_over_a_bound_are_left_out(tmp_path: Path) -> None:

@@ -301,7 +301,13 @@ def test_repeats_and_copies_of_measuring_prompts_leave_the_training_set(folder: 
 
 
 def test_malformed_rows_are_counted_by_reason_and_skipped(folder: Path, select: Select) -> None:
-    bad = [b"{oops", b'{"messages": 3, "workload": "chat"}', b'"text"', b"\xff", json.dumps(row("x", "poems")).encode()]
+    bad = [
+        b"{oops",
+        b'{"messages": 3, "workload": "chat"}',
+        b'"text"',
+        b"\xff",
+        json.dumps(row("x", "Poems!")).encode(),
+    ]
     (folder / "train-c.jsonl").write_bytes(b"\n".join(bad))
     _, metrics = select(params_with(folder, workload_mix=MIX))
     assert metrics.funnel[0].kept == 21
@@ -310,7 +316,7 @@ def test_malformed_rows_are_counted_by_reason_and_skipped(folder: Path, select: 
         "not JSON": 1,
         "not an object": 1,
         "turns are not a list": 1,
-        "unknown workload": 1,
+        "the workload is no name of at most 32 of a-z, 0-9 and _": 1,
     }
     assert metrics.sources["eyrie-samples"]["raw"] == 23
 
