@@ -93,7 +93,7 @@ def read_json(path: Path, model: type[DocumentT]) -> DocumentT:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SchemaError(f"{path}: not a {model.__name__} document: {where}: {first['msg']}") from None
+        raise SchemaError(f"{path}: no {model.__name__} document: {where}: {first['msg']}") from None
 
 
 def write_jsonl(path: Path, documents: Iterable[Document]) -> None:

@@ -264,6 +264,7 @@ class EvaluationOutput(Document):
 class EvaluationMetrics(Document):
     """`reports/metrics/evaluate_head.json`."""
 
+    target_parameters: int
     num_steps: int
     topk: int
     num_draft_tokens: int

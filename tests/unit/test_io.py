@@ -147,7 +147,7 @@ def test_a_document_comes_back_as_written(tmp_path: Path) -> None:
 def test_a_damaged_document_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "m.json"
     path.write_text(text)
-    with pytest.raises(SchemaError, match=r"m\.json: not a VocabMetrics"):
+    with pytest.raises(SchemaError, match=r"m\.json: no VocabMetrics"):
         read_json(path, VocabMetrics)
 
 

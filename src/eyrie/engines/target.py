@@ -126,6 +126,16 @@ def load_config(target: Target) -> Any:
     return _from_pretrained(AutoConfig, target)
 
 
+def count_parameters(target: Target) -> int:
+    """Of the whole model, by its configuration: what memory holds may be packed, or one process's part. Raises
+    TargetError."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(load_config(target), trust_remote_code=target.trust_remote_code)
+    return sum(int(parameter.numel()) for parameter in model.parameters())
+
+
 def load_chat(target: Target) -> ChatTemplate:
     """The target's tokenizer with its chat template, or the one that params name. Raises TargetError when there is
     none."""

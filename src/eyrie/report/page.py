@@ -21,8 +21,8 @@ from eyrie.report.palette import DARK, LIGHT
 PACKAGES = ("eyrie", "torch", "transformers", "sglang", "snakemake", "dvc", "presidio-analyzer")
 
 
-def render(params: Params, inputs: Inputs, *, target_parameters: int | None) -> str:
-    """The whole page. `target_parameters` is None where the target's config cannot be read."""
+def render(params: Params, inputs: Inputs) -> str:
+    """The whole page."""
     speed = measure_speed(inputs)
     arms = measure_arms(inputs)
     environment = Environment(
@@ -48,7 +48,6 @@ def render(params: Params, inputs: Inputs, *, target_parameters: int | None) -> 
         verdict=headline(speed.first),
         losses=losing(speed),
         tally=tally(speed.each),
-        target_parameters=target_parameters,
         num_raw=inputs.selection.funnel[0].kept + sum(inputs.selection.funnel[0].dropped.values()),
         entities=entity_rows(inputs),
         lossless_checked=inputs.evaluation.temperature == 0.0,

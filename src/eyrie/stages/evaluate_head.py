@@ -28,7 +28,7 @@ from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
-from eyrie.engines.target import TargetModel, load_target
+from eyrie.engines.target import TargetModel, count_parameters, load_target
 from eyrie.io import progress, read_table, write_json, write_jsonl
 from eyrie.params import EvaluateHead, Params, Workload, parse_params
 from eyrie.schemas import PROMPTS, Acceptance, EvaluationMetrics, EvaluationOutput, Mismatch
@@ -87,6 +87,7 @@ def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, 
     _answer_again(drafting, dialogues, sampling)
     drafting.close()
     document = EvaluationMetrics(
+        target_parameters=count_parameters(params.target),
         num_steps=section.num_steps,
         topk=section.topk,
         num_draft_tokens=section.num_draft_tokens,

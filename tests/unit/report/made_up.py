@@ -215,6 +215,7 @@ def write_evaluation(metrics: Path, mismatches: list[Mismatch]) -> None:
     write_json(
         metrics / "evaluate_head.json",
         EvaluationMetrics(
+            target_parameters=27_000_000,
             num_steps=4,
             topk=1,
             num_draft_tokens=5,

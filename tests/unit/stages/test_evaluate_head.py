@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
 from eyrie.engines.reference.engine import Engine
@@ -67,6 +68,8 @@ def test_both_arms_answer_every_held_out_prompt_with_the_same_tokens(
     assert all(item.baseline_ids == item.eagle3_ids for item in outputs)
     assert (metrics.overall.num_prompts, metrics.overall.num_identical, metrics.mismatches) == (5, 5, [])
     assert set(metrics.workloads) == {"chat", "multi_turn"}
+    weights = load_file(tiny_target / "model.safetensors")
+    assert metrics.target_parameters == sum(weight.numel() for weight in weights.values())
     tokens = sum(len(ids) - 1 for item in outputs for ids in item.eagle3_ids)
     assert metrics.overall.num_tokens == tokens
     assert metrics.overall.acceptance_length == tokens / metrics.overall.num_verify_steps >= 1
