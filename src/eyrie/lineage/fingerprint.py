@@ -22,13 +22,15 @@ STAMPS = Path(".eyrie/stamps")
 
 # Code that decides nothing about an output's content: parameters reach a stage as values, which are fingerprinted.
 NOT_CODE_OF_A_STAGE = PACKAGE / "params"
+DATA = frozenset({".css", ".html"})  # what is shipped beside modules; anything else there is an editor's or a desktop's
 
 
 @cache
 def code_of(stage: str) -> tuple[Path, ...]:
-    """The stage's module, every first-party module it imports (transitively), and data files beside those modules."""
+    """The stage's module, the programs it starts, every first-party module that these import (transitively), and data
+    files beside those modules."""
     found: set[Path] = set()
-    todo = [PACKAGE / "stages" / f"{stage}.py"]
+    todo = [PACKAGE / "stages" / f"{stage}.py", *(PACKAGE / program for program in STAGES[stage].starts)]
     while todo:
         path = todo.pop()
         if path in found or path.is_relative_to(NOT_CODE_OF_A_STAGE):
@@ -36,7 +38,7 @@ def code_of(stage: str) -> tuple[Path, ...]:
         found.add(path)
         todo.extend(_imports(path))
     folders = {path.parent for path in found} - {PACKAGE, PACKAGE / "stages"}
-    data = {item for folder in folders for item in folder.iterdir() if item.is_file() and item.suffix != ".py"}
+    data = {item for folder in folders for item in folder.iterdir() if item.suffix in DATA and item.name[0] != "."}
     return tuple(sorted(found | data))
 
 
@@ -118,6 +120,7 @@ def parameters_of(params: Params, stage: Stage) -> dict[str, Any]:
         "stage": stage.name,
         "params": section[stage.name],
         "target": {key: target[key] for key in sorted(target) if key != "device"} if stage.uses_target else None,
+        **({"sections": {name: section[name] for name in stage.sections}} if stage.sections else {}),
     }
 
 
@@ -131,9 +134,9 @@ def fingerprint(params: Params, stage: Stage, digests: Digests) -> dict[str, Any
 
 
 def dvc_params(made_by: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a fingerprint under the keys that DVC gets: each of the target's, and the stage's section."""
+    """The parameters of a fingerprint under the keys that DVC gets: each of the target's, and whole sections."""
     target = {f"target.{key}": value for key, value in (made_by["target"] or {}).items()}
-    return {**target, made_by["stage"]: made_by["params"]}
+    return {**target, made_by["stage"]: made_by["params"], **made_by.get("sections", {})}
 
 
 def write_stamps(params: Params, folder: Path = STAMPS) -> None:

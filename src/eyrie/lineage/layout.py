@@ -25,7 +25,9 @@ class Stage:
     gather_outputs: dict[str, str] = field(default_factory=dict)
     plots: dict[str, dict[str, str]] = field(default_factory=dict)  # path -> DVC plot properties
     uses_target: bool = False
+    sections: tuple[str, ...] = ()  # of params that it reads besides its own
     files: tuple[str, ...] = ()  # params of the section that name a local file
+    starts: tuple[str, ...] = ()  # modules under src/eyrie that it starts as programs and does not import
     resumes: bool = False  # its `run` takes `scratch`, a folder that outlives a killed job
 
     @property
@@ -48,6 +50,17 @@ HEAD = "models/head"
 CURVES = "reports/curves"
 CELLS = "reports/benchmark/cells.jsonl"
 SERVING = "reports/serving.json"  # of `eyrie tune`, which is no stage
+
+_MEASURED = (  # the stages before the report, which shows their metrics and their parameters
+    "select_prompts",
+    "filter_prompts",
+    "generate_responses",
+    "build_vocab",
+    "extract_features",
+    "train_head",
+    "evaluate_head",
+    "benchmark",
+)
 
 
 def _metrics(stage: str) -> str:
@@ -126,25 +139,14 @@ STAGES: dict[str, Stage] = {
             {"head": HEAD, "clean": CLEAN},
             {"cells": CELLS, "metrics": _metrics("benchmark")},
             uses_target=True,
+            starts=("engines/reference/__main__.py",),
             resumes=True,
         ),
         Stage(
             "report",
             "Write the report page and its chart.",
             {
-                "metrics_dir": tuple(
-                    _metrics(name)
-                    for name in (
-                        "select_prompts",
-                        "filter_prompts",
-                        "generate_responses",
-                        "build_vocab",
-                        "extract_features",
-                        "train_head",
-                        "evaluate_head",
-                        "benchmark",
-                    )
-                ),
+                "metrics_dir": tuple(_metrics(name) for name in _MEASURED),
                 "cells": CELLS,
                 "curves": CURVES,
                 "head": HEAD,
@@ -152,6 +154,7 @@ STAGES: dict[str, Stage] = {
             },
             {"report": "reports/report.html", "chart": "reports/chart.png"},
             uses_target=True,
+            sections=_MEASURED,
         ),
     )
 }

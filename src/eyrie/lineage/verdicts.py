@@ -91,6 +91,9 @@ def _differences(made_by: dict[str, Any], expected: dict[str, Any]) -> list[str]
     stage = expected["stage"]
     reasons = [*_value_differences(stage, made_by.get("params"), expected["params"])]
     reasons += _value_differences("target", made_by.get("target"), expected["target"])
+    before = made_by.get("sections") or {}
+    for section, now in expected.get("sections", {}).items():
+        reasons += _value_differences(section, before.get(section, NONE), now)
     for kind, prefix in (("files", ""), ("code", "src/eyrie/")):
         before, now = made_by.get(kind) or {}, expected[kind]
         for path in sorted(before.keys() | now.keys()):

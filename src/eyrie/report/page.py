@@ -63,10 +63,17 @@ def render(params: Params, inputs: Inputs) -> str:
         clients={"eyrie": "Eyrie’s asyncio client", "sglang": "SGLang’s own client (sglang.benchmark.serving)"},
         workload_charts=_workload_charts(speed),
         versions=versions(),
-        resolved=yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        resolved=resolved(params),
         light=LIGHT,
         dark=DARK,
     )
+
+
+def resolved(params: Params) -> str:
+    """The parameters that decide what the page says, as YAML: those that its fingerprint holds. So neither where the
+    target ran nor how `eyrie tune` looks."""
+    shown = params.model_dump(mode="json", exclude={"target": {"device"}, "tune": True})
+    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
 
 
 def headline(point: Point) -> str:

@@ -1,15 +1,28 @@
 """A stage's fingerprint changes with what decides its output, and with nothing else."""
 
+import ast
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from eyrie.lineage.digests import Digests
-from eyrie.lineage.fingerprint import PACKAGE, code_of, expand, fingerprint, named_beside, write_stamps
+from eyrie.lineage.fingerprint import (
+    DATA,
+    PACKAGE,
+    code_of,
+    expand,
+    fingerprint,
+    named_beside,
+    parameters_of,
+    write_stamps,
+)
 from eyrie.lineage.layout import STAGES
 from eyrie.params import Params
+from eyrie.report.page import resolved
 from tests.conftest import REPOSITORY, tiny_params
 
 
@@ -27,9 +40,20 @@ def _changed(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     return [name for name in first if first[name] != second[name]]
 
 
-def test_a_parameter_changes_its_own_stage_only(tiny_target: Path) -> None:
+def test_a_parameter_changes_its_own_stage_and_the_report_that_shows_it(tiny_target: Path) -> None:
     before = _all(tiny_params(tiny_target))
-    assert _changed(before, _all(tiny_params(tiny_target, train_head={"learning_rate": 0.5}))) == ["train_head"]
+    changes: dict[str, dict[str, Any]] = {"train_head": {"learning_rate": 0.5}}
+    assert _changed(before, _all(tiny_params(tiny_target, **changes))) == ["train_head", "report"]
+    assert _changed(before, _all(tiny_params(tiny_target, report={"title": "Another"}))) == ["report"]
+    assert _changed(before, _all(tiny_params(tiny_target, tune={"shortlist": 9}))) == []
+
+
+def test_the_report_prints_the_parameters_of_its_fingerprint_and_no_others(tiny_target: Path) -> None:
+    params = tiny_params(tiny_target)
+    made_by = parameters_of(params, STAGES["report"])
+    printed = yaml.safe_load(resolved(params))
+    assert printed == {"target": made_by["target"], **made_by["sections"], "report": made_by["params"]}
+    assert [*printed] == ["target", *STAGES]
 
 
 def test_the_target_s_weights_change_the_stages_that_use_it(copy_target: Path) -> None:
@@ -73,6 +97,53 @@ def test_code_of_a_stage_is_what_it_imports() -> None:
     assert {"stages/extract_features.py", "features/store.py", "engines/target.py", "io.py", "schemas.py"} <= code
     assert not {"stages/train_head.py", "cli.py", "lineage/jobs.py"} & code
     assert not [name for name in code if name.startswith("params")]
+
+
+def _started_by(code: tuple[Path, ...]) -> set[str]:
+    """What `python -m` would run of every first-party module or package that the code names in a string."""
+    named = {
+        node.value
+        for path in code
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("eyrie.")
+    }
+    files = (f"{'/'.join(name.split('.')[1:])}{end}" for name in named for end in (".py", "/__main__.py"))
+    return {file for file in files if (PACKAGE / file).is_file()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_of_a_stage_is_also_what_it_starts_as_a_process_of_its_own(stage: str) -> None:
+    code = code_of(stage)
+    started = _started_by(code)
+    if stage == "generate_responses":
+        started.remove("engines/reference/__main__.py")  # of the servers it starts SGLang's alone
+    assert started <= {path.relative_to(PACKAGE).as_posix() for path in code}
+    if stage == "benchmark":
+        assert "engines/reference/__main__.py" in started
+
+
+def test_every_data_file_of_the_package_counts_as_code() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "src/eyrie"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    data = [Path(line) for line in tracked.stdout.splitlines() if not line.endswith(".py")]
+    assert data
+    assert {path.suffix for path in data} <= DATA
+    assert {"page.html", "style.css"} <= {path.name for path in code_of("report")}
+
+
+def test_what_editors_and_desktops_leave_beside_the_code_makes_nothing_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "eyrie"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("eyrie.lineage.fingerprint.PACKAGE", package)
+    expected = code_of.__wrapped__("report")
+    assert package / "report/page.html" in expected
+    for name in (".page.html.swp", ".page.html", "page.html~", "page.html.orig", "#page.html#", ".DS_Store", "a.pyc"):
+        (package / "report" / name).write_text("x")
+    assert code_of.__wrapped__("report") == expected
 
 
 def test_stamps_are_written_only_where_they_changed(tiny_target: Path, tmp_path: Path) -> None:

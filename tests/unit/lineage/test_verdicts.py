@@ -59,6 +59,18 @@ def test_a_changed_parameter_is_named_with_both_values(params: Params, job: Job,
     assert verdict.reasons == (f"parameter build_vocab.draft_vocab_size: {before} -> 64",)
 
 
+def test_a_parameter_that_the_report_only_shows_is_named_with_both_values(params: Params, tiny_target: Path) -> None:
+    report = job_of(params, "report", None)
+    for path in (path for paths in report.inputs.values() for path in paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("input")
+    run_job(params, report, _write_all)
+    rate = params.train_head.learning_rate
+    other = tiny_params(tiny_target, train_head={"learning_rate": 0.5})
+    for now, reasons in ((params, ()), (other, (f"parameter train_head.learning_rate: {rate} -> 0.5",))):
+        assert judge(now, Digests(fresh=True), ["report"])["report"][0].reasons == reasons
+
+
 def test_changed_added_and_removed_inputs_are_named(params: Params, job: Job, tiny_target: Path) -> None:
     job.inputs["responses"][0].write_text("other")
     assert _judge(params).reasons == ("input data/responses/shard-0000.parquet changed",)
