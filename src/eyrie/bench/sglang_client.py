@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.bench.client import Load, LoadResult, Messages, RequestRecord
-from eyrie.engines.launch import die_with
+from eyrie.children import die_with
 from eyrie.engines.servers import ServerError, no_proxy_here
 from eyrie.io import digest_of
 

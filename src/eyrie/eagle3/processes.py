@@ -10,6 +10,7 @@ environment holds it, because where processes run is no part of a result.
 import logging
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from eyrie.children import die_with
 from eyrie.io import canonical_json, write_text
 
 logger = logging.getLogger(__name__)
@@ -119,7 +121,11 @@ def _run(command: list[str], job: Path, *, num_here: int) -> None:
         old.unlink()
     threads = max(torch.get_num_threads() // num_here, 1)
     done = subprocess.run(  # noqa: S603 - this interpreter, this package
-        command, env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=False
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        # SIGTERM, not SIGKILL: on it torchrun ends its processes, and srun passes it on
+        preexec_fn=die_with(os.getpid(), signal.SIGTERM),
+        check=False,
     )
     if done.returncode:
         messages = sorted(job.parent.glob(ERROR.format(rank="*")))

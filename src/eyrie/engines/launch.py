@@ -5,7 +5,6 @@ whatever reason; should this process die without a chance to do so, the kernel s
 """
 
 import contextlib
-import ctypes
 import http.client
 import logging
 import os
@@ -20,11 +19,11 @@ from pathlib import Path
 
 import psutil
 
+from eyrie.children import die_with
 from eyrie.engines.servers import ServerError, open_directly
 
 logger = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 12
 _TELL_EVERY_S = 20.0
 
@@ -130,17 +129,3 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             stray.kill()
     process.wait()
-
-
-class die_with:  # noqa: N801 - a function with a prepared argument; libc is looked up before the fork
-    """`preexec_fn`: in the child, SIGKILL me when my parent dies (Linux only; a no-op elsewhere)."""
-
-    def __init__(self, parent: int) -> None:
-        self._parent = parent
-        self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-    def __call__(self) -> None:
-        if self._libc is not None:
-            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != self._parent:  # it died before prctl
-                os._exit(1)

@@ -1,9 +1,13 @@
 """Several processes compute what one does."""
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -98,3 +102,43 @@ def test_two_processes_have_the_curve_of_one_with_the_same_global_batch(two_proc
             torch.testing.assert_close(two[key], expected, **exactly)
         held = whole_size / 2 if "fsdp" in name else whole_size
         assert size == pytest.approx(held, rel=0.01), "values of weights and moments that this process holds"
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from eyrie.eagle3.processes import launch
+launch("sleeper", Path(sys.argv[1]), num_processes=2)
+"""
+SLEEPER = """
+import os, sys, time
+from pathlib import Path
+from eyrie.eagle3.processes import joined
+job = Path(sys.argv[1])
+with joined(job):
+    (job.parent / f"pid-{os.getpid()}").touch()
+    time.sleep(120)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+def test_no_process_goes_on_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path / "job.json")], env={**os.environ, "PYTHONPATH": path}
+    )
+    deadline = time.monotonic() + 100
+    while len(list(tmp_path.glob("pid-*"))) < 2:
+        assert parent.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    started = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    parent.wait()
+    _, left = psutil.wait_procs(started, timeout=20)
+    alive = [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
+    for process in alive:
+        process.kill()
+    assert len(started) >= 3, "torchrun and two processes"
+    assert not alive

@@ -1,0 +1,22 @@
+"""Child processes that do not outlive their parent."""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+class die_with:  # noqa: N801 - a function with a prepared argument; libc is looked up before the fork
+    """`preexec_fn`: in the child, send me `signum` when my parent dies (Linux only; a no-op elsewhere)."""
+
+    def __init__(self, parent: int, signum: signal.Signals = signal.SIGKILL) -> None:
+        self._parent, self._signum = parent, signum
+        self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+    def __call__(self) -> None:
+        if self._libc is not None:
+            self._libc.prctl(_PR_SET_PDEATHSIG, self._signum)
+            if os.getppid() != self._parent:  # it died before prctl
+                os._exit(1)
