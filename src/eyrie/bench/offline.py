@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.engines.memory import num_slots
 from eyrie.engines.reference.drafter import Drafter
 from eyrie.engines.reference.engine import PREFILL_CHUNK, Engine
 from eyrie.engines.reference.masks import PrefixMasks
@@ -81,7 +82,8 @@ def record_drafts(
 ) -> Record:
     """Answer `prompts`, then draft behind every position for each of `topks`. Raises ValueError for too long ones."""
     longest = max(len(prompt) for prompt in prompts) + max_new_tokens
-    plain = Engine(target, head=None, drafting=None, max_running_requests=_SLOTS, context_length=longest)
+    slots = num_slots(min(_SLOTS, len(prompts)), longest)
+    plain = Engine(target, head=None, drafting=None, max_running_requests=slots, context_length=longest)
     requests = plain.generate(prompts, SamplingParams(max_new_tokens))
     plain.close()
     record = Record([*prompts], [request.output_ids for request in requests], num_steps)

@@ -12,6 +12,7 @@ from pathlib import Path
 from eyrie.bench.offline import record_drafts
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.eagle3.processes import Processes, joined, launch_here
+from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import load_target
 from eyrie.io import read_jsonl, read_table, write_jsonl
@@ -22,7 +23,7 @@ from eyrie.schemas import PROMPTS, OfflineShape
 def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path) -> list[OfflineShape]:
     """Of every shape of `tune`, on the first turns of the held-out prompts. `folder` takes a file of several processes.
 
-    Raises TargetError, CheckpointError, SchemaError, ProcessesError, ValueError (no prompt fits).
+    Raises TargetError, CheckpointError, SchemaError, ProcessesError, DeviceMemoryError, ValueError (no prompt fits).
     """
     num_processes = params.evaluate_head.num_processes
     if num_processes == 1:
@@ -35,6 +36,7 @@ def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path)
     return read_jsonl(found, OfflineShape)
 
 
+@out_of_memory_says("lower tune.max_new_tokens or tune.heldout_prompts, or raise evaluate_head.num_processes")
 def _accept(params: Params, processes: Processes, *, head: Path, clean: Path) -> list[OfflineShape]:
     section, target = params.tune, load_target(params.target, processes)
     room = longest_context(target.config) - section.max_new_tokens

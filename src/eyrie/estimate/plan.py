@@ -24,6 +24,7 @@ from eyrie.params import Params
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 SCREENING_CORE_HOURS_PER_MILLION = 0.33  # docs/decisions.md, Screening
+EVALUATED_AT_ONCE, EVALUATED_TOKENS = 32, 32_768  # engines/memory.py, which imports PyTorch
 OPTIMIZER_BYTES = 16  # per weight of the head: float32 weight, gradient and two moments
 
 
@@ -224,6 +225,8 @@ def _training_memory(estimate: Estimate, params: Params, facts: TargetFacts, dev
     parts["the target's ends"] = (1 if facts.tied else 2) * facts.embedding_weights * target_size
     if section.decode_prompts:
         parts["the target and a head that decode"] = facts.weights * target_size + 2 * head.total
+        longest = min(section.max_sequence_tokens, params.generate_responses.max_prompt_tokens)
+        parts["their caches at most"] = section.decode_prompts * longest * facts.kv_bytes_per_token
     peak = sum(parts.values())
     estimate.memory_bytes["train_head"] = peak
     fits = peak <= USABLE * device.memory_bytes
@@ -239,9 +242,9 @@ def _training_memory(estimate: Estimate, params: Params, facts: TargetFacts, dev
 def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: Device, lengths: Lengths) -> None:
     """Both as if drafting gained nothing, so upper bounds."""
     evaluate, bench = params.evaluate_head, params.benchmark
-    at_once = min(32, evaluate.max_prompts)
-    length = lengths.prompt + evaluate.max_new_tokens
-    step = _step(params, facts, device, at_once, length - evaluate.max_new_tokens // 2)
+    longest = params.generate_responses.max_prompt_tokens + evaluate.max_new_tokens  # every cache has room for it
+    at_once = max(min(EVALUATED_AT_ONCE, evaluate.max_prompts, EVALUATED_TOKENS // longest), 1)
+    step = _step(params, facts, device, at_once, lengths.prompt + evaluate.max_new_tokens // 2)
     seconds = 2 * evaluate.max_prompts * evaluate.max_new_tokens / at_once * step.seconds
     estimate.seconds["evaluate_head"] = seconds
     estimate.add(
@@ -252,8 +255,9 @@ def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: D
     )
     size, head = DTYPE_BYTES[params.target.dtype], estimate.head
     assert head is not None
-    needed = facts.weights * size + at_once * length * facts.kv_bytes_per_token + device.count * size * head.total
-    how = f"weights + {at_once} caches x {length:,} tokens + {device.count} x head"
+    needed = facts.weights * size + at_once * longest * facts.kv_bytes_per_token + device.count * size * head.total
+    how = f"weights + {at_once} caches x {longest:,} tokens, the longest prompt taken for max_prompt_tokens, "
+    how += f"+ {device.count} x head"
     add_memory(estimate, "evaluate_head", needed, device, how)
     total = 0.0
     for at_once in bench.concurrency:

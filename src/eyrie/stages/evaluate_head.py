@@ -11,19 +11,20 @@ holds is split over `num_processes`: all of them do the same, and the first one 
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from eyrie.bench.lossless import describe_mismatch, first_difference, near_tie_margin
 from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
-from eyrie.chat.template import ChatTemplate
 from eyrie.eagle3.checkpoint import check_head, load_head
 from eyrie.eagle3.processes import Processes, joined, launch_here
+from eyrie.engines.memory import num_slots, out_of_memory_says
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
@@ -34,8 +35,6 @@ from eyrie.params import EvaluateHead, Params, Workload, parse_params
 from eyrie.schemas import PROMPTS, Acceptance, EvaluationMetrics, EvaluationOutput, Mismatch
 
 logger = logging.getLogger(__name__)
-
-_SLOTS = 32  # requests at a time; the answers do not depend on it
 
 
 @dataclass
@@ -58,7 +57,7 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     """Answer the held-out prompts with and without the head. With `num_processes` above 1 torchrun starts so many on
     this machine.
 
-    Raises TargetError, CheckpointError, SchemaError, ProcessesError.
+    Raises TargetError, CheckpointError, SchemaError, ProcessesError, DeviceMemoryError.
     """
     num_processes = params.evaluate_head.num_processes
     if num_processes == 1:
@@ -69,20 +68,27 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     launch_here("eyrie.stages.evaluate_head", job, num_processes=num_processes)
 
 
+@out_of_memory_says("lower evaluate_head.max_new_tokens or max_prompts, or raise evaluate_head.num_processes")
 def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, metrics: Path, outputs: Path) -> None:
     section = params.evaluate_head
     target = load_target(params.target, processes)
-    dialogues = _held_out(target.chat, clean, section.max_prompts)
-    context_length = _context_length(target, clean, section)
+    rows = _held_out(clean, section.max_prompts)
+    dialogues = [
+        _Dialogue(row["prompt_id"], row["workload"], Conversation(target.chat, row["system"], row["turns"]))
+        for row in rows
+    ]
+    context_length = _context_length(target, rows, section)
     check_head(head, target.config, context_length=context_length)
     draft_head = load_head(head, target.config, device=target.device, dtype=target.dtype)
     sampling = SamplingParams(section.max_new_tokens, section.temperature, seed=0)
-    plain = Engine(target, head=None, drafting=None, max_running_requests=_SLOTS, context_length=context_length)
+    slots = num_slots(len(dialogues), context_length)
+    plain = Engine(target, head=None, drafting=None, max_running_requests=slots, context_length=context_length)
     _answer_turn_by_turn(plain, dialogues, sampling)
     plain.close()
     dialogues = [item for item in dialogues if item.asked]
+    slots = num_slots(sum(len(item.asked) for item in dialogues), context_length)
     drafting = Engine(
-        target, head=draft_head, drafting=section, max_running_requests=_SLOTS, context_length=context_length
+        target, head=draft_head, drafting=section, max_running_requests=slots, context_length=context_length
     )
     _answer_again(drafting, dialogues, sampling)
     drafting.close()
@@ -124,25 +130,23 @@ def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, 
     )
 
 
-def _held_out(chat: ChatTemplate, clean: Path, max_prompts: int) -> list[_Dialogue]:
-    """The held-out split, one prompt of each workload after the other until `max_prompts`. Raises ValueError."""
-    by_workload: dict[Workload, list[_Dialogue]] = {}
+def _held_out(clean: Path, max_prompts: int) -> list[dict[str, Any]]:
+    """Rows of the held-out split, one of each workload after the other until `max_prompts`. Raises ValueError."""
+    by_workload: dict[Workload, list[dict[str, Any]]] = {}
     for row in read_table(clean, PROMPTS):
         if row["split"] == "heldout":
-            dialogue = _Dialogue(row["prompt_id"], row["workload"], Conversation(chat, row["system"], row["turns"]))
-            by_workload.setdefault(row["workload"], []).append(dialogue)
+            by_workload.setdefault(row["workload"], []).append(row)
     if not by_workload:
         raise ValueError(f"{clean}: no prompt with split heldout; evaluate_head needs some")
     rounds = zip_longest(*by_workload.values())
-    return [dialogue for members in rounds for dialogue in members if dialogue is not None][:max_prompts]
+    return [row for members in rounds for row in members if row is not None][:max_prompts]
 
 
-def _context_length(target: TargetModel, clean: Path, section: EvaluateHead) -> int:
-    """Tokens the longest held-out conversation may grow to, at most what the target holds."""
+def _context_length(target: TargetModel, rows: Iterable[dict[str, Any]], section: EvaluateHead) -> int:
+    """Tokens the longest of these conversations may grow to, at most what the target holds."""
     bounds = (
         conversation_tokens(target.chat, row["system"], row["turns"], output_tokens=section.max_new_tokens)
-        for row in read_table(clean, PROMPTS)
-        if row["split"] == "heldout"
+        for row in rows
     )
     return min(max(bounds), longest_context(target.config))
 

@@ -22,6 +22,7 @@ import torch
 from eyrie.eagle3.config import aux_layer_ids
 from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.gpus import gpus_alone
+from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.packed import can_pack, forward_states
 from eyrie.engines.target import TargetModel, load_target, resolve_device
 from eyrie.features.format import RowEntry, ShardMeta
@@ -40,8 +41,8 @@ SHARD_MB = (50, 500)  # smaller ones waste requests, larger ones waste work when
 def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
     """Write the feature shard of `responses`. With `num_processes` above 1 torchrun starts so many on this machine.
 
-    Raises TargetError, SchemaError, ProcessesError, ValueError (too few layers, a row too long, hidden states that are
-    no numbers).
+    Raises TargetError, SchemaError, ProcessesError, DeviceMemoryError, ValueError (too few layers, a row too long,
+    hidden states that are no numbers).
     """
     num_processes = params.extract_features.num_processes
     job = {"params": params.model_dump(mode="json"), "shard": shard}
@@ -53,6 +54,7 @@ def run(params: Params, *, shard: int, responses: Path, features: Path) -> None:
             launch_here("eyrie.stages.extract_features", job | paths, num_processes=num_processes)
 
 
+@out_of_memory_says("lower extract_features.max_batch_tokens, or raise extract_features.num_processes")
 def _extract(params: Params, processes: Processes, *, shard: int, responses: Path, features: Path) -> None:
     """All processes run every forward; the first one writes."""
     rows = read_table(responses, RESPONSES)

@@ -29,6 +29,7 @@ from eyrie.chat.transcript import TranscriptError, rows_of
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.gpus import gpus_alone
 from eyrie.engines.launch import stop_on_sigterm
+from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.servers import server_addresses
@@ -46,10 +47,11 @@ logger = logging.getLogger(__name__)
 _SEED_BITS = 31
 
 
+@out_of_memory_says("lower generate_responses.concurrency, max_prompt_tokens or sampling.*.max_new_tokens")
 def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Path) -> None:
     """Answer the prompts of shard `shard` (0-based) of `num_shards`; `scratch` keeps the journal.
 
-    Raises TargetError, SchemaError, ServerError.
+    Raises TargetError, SchemaError, ServerError, DeviceMemoryError.
     """
     section = params.generate_responses
     mine = list(_share(clean, shard, section.num_shards))
@@ -147,9 +149,10 @@ def _take_given(params: Params, prompts: list[dict[str, Any]], journal: Journal)
 
 
 @contextlib.asynccontextmanager
-async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, ChatTemplate, int]]:
-    """The engine, the target's chat template, and the tokens that a conversation may grow to."""
+async def _open_generator(params: Params, num_prompts: int) -> AsyncIterator[tuple[Generator, ChatTemplate, int]]:
+    """The engine for `num_prompts`, the target's chat template, and the tokens that a conversation may grow to."""
     section = params.generate_responses
+    concurrency = min(section.concurrency, num_prompts)
     longest_answer = max(sampling.max_new_tokens for sampling in section.sampling.values())
     wanted = section.max_prompt_tokens + longest_answer
     if section.engine == "sglang":
@@ -168,7 +171,7 @@ async def _open_generator(params: Params) -> AsyncIterator[tuple[Generator, Chat
                 yield batched, target.chat, context_length
             return
         context_length = min(wanted, longest_context(target.config))
-        async with local_generator(target, concurrency=section.concurrency, context_length=context_length) as local:
+        async with local_generator(target, concurrency=concurrency, context_length=context_length) as local:
             yield local, target.chat, context_length
 
 
@@ -214,7 +217,7 @@ async def _answer_all(params: Params, prompts: list[dict[str, Any]], journal: Jo
                 bar.set_postfix_str(f"{num_tokens / (time.perf_counter() - started):,.0f} tokens/s", refresh=False)
                 bar.update()
 
-        async with _open_generator(params) as opened:
+        async with _open_generator(params, len(prompts)) as opened:
             await asyncio.gather(*(work(*opened) for _ in range(min(section.concurrency, len(prompts)))))
 
 

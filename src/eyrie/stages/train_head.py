@@ -31,6 +31,7 @@ from eyrie.eagle3.spread import whole
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
+from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.acceptance import decoded_acceptance_length
 from eyrie.engines.target import TargetModel, load_config, load_ends, load_target, resolve_device
 from eyrie.features.decoding import CPU, decode_rows
@@ -54,8 +55,8 @@ def run(
     """Fill the folders `head` and `curves`, write `metrics`. Checkpoints in `scratch` outlive a kill.
 
     With `train_head.num_processes` above 1, torchrun starts so many on this machine, and they do the same together.
-    Raises TargetError, SchemaError, DraftVocabError, CheckpointError, TrainingError and ValueError (nothing to learn
-    from, or the loss is no number).
+    Raises TargetError, SchemaError, DraftVocabError, CheckpointError, TrainingError, DeviceMemoryError and ValueError
+    (nothing to learn from, or the loss is no number).
     """
     files = _Files(features, vocab, head, curves, metrics, scratch)
     if params.train_head.num_processes == 1:
@@ -84,6 +85,10 @@ class _Files:
         return cls(features=[Path(path) for path in raw["features"]], **paths)
 
 
+@out_of_memory_says(
+    "lower train_head.micro_batch_tokens or decode_prompts, set activation_checkpointing: true, or parallel: fsdp with "
+    "more num_processes"
+)
 def _train(params: Params, files: _Files, processes: Processes) -> None:
     settings = params.train_head
     config = load_config(params.target).get_text_config()

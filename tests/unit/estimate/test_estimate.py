@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from eyrie.cli import app
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.engines.memory import MOST_COLUMNS, MOST_SLOTS, num_slots
 from eyrie.estimate.lines import Device, Estimate, Lengths, read_device
 from eyrie.estimate.measured import compare
-from eyrie.estimate.plan import feature_bytes_per_token, make_estimate
+from eyrie.estimate.plan import EVALUATED_AT_ONCE, EVALUATED_TOKENS, feature_bytes_per_token, make_estimate
 from eyrie.estimate.sizes import TargetFacts, head_size, target_facts
 from eyrie.params import Params, load_params
 from tests.architectures import ARCHITECTURES
@@ -157,7 +158,12 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     assert estimate.memory_bytes["generate_responses"] == 8_029_995_008 * 2 + 64 * 812 * 2 * 2 * 32 * 8 * 128
     state, ends, decoding = 16 * 424_701_952, 2 * 128_256 * 4096 * 2, 2 * (8_029_995_008 + 424_701_952)
     activations = 4096 * 7 * (12 * 4096 + 3 * 14336) * 2
-    assert estimate.memory_bytes["train_head"] == state + activations + ends + decoding
+    caches = 8 * 3072 * 2 * 2 * 32 * 8 * 128
+    assert estimate.memory_bytes["train_head"] == state + activations + ends + decoding + caches
+    at_once = 32_768 // (3072 + 512)
+    assert at_once == num_slots(100, 3072 + 512) == 9
+    caches = at_once * (3072 + 512) * 2 * 2 * 32 * 8 * 128
+    assert estimate.memory_bytes["evaluate_head"] == 8_029_995_008 * 2 + caches + 2 * 2 * 424_701_952
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -168,6 +174,10 @@ def test_every_recipe_is_estimated_on_every_device(name: str) -> None:
         assert stages <= {stage for stage, seconds in estimate.seconds.items() if seconds > 0}
         assert all(line.arithmetic for line in estimate.lines)
         assert estimate.lines[-1].value.endswith("USD/month")
+
+
+def test_evaluation_is_estimated_with_the_caches_that_it_takes() -> None:
+    assert (EVALUATED_AT_ONCE, EVALUATED_TOKENS) == (MOST_SLOTS, MOST_COLUMNS)
 
 
 def test_an_l4_answers_fewer_at_a_time_and_trains_without_decoding() -> None:

@@ -1,14 +1,18 @@
 """evaluate_head on a tiny target: lossless, pooled, and honest about a difference."""
 
 import json
+import re
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
+from eyrie.engines.memory import num_slots
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.target import load_target
@@ -99,6 +103,49 @@ def test_a_difference_is_reported_with_its_place_and_margin(
     assert {item.prompt_id for item in metrics.mismatches} == {item.prompt_id for item in different}
     single = [item for item in metrics.mismatches if item.workload == "chat"]
     assert all(item.position == 3 and item.baseline_margin > 0 for item in single)
+
+
+def test_memory_is_taken_for_the_prompts_that_are_asked_and_once(
+    tiny_target: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three are asked, one of two turns; the fourth is 50 times as long."""
+    path = tmp_path / "clean.parquet"
+    turns = [["the user"], ["the user", "and the assistant"], ["the user asks"], ["the user " * 60]]
+    rows = [prompt_row(number, "chat", "heldout", asked) for number, asked in enumerate(turns)]
+    write_table(path, rows, PROMPTS, check_prompt_row)
+    taken: list[tuple[int, int]] = []
+    memory: list[weakref.ref[torch.Tensor]] = []
+    original = Engine.__init__
+
+    def watched(self: Engine, *args: Any, **kwargs: Any) -> None:
+        assert not any(tensor() is not None for tensor in memory), "the other arm's memory is still held"
+        original(self, *args, **kwargs)
+        taken.append((self.max_running_requests, self.context_length))
+        memory.extend(weakref.ref(tensor) for tensor in self._runner.cache.store._both)
+
+    monkeypatch.setattr(Engine, "__init__", watched)
+    _, outputs = evaluate(tiny_target, head, path, tmp_path, max_prompts=3)
+    assert len(outputs) == 3
+    (slots, length), (slots_again, length_again) = taken
+    assert (slots, slots_again) == (3, sum(len(item.baseline_ids) for item in outputs))
+    assert length == length_again < 100
+
+
+def test_one_long_prompt_leaves_room_for_fewer_at_a_time() -> None:
+    assert [num_slots(100, length) for length in (500, 2000, 15_000, 60_000)] == [32, 16, 2, 1]
+    assert [num_slots(number, 500) for number in (0, 1, 20)] == [1, 1, 20]
+
+
+def test_memory_that_runs_out_is_one_sentence_that_says_what_to_lower(
+    tiny_target: Path, head: Path, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(self: Engine, *_args: Any, **_kwargs: Any) -> None:
+        torch.zeros(1 << 50, dtype=torch.int8)
+
+    monkeypatch.setattr(Engine, "__init__", too_much)
+    says = "out of memory: 1125899906842624 bytes more could not be had; lower evaluate_head.max_new_tokens"
+    with pytest.raises(ValueError, match=re.escape(says)):
+        evaluate(tiny_target, head, clean, tmp_path)
 
 
 def test_a_table_without_held_out_prompts_is_refused(tiny_target: Path, head: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from eyrie.engines.generate import local_generator
 from eyrie.engines.launch import free_port, launch_server
+from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.sampling import SamplingParams, UniformStream
 from eyrie.engines.target import TargetModel, load_chat, load_target
 from eyrie.engines.transformers import _Request, take_batch, transformers_generator
@@ -291,3 +292,16 @@ def test_servers_write_the_shard_that_this_process_writes(
         monkeypatch.setenv("EYRIE_SERVERS", server.base_url)
         served = _run(_tiny(tiny_target, temperature=0.8, engine="sglang"), clean, "served").read_bytes()
     assert served == _run(_tiny(tiny_target, temperature=0.8), clean, "here").read_bytes()
+
+
+def test_memory_is_taken_for_no_more_conversations_than_there_are_and_running_out_is_one_sentence(
+    tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(self: Engine) -> None:
+        assert self.max_running_requests == len(PROMPT_ROWS) - 1
+        torch.zeros(1 << 50, dtype=torch.int8)
+
+    monkeypatch.setattr(Engine, "step", too_much)
+    says = "^out of memory: 1125899906842624 bytes more could not be had; lower generate_responses.concurrency"
+    with pytest.raises(ValueError, match=says):
+        _run(_tiny(tiny_target, concurrency=64), clean, "one")

@@ -95,8 +95,9 @@ class Engine:
         self.totals = Totals(accepted_by_position=self._no_positions())
 
     def close(self) -> None:
-        """Take the hooks off the target."""
+        """Take the hooks off the target and let the slot memory go; only totals and requests stay of use."""
         self._runner.close()
+        self._drafter = None
 
     def submit(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:
         """Queue a request. Raises ValueError when the prompt is empty, too long, or has ids unknown to the target."""

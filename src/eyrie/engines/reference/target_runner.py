@@ -42,7 +42,9 @@ class TargetRunner:
         self._captured = self._hooks.enter_context(capture_layers(target, self._aux_layers)) if aux_layers else {}
 
     def close(self) -> None:
+        """Take the hooks off, let the cache go."""
         self._hooks.close()
+        del self.cache
 
     def forward(
         self,

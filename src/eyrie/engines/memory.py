@@ -1,0 +1,43 @@
+"""How many requests a measurement runs at a time, and memory that runs out in one sentence, not in a traceback."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+MOST_SLOTS = 32
+MOST_COLUMNS = 32_768  # tokens of all slots together: 4.3 GB for an 8B target, beside its 16
+_WANTED = re.compile(r"tried to allocate ([\d.]+ \w+)", re.IGNORECASE)
+
+
+class DeviceMemoryError(ValueError):
+    """The device, or the machine, has less memory than the work needs."""
+
+
+def num_slots(num_requests: int, context_length: int) -> int:
+    """Slots of an engine for so many requests, each with room for `context_length` tokens. At least one, however long;
+    answers do not depend on it."""
+    return max(min(MOST_SLOTS, num_requests, MOST_COLUMNS // context_length), 1)
+
+
+@contextmanager
+def out_of_memory_says(advice: str) -> Iterator[None]:
+    """Around work on a device, as a context or a decorator. Raises DeviceMemoryError, which ends in `advice`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if (said := _out_of_memory(error)) is None:
+            raise
+        wanted = _WANTED.search(said)
+        how_much = f": {wanted[1]} more could not be had" if wanted else ""
+        raise DeviceMemoryError(f"out of memory{how_much}; {advice}") from error
+
+
+def _out_of_memory(error: BaseException | None) -> str | None:
+    """What PyTorch said when memory ran out, also when that is only the cause of `error`."""
+    while error is not None:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            return str(error)
+        error = error.__cause__
+    return None
