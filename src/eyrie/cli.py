@@ -131,7 +131,12 @@ def record(
         raise ValueError("no DVC project here; `dvc init` makes one")
     guard.hold_run_lock()
     dvcfile.sync_dvc_yaml(params)
-    records = recording.record(params, PARAMS)
+    try:
+        records = recording.record(params, PARAMS)
+    except cache.NoRepositoryError:
+        if quiet:
+            return
+        raise
     for item in records:
         if not quiet or item.outcome == "recorded":
             typer.echo(f"{item.stage:<20} {item.outcome}" + (f": {item.why}" if item.why else ""))

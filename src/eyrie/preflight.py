@@ -62,16 +62,14 @@ def _check_target(params: Params) -> None:
                 f"hexadecimal digits of a commit of {target.model}"
             )
         return
-    config = _json(folder / "config.json")
-    config = config.get("text_config", config)
-    num_layers = config.get("num_hidden_layers")
-    if not isinstance(num_layers, int) or num_layers < MIN_TARGET_LAYERS:
+    num_layers, vocab_size = _sizes(folder / "config.json")
+    if num_layers is not None and num_layers < MIN_TARGET_LAYERS:
         raise PreflightError(
             f"{folder}/config.json: num_hidden_layers is {num_layers}; EAGLE-3 reads three different layers and needs "
             f"at least {MIN_TARGET_LAYERS}"
         )
-    draft_vocab_size, vocab_size = params.build_vocab.draft_vocab_size, config.get("vocab_size", 0)
-    if draft_vocab_size > vocab_size:
+    draft_vocab_size = params.build_vocab.draft_vocab_size
+    if vocab_size is not None and draft_vocab_size > vocab_size:
         raise PreflightError(
             f"build_vocab.draft_vocab_size: {draft_vocab_size} is over the target's vocabulary of {vocab_size}"
         )
@@ -79,6 +77,20 @@ def _check_target(params: Params) -> None:
         raise PreflightError(f"target.model: {folder} holds no *.safetensors weights")
     if target.chat_template is None and not _has_chat_template(folder):
         raise PreflightError(f"target.model: {folder} has no chat template; name a .jinja file in target.chat_template")
+
+
+def _sizes(path: Path) -> tuple[int | None, int | None]:
+    """The layers and the vocabulary of a target's config.json. None: it leaves out what its class's default is, which
+    the stages that load the target look at. Raises PreflightError."""
+    config = _json(path)
+    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    found = []
+    for name in ("num_hidden_layers", "vocab_size"):
+        value = text.get(name)
+        if not isinstance(value, int | None):
+            raise PreflightError(f"{path}: {name} is {value!r}; expected a number")
+        found.append(value)
+    return found[0], found[1]
 
 
 def _has_chat_template(folder: Path) -> bool:

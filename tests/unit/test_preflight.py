@@ -55,6 +55,28 @@ def test_a_damaged_config_is_named(copy_target: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "config",
+    [
+        {"text_config": {"num_hidden_layers": 34}},  # as of Gemma 3: a vocabulary of its class's size is left out
+        {"text_config": {}},
+        {"text_config": None, "num_hidden_layers": 8, "vocab_size": 320},
+    ],
+)
+def test_a_config_that_leaves_out_what_its_class_says_passes(copy_target: Path, config: dict[str, Any]) -> None:
+    (copy_target / "config.json").write_text(json.dumps(config))
+    preflight(tiny_params(copy_target, build_vocab={"draft_vocab_size": 32}))
+
+
+@pytest.mark.parametrize("config", [{"num_hidden_layers": "8"}, {"num_hidden_layers": 8, "vocab_size": "320"}])
+def test_a_config_with_something_else_than_a_number_is_refused(copy_target: Path, config: dict[str, Any]) -> None:
+    (copy_target / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        PreflightError, match=r"config\.json: (num_hidden_layers|vocab_size) is '\d+'; expected a number"
+    ):
+        preflight(tiny_params(copy_target, build_vocab={"draft_vocab_size": 32}))
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"model": "./nowhere"}, "neither a folder here nor a Hugging Face name"),

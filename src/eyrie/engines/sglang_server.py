@@ -135,7 +135,7 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ServerError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+            raise ServerError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def local_address(host: str, port: int) -> str:

@@ -262,8 +262,18 @@ def _tensor_files(target: Target) -> dict[str, Path]:
     single = _file(target, "model.safetensors")
     if single is None:
         raise TargetError(f"target {target.model}: no model.safetensors and no model.safetensors.index.json")
-    with safe_open(single, framework="pt") as handle:
+    with _opened(single) as handle:
         return dict.fromkeys(handle.keys(), single)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file. Raises TargetError when it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as handle:
+            yield handle
+    except (SafetensorError, OSError) as error:
+        raise TargetError(f"{path}: damaged safetensors file: {error}") from None
 
 
 def _file(target: Target, name: str) -> Path | None:
@@ -285,11 +295,8 @@ def _read_tensor(target: Target, files: dict[str, Path], suffix: str) -> Tensor:
     names = sorted((name for name in files if name.endswith(suffix)), key=len)
     if not names:
         raise TargetError(f"target {target.model}: its safetensors files hold no tensor named ...{suffix}")
-    try:
-        with safe_open(files[names[0]], framework="pt") as handle:
-            tensor: Tensor = handle.get_tensor(names[0])
-    except (SafetensorError, OSError) as error:
-        raise TargetError(f"{files[names[0]]}: damaged safetensors file: {error}") from None
+    with _opened(files[names[0]]) as handle:
+        tensor: Tensor = handle.get_tensor(names[0])
     return tensor.to(getattr(torch, target.dtype))
 
 

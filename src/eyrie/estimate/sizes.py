@@ -37,7 +37,7 @@ class TargetFacts:
     @classmethod
     def from_config(cls, raw: dict[str, Any], *, origin: str) -> Self:
         """Raises ValueError naming the key that is missing."""
-        text = {**raw, **raw.get("text_config", {})}
+        text = {**raw, **(raw.get("text_config") or {})}
         try:
             heads = text["num_attention_heads"]
             experts = text.get("num_local_experts") or text.get("num_experts") or 0

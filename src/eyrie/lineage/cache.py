@@ -4,11 +4,37 @@ DVC trusts a read-only object without reading it, and would put it back from its
 damaged outputs are read, and those whose content is not their name are removed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from eyrie.lineage.lockfile import md5_of
 
 DVC_CONFIG = Path(".dvc/config")
+
+
+class NoRepositoryError(ValueError):
+    """DVC cannot work in this folder."""
+
+
+@contextmanager
+def dvc_repo() -> Iterator[Any]:
+    """This folder as DVC's `Repo`. Raises NoRepositoryError when it is none."""
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    try:
+        repo = Repo(".")
+    except NotDvcRepoError:
+        raise NoRepositoryError("no DVC project here; `dvc init` makes one") from None
+    except SCMError:
+        raise NoRepositoryError("DVC needs a git repository, and there is none; `git init` makes one") from None
+    except DvcException as error:
+        raise NoRepositoryError(f"DVC cannot open this folder: {' '.join(str(error).split())}") from None
+    with repo:
+        yield repo
 
 
 def has_dvc() -> bool:
@@ -28,10 +54,7 @@ def evict(outputs: list[Path]) -> None:
     inodes = {file.stat().st_ino for path in outputs for file in files_of(path)}
     if not inodes or not has_dvc():
         return
-    from dvc.repo import Repo
-
-    with Repo(".") as repo:
-        cache = Path(repo.cache.local.path)
-    for item in cache.glob("??/*"):
-        if item.stat().st_ino in inodes and item.parent.name + item.name != md5_of(item):
-            item.unlink()
+    with suppress(NoRepositoryError), dvc_repo() as repo:  # where DVC cannot work, it puts nothing back
+        for item in Path(repo.cache.local.path).glob("??/*"):
+            if item.stat().st_ino in inodes and item.parent.name + item.name != md5_of(item):
+                item.unlink()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eyrie.lineage.cache import NoRepositoryError, dvc_repo
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.layout import upstream_of
 from eyrie.lineage.lockfile import LockFile
@@ -81,10 +82,11 @@ def _where_to_get(stages: list[str], lock: LockFile) -> dict[str, str]:
     recorded = [name for name in stages if lock.outs_of(name)]
     if not recorded:
         return {}
-    from dvc.repo import Repo
-
-    with Repo(".") as repo:
-        return {name: _find(repo, name, lock) for name in recorded}
+    try:
+        with dvc_repo() as repo:
+            return {name: _find(repo, name, lock) for name in recorded}
+    except NoRepositoryError as error:
+        return dict.fromkeys(recorded, str(error))
 
 
 def _find(repo: Any, name: str, lock: LockFile) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from eyrie.lineage.cache import dvc_repo
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import DVC_LOCK, LockFile
@@ -33,7 +34,7 @@ class Record:
 
 
 def record(params: Params, params_path: Path) -> list[Record]:
-    """Record every current stage. Raises RecordError when DVC fails, with its words."""
+    """Record every current stage. Raises RecordError when DVC fails, with its words, and NoRepositoryError."""
     set_damaged_lock_aside()
     digests = Digests()
     verdicts = judge(params, digests)
@@ -91,11 +92,10 @@ def _why_not(jobs: list[Verdict], stray_folders: set[Path]) -> str:
 def _commit(stages: list[str]) -> list[str]:
     """Let DVC commit the stages whose record differs from what is here. Returns those."""
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     written = []
     try:
-        with Repo(".") as repo:
+        with dvc_repo() as repo:
             for name in stages:
                 (stage,) = repo.stage.collect(name)
                 if _is_recorded(stage):

@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from eyrie.lineage.cache import evict, files_of
+from eyrie.lineage.cache import dvc_repo, evict, files_of
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
 from eyrie.lineage.layout import STAGES
@@ -27,12 +27,11 @@ class PullError(ValueError):
 
 
 def set_remote(url: str) -> None:
-    """Make `gs://bucket/path` the default DVC remote, its objects verified on arrival. Raises PullError."""
+    """Make `gs://bucket/path` the default DVC remote, its objects verified on arrival. Raises PullError or
+    NoRepositoryError."""
     if not BUCKET.fullmatch(url):
         raise PullError(f"{url}: expected gs://bucket/path")
-    from dvc.repo import Repo
-
-    with Repo(".") as repo, repo.config.edit("repo") as config:
+    with dvc_repo() as repo, repo.config.edit("repo") as config:
         config["core"]["remote"] = REMOTE
         config["remote"].setdefault(REMOTE, {})
         config["remote"][REMOTE] |= {"url": url, "verify": True}
@@ -87,10 +86,9 @@ def _targets(params: Params, stages: list[str], lock: LockFile, shard: int | Non
 
 def _fetch(targets: list[str], jobs: int | None, lock: LockFile) -> None:
     from dvc.exceptions import CheckoutError, DvcException
-    from dvc.repo import Repo
 
     try:
-        with Repo(".") as repo:
+        with dvc_repo() as repo:
             repo.pull(targets=targets, jobs=jobs, force=True)
     except CheckoutError as error:
         names = [name for path in error.target_infos for name in _absent_from_cache(Path(path), lock)]
@@ -101,11 +99,9 @@ def _fetch(targets: list[str], jobs: int | None, lock: LockFile) -> None:
 
 def _absent_from_cache(path: Path, lock: LockFile) -> list[str]:
     """The files of an output that DVC's cache does not hold; the output's own name when none can be told."""
-    from dvc.repo import Repo
-
     relative = Path(os.path.relpath(path)).as_posix()
     md5 = next((outs[relative] for name in lock.stages if relative in (outs := lock.outs_of(name))), "")
-    with Repo(".") as repo:
+    with dvc_repo() as repo:
         cache = Path(repo.cache.local.path)
     listing = cache / md5[:2] / md5[2:]
     if not md5.endswith(".dir") or not listing.is_file():

@@ -98,7 +98,7 @@ def load_params(path: Path) -> Params:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run from the repository root or pass --params") from None
+        raise ParamsError(f"{path}: no such file; run from the repository root") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     return parse_params(raw, origin=str(path))

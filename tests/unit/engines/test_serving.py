@@ -16,7 +16,7 @@ from eyrie.eagle3.checkpoint import CheckpointError, check_head, save_head
 from eyrie.engines.server_facts import check_serves, parse_server_info
 from eyrie.engines.servers import ServerError, named_server
 from eyrie.engines.serving import ServerSpec, running_server, server_command
-from eyrie.engines.sglang_server import explain_failure, key_arguments
+from eyrie.engines.sglang_server import check_port, explain_failure, key_arguments
 from eyrie.engines.target import load_config, load_target
 from eyrie.params import Drafting, ParamsError, SglangServer
 from tests.conftest import make_target, tiny_params
@@ -113,6 +113,12 @@ def refused(given: ServerSpec, folder: Path, **changes: Any) -> str:
     ):
         pass
     return str(caught.value)
+
+
+def test_a_host_that_has_no_address_is_said_in_words() -> None:
+    with pytest.raises(ServerError, match=r"^cannot listen on nowhere\.invalid:1: .*[Nn]ame") as caught:
+        check_port("nowhere.invalid", 1)
+    assert "Unknown error" not in str(caught.value)
 
 
 def test_what_cannot_be_served_is_one_sentence_before_anything_starts(

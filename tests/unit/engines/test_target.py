@@ -64,6 +64,14 @@ def test_a_damaged_file_ends_in_one_sentence_that_names_the_target(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kept", [0, 5, 2000])  # nothing, half a length, the header without all of its tensors
+def test_truncated_weights_end_in_one_sentence_also_where_only_the_ends_are_read(copy_target: Path, kept: int) -> None:
+    weights = copy_target / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:kept])
+    with pytest.raises(TargetError, match=rf"^{weights}: damaged safetensors file: .+$"):
+        load_ends(tiny_params(copy_target).target)
+
+
 def test_pickled_weights_are_never_read(copy_target: Path) -> None:
     (copy_target / "model.safetensors").unlink()
     torch.save({}, copy_target / "pytorch_model.bin")

@@ -209,7 +209,7 @@ def test_an_unknown_device_and_a_target_without_facts_are_one_sentence(tiny_targ
     with pytest.raises(ValueError, match="owner/name is no folder here"):
         target_facts(params)
     with pytest.raises(ValueError, match="missing key 'hidden_size'"):
-        TargetFacts.from_config({"num_attention_heads": 2}, origin="config.json")
+        TargetFacts.from_config({"num_attention_heads": 2, "text_config": None}, origin="config.json")
 
 
 def test_after_a_run_the_estimate_stands_beside_what_was_measured(

@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import sys
 from datetime import date
@@ -72,7 +71,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise ValueError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+        raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     return listener
 
 
