@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from eyrie.bench.arms import serve_arms, server_threads
+from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.client import Load, Messages, run_load
 from eyrie.bench.gate import Gate
 from eyrie.bench.halving import faster_half, serving_bands, worth_measuring
@@ -25,7 +25,7 @@ from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
-from eyrie.engines.serving import RunningServer, servable_context
+from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import path_digest, progress, write_json
 from eyrie.lineage.digests import target_revision
@@ -40,8 +40,8 @@ _REQUEST_TIMEOUT_S = 600.0
 def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
     """Write `plan`; servers log to `folder`. Raises ServerError, TargetError, CheckpointError, SchemaError."""
     config = load_config(params.target).get_text_config()
-    choice = _choose(params, clean, servable_context(config, params.benchmark.engine))
-    check_head(head, config, context_length=choice.longest)
+    choice = _choose(params, clean)
+    check_head(head, config, context_length=choice.served_context)
     folder.mkdir(parents=True, exist_ok=True)
     offline = offline_acceptance(params, head=head, clean=clean, folder=folder)
     gc.collect()
@@ -64,7 +64,8 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
     return document
 
 
-def _choose(params: Params, clean: Path, context_length: int) -> Choice:
+def _choose(params: Params, clean: Path) -> Choice:
+    context_length, reserved = context_to_share(params, params.tune.shapes)
     return benchmark_prompts(
         clean,
         params.benchmark.workloads,
@@ -73,6 +74,7 @@ def _choose(params: Params, clean: Path, context_length: int) -> Choice:
         chat=load_chat(params.target),
         output_tokens=params.benchmark.output_tokens,
         context_length=context_length,
+        reserved=reserved,
     )
 
 
@@ -94,7 +96,7 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
                     params,
                     head,
                     {name: shape},
-                    context_length=choice.longest,
+                    context_length=choice.served_context,
                     max_running_requests=max(section.concurrency),
                     folder=folder,
                 ) as servers:

@@ -27,12 +27,18 @@ class BenchPrompt:
 @dataclass
 class Choice:
     """The conversations to measure. `left_out` says why a workload, or some of its prompts, are not among them;
-    `longest` is the most tokens that one of them may grow to."""
+    `longest` is the most tokens that one of them may grow to, `reserved` those that drafting takes beside it."""
 
     prompts: dict[Workload, list[BenchPrompt]] = field(default_factory=dict)
     stand_ins: list[Workload] = field(default_factory=list)
     left_out: dict[Workload, str] = field(default_factory=dict)
     longest: int = 0
+    reserved: int = 0
+
+    @property
+    def served_context(self) -> int:
+        """The context that every arm is served with, so that none refuses a prompt that another answers."""
+        return self.longest + self.reserved
 
 
 def benchmark_prompts(
@@ -44,17 +50,19 @@ def benchmark_prompts(
     chat: ChatTemplate,
     output_tokens: int,
     context_length: int,
+    reserved: int,
 ) -> Choice:
     """`num_prompts` conversations per workload from the table's benchmark split, or all when it holds fewer.
 
-    The choice depends on `seed` and the prompts only. One that may outgrow `context_length` tokens is passed over, and
-    said to be. Raises ValueError naming a workload that has no prompt, or when nothing fits; SchemaError.
+    The choice depends on `seed` and the prompts only. One that may outgrow `context_length` tokens, less the
+    `reserved` ones, is passed over, and said to be. Raises ValueError naming a workload that has no prompt, or when
+    nothing fits; SchemaError.
     """
     rows = sorted(
         (row for row in read_table(clean, PROMPTS) if row["split"] == "benchmark"), key=lambda row: row["prompt_id"]
     )
     random.Random(seed).shuffle(rows)  # noqa: S311 - a choice of prompts, not cryptography
-    choice = Choice()
+    choice = Choice(reserved=reserved)
     for workload in workloads:
         mine = [row for row in rows if row["workload"] == workload]
         if not mine:
@@ -83,7 +91,7 @@ def _choose(
     too_long: list[int] = []
     for row in rows:
         bound = conversation_tokens(chat, row["system"], row["turns"], output_tokens=output_tokens)
-        if bound > context_length:
+        if bound + choice.reserved > context_length:
             too_long.append(bound)
             continue
         choice.longest = max(choice.longest, bound)
@@ -93,8 +101,8 @@ def _choose(
     if too_long:
         verb = "prompt needs" if len(too_long) == 1 else "prompts need"
         choice.left_out[workload] = (
-            f"{len(too_long)} {verb} at least {min(too_long):,} tokens with their answers; the target's context holds "
-            f"{context_length:,}"
+            f"{len(too_long)} {verb} at least {min(too_long):,} tokens with their answers; the context holds "
+            f"{context_length:,}" + (f", of which drafting takes {choice.reserved}" if choice.reserved else "")
         )
     if taken:
         if any(STAND_IN in row["source"] for row in taken):

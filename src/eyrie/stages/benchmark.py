@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from eyrie.bench.arms import serve_arms, server_threads
+from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.gate import GateAnswer, check_answers
 from eyrie.bench.hardware import describe_device
 from eyrie.bench.measuring import Bench, Client
@@ -22,8 +22,8 @@ from eyrie.bench.metrics import compare, pooled_figures, to_cell
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, is_installed
-from eyrie.engines.serving import RunningServer, servable_context
-from eyrie.engines.target import load_chat, load_config, resolve_device
+from eyrie.engines.serving import RunningServer
+from eyrie.engines.target import load_chat, resolve_device
 from eyrie.io import write_json, write_jsonl
 from eyrie.lineage.journal import Journal
 from eyrie.params import Arm, Params
@@ -36,6 +36,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError."""
     section = params.benchmark
     chat = load_chat(params.target)
+    context_length, reserved = context_to_share(params, map(section.drafting, section.arms))
     choice = benchmark_prompts(
         clean,
         section.workloads,
@@ -43,7 +44,8 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         seed=section.seed,
         chat=chat,
         output_tokens=section.output_tokens,
-        context_length=servable_context(load_config(params.target).get_text_config(), section.engine),
+        context_length=context_length,
+        reserved=reserved,
     )
     for workload, why in choice.left_out.items():
         logger.warning("workload %s: not measured whole: %s", workload, why)
@@ -53,7 +55,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
             params,
             head,
             {arm: section.drafting(arm) for arm in arms},
-            context_length=choice.longest,
+            context_length=choice.served_context,
             max_running_requests=max(section.concurrency),
             folder=scratch,
         )
@@ -82,7 +84,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         engine=section.engine,
         client=client,
         device=describe_device(resolve_device(params.target.device), num_threads=server_threads()),
-        context_length=choice.longest,
+        context_length=choice.served_context,
         num_steps=section.num_steps,
         topk=section.topk,
         num_draft_tokens=section.num_draft_tokens,

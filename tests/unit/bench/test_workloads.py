@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from eyrie.bench.arms import context_to_share
 from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.chat.template import ChatTemplate
 from eyrie.engines.target import load_chat
 from eyrie.io import write_table
-from eyrie.params import Workload
+from eyrie.params import Drafting, Workload
 from eyrie.schemas import PROMPTS, check_prompt_row
 from tests.conftest import tiny_params
 
@@ -48,7 +49,7 @@ def chat(tiny_target: Path) -> ChatTemplate:
 
 
 def choose(path: Path, chat: ChatTemplate, workloads: list[Workload], **changes: int) -> Choice:
-    options = {"num_prompts": 4, "seed": 1, "output_tokens": 8, "context_length": 512} | changes
+    options = {"num_prompts": 4, "seed": 1, "output_tokens": 8, "context_length": 512, "reserved": 0} | changes
     return benchmark_prompts(path, workloads, chat=chat, **options)
 
 
@@ -82,7 +83,7 @@ def test_prompts_that_outgrow_the_target_are_passed_over_and_said_to_be(
     assert list(choice.prompts) == ["code"]
     assert len(choice.prompts["code"]) == 6
     assert re.fullmatch(
-        r"2 prompts need at least \d+ tokens with their answers; the target's context holds 512",
+        r"2 prompts need at least \d+ tokens with their answers; the context holds 512",
         choice.left_out["long_context"],
     )
     assert choice.left_out["code"].startswith("1 prompt needs at least ")
@@ -96,3 +97,30 @@ def test_workloads_of_stand_in_sources_are_named(
 ) -> None:
     marked = [item | {"source": "eyrie-stand-in"} if item["workload"] == "code" else item for item in rows]
     assert choose(write(tmp_path / "a", marked), chat, ["chat", "code"]).stand_ins == ["code"]
+
+
+def test_no_arm_refuses_the_longest_prompt_for_the_room_that_its_drafts_take(
+    tmp_path: Path, rows: list[dict[str, Any]], chat: ChatTemplate, tiny_target: Path
+) -> None:
+    """SGLang refuses input + max(topk * num_steps, num_draft_tokens) + answer over its context."""
+    shapes = [None, *tiny_params(tiny_target).tune.shapes]
+    params = tiny_params(tiny_target, benchmark={"engine": "sglang"})
+    context_length, reserved = context_to_share(params, shapes)
+    long = row(90, "code", "benchmark") | {"turns": ["user " * 400]}
+    table = write(tmp_path / "a", [*rows, long])
+    choice = choose(table, chat, ["code"], num_prompts=20, context_length=context_length, reserved=reserved)
+    prompts = [chat.prompt_ids([{"role": "user", "content": prompt.turns[0]}]) for prompt in choice.prompts["code"]]
+    assert len(prompts) == 7
+    for shape in shapes:
+        taken = 0 if shape is None else max(shape.topk * shape.num_steps, shape.num_draft_tokens)
+        assert max(map(len, prompts)) + taken + 8 <= choice.served_context <= 512
+    tight = choose(table, chat, ["code"], num_prompts=20, context_length=choice.longest + 5, reserved=6)
+    assert tight.left_out["code"].endswith(f"; the context holds {choice.longest + 5}, of which drafting takes 6")
+
+
+def test_prompts_fit_the_context_that_sglang_is_told_to_serve(tiny_target: Path) -> None:
+    shape = Drafting(num_steps=3, topk=4, num_draft_tokens=8)
+    sglang = tiny_params(tiny_target).benchmark.sglang.model_copy(update={"context_length": 300}).model_dump()
+    params = tiny_params(tiny_target, benchmark={"engine": "sglang", "sglang": sglang})
+    assert context_to_share(params, [None, shape]) == (300, 12)
+    assert context_to_share(tiny_params(tiny_target), [None, shape]) == (512, 0)

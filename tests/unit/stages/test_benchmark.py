@@ -144,7 +144,7 @@ def check_documents(folder: Path) -> None:
     check = metrics.answers["eagle3"]
     assert (check.num_answers, check.num_identical, check.mismatches) == (4, 4, [])
     assert metrics.num_prompts == {"chat": 2, "multi_turn": 1}
-    assert "tokens with their answers; the target's context holds 512" in metrics.left_out["long_context"]
+    assert "tokens with their answers; the context holds 512" in metrics.left_out["long_context"]
     assert metrics.stand_ins == []
 
 
