@@ -37,24 +37,36 @@ def _beats(one: OfflineShape, two: OfflineShape) -> bool:
     )
 
 
+def failed_more(measured: Sequence[TunedShape]) -> list[TunedShape]:
+    """The shapes at which more requests failed than at the baseline beside them: what they are fast at is less work."""
+    allowed = {(item.concurrency, item.round): item.num_errors for item in measured if item.drafting is None}
+    return [item for item in measured if item.num_errors > allowed[item.concurrency, item.round]]
+
+
 def faster_half(measured: Sequence[TunedShape]) -> list[Drafting]:
-    """Of one concurrency's shapes in one round (the baseline is not among them), the faster half, rounded up."""
-    shapes = [item for item in measured if item.drafting is not None]
+    """Of one concurrency's shapes in one round, the faster half, rounded up. Neither the baseline nor what failed more
+    requests than it is among them."""
+    out = failed_more(measured)
+    shapes = [item for item in measured if item.drafting is not None and item not in out]
     ranked = sorted(shapes, key=lambda item: -item.output_throughput_tok_s)
     return [item.drafting for item in ranked[: math.ceil(len(ranked) / 2)] if item.drafting is not None]
 
 
 def serving_bands(measured: Sequence[TunedShape]) -> list[ServingBand]:
-    """The fastest of each concurrency's last round, the baseline when nothing beats it; bands meet at the geometric
-    middle of two concurrencies. Every concurrency needs a baseline in its last round."""
+    """The fastest of each concurrency's last round that failed no more requests than the baseline, the baseline when
+    nothing beats it; bands meet at the geometric middle of two concurrencies. Every round needs a baseline."""
     levels = sorted({item.concurrency for item in measured})
+    out = failed_more(measured)
     bands = []
     begin = 1
     for index, level in enumerate(levels):
         last = max(item.round for item in measured if item.concurrency == level)
         final = [item for item in measured if (item.concurrency, item.round) == (level, last)]
         baseline = next(item for item in final if item.drafting is None)
-        best = max(final, key=lambda item: (item.output_throughput_tok_s, item.drafting is None))
+        best = max(
+            (item for item in final if item not in out),
+            key=lambda item: (item.output_throughput_tok_s, item.drafting is None),
+        )
         end = None if index + 1 == len(levels) else max(math.isqrt(level * levels[index + 1]), level)
         bands.append(
             ServingBand(

@@ -1,8 +1,11 @@
 """From request records to benchmark cells and comparisons: pure functions.
 
-TPOT = (latency - TTFT) / (output tokens - 1) per request, of requests with at least two tokens. ITL are the pauses of
-the stream: with drafting a piece holds several tokens, so ITL and TPOT differ. Acceptance length pools sums: tokens
+TPOT = (latency - TTFT) / (output tokens - 1) per request, of answers that came in at least two pieces: one piece (a
+word and its stop token) has no pause to measure, and no text at all has no time to the first token. ITL are the pauses
+of the stream: with drafting a piece holds several tokens, so ITL and TPOT differ. Acceptance length pools sums: tokens
 that verify steps produced (prefill's excluded) over verify steps.
+
+Arms are compared only where they finished the same requests: one that refuses the slow prompts looks faster.
 """
 
 import statistics
@@ -34,8 +37,8 @@ class Measurement:
 
 
 def tpot_s(record: RequestRecord) -> float | None:
-    """Seconds per output token after the first; None for a single token."""
-    if record.output_tokens < 2:
+    """Seconds per output token after the first; None for an answer in one piece, or without a text."""
+    if record.output_tokens < 2 or not 0 < record.ttft_s < record.latency_s:
         return None
     return (record.latency_s - record.ttft_s) / (record.output_tokens - 1)
 
@@ -44,7 +47,7 @@ def quantiles_ms(seconds: Iterable[float]) -> Quantiles:
     """Of values in seconds. Linear interpolation between ranks. Raises ValueError when there are none."""
     values_ms = np.fromiter(seconds, dtype=np.float64) * 1e3
     if not len(values_ms):
-        raise ValueError("no finished request with at least two output tokens: there is nothing to measure")
+        raise ValueError("no finished request with two pieces of text: there is nothing to measure")
     median, p95, p99 = np.percentile(values_ms, (50, 95, 99))
     return Quantiles(mean=float(values_ms.mean()), median=float(median), p95=float(p95), p99=float(p99))
 
@@ -58,13 +61,13 @@ def acceptance_length(records: Sequence[RequestRecord]) -> float | None:
 
 def to_cell(measurement: Measurement) -> BenchmarkCell:
     """Raises ValueError, quoting the first error, when no request gave a time per token."""
-    finished = measurement.finished
+    finished, with_text = measurement.finished, _with_text(measurement.finished)
     tpots = _tpots(finished)
     if not tpots:
         errors = [record.error for record in measurement.records if record.error is not None]
         raise ValueError(
-            f"benchmark {measurement.arm}, {measurement.workload}, concurrency {measurement.concurrency}: no request "
-            f"finished with two tokens or more; first error: {errors[0] if errors else 'none'}"
+            f"benchmark {measurement.arm}, {measurement.workload}, concurrency {measurement.concurrency}: no answer "
+            f"came in two pieces or more; first error: {errors[0] if errors else 'none'}"
         )
     output_tokens = sum(record.output_tokens for record in finished)
     return BenchmarkCell(
@@ -78,10 +81,10 @@ def to_cell(measurement: Measurement) -> BenchmarkCell:
         input_tokens=sum(record.input_tokens for record in finished),
         output_tokens=output_tokens,
         output_throughput_tok_s=output_tokens / measurement.duration_s,
-        ttft_ms=quantiles_ms(record.ttft_s for record in finished),
+        ttft_ms=quantiles_ms(record.ttft_s for record in with_text),
         tpot_ms=quantiles_ms(tpots),
         itl_ms=quantiles_ms(gap for record in finished for gap in record.gaps_s),
-        e2e_ms=quantiles_ms(record.latency_s for record in finished),
+        e2e_ms=quantiles_ms(record.latency_s for record in with_text),
         acceptance_length=acceptance_length(finished),
     )
 
@@ -96,11 +99,39 @@ class ArmSums:
     acceptance_length: float | None
 
 
+def uneven(measurements: Sequence[Measurement]) -> dict[tuple[Workload, int], str]:
+    """The workloads and concurrencies at which not all arms finished the same requests, and so cannot be compared, with
+    the reason in words."""
+    found: dict[tuple[Workload, int], str] = {}
+    for workload, concurrency in dict.fromkeys((item.workload, item.concurrency) for item in measurements):
+        here = [item for item in measurements if (item.workload, item.concurrency) == (workload, concurrency)]
+        failed = {(item.repeat, *_failed(item)) for item in here}
+        if len(failed) > len({item.repeat for item in here}):
+            arms = dict.fromkeys(item.arm for item in here)
+            counts = {arm: sum(len(_failed(item)) for item in here if item.arm == arm) for arm in arms}
+            found[workload, concurrency] = "not all arms finished the same requests; failed: " + ", ".join(
+                f"{arm} {number}" for arm, number in counts.items()
+            )
+    return found
+
+
+def _failed(measurement: Measurement) -> list[int]:
+    """Places of the requests that did not finish; every arm gets them in the same order."""
+    return [index for index, record in enumerate(measurement.records) if record.error is not None]
+
+
+def _comparable(measurements: Sequence[Measurement]) -> list[Measurement]:
+    apart = uneven(measurements)
+    return [item for item in measurements if (item.workload, item.concurrency) not in apart]
+
+
 def compare(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, str], float]) -> list[Comparison]:
-    """Baseline and eagle3 per workload and concurrency, then all workloads pooled per concurrency. Needs both of each.
+    """Baseline and eagle3 per workload and concurrency, then all workloads pooled per concurrency. Needs both of each;
+    where arms are `uneven` there is no comparison, and the pooled one leaves the workload out.
 
     `accepted` is the acceptance length per arm and workload (and `all`) for a client that does not tell.
     """
+    measurements = _comparable(measurements)
     workloads = list(dict.fromkeys(item.workload for item in measurements))
     concurrencies = sorted({item.concurrency for item in measurements})
     groups: list[Workload | Literal["all"]] = [*workloads, "all"]
@@ -108,11 +139,13 @@ def compare(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, st
         _comparison(workload, concurrency, measurements, accepted)
         for workload in groups
         for concurrency in concurrencies
+        if any(item.concurrency == concurrency and workload in ("all", item.workload) for item in measurements)
     ]
 
 
 def pooled_figures(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, str], float]) -> list[ArmFigure]:
-    """Every arm at every concurrency, all workloads together."""
+    """Every arm at every concurrency, all workloads together but for those that are `uneven` there."""
+    measurements = _comparable(measurements)
     arms = list(dict.fromkeys(item.arm for item in measurements))
     figures = []
     for concurrency in sorted({item.concurrency for item in measurements}):
@@ -162,7 +195,9 @@ def _sums(measurements: Sequence[Measurement]) -> ArmSums:
     pooled = [[record for item in items for record in item.finished] for items in by_repeat]
     return ArmSums(
         tpot_ms=statistics.median(quantiles_ms(_tpots(records)).median for records in pooled),
-        ttft_ms=statistics.median(quantiles_ms(record.ttft_s for record in records).median for records in pooled),
+        ttft_ms=statistics.median(
+            quantiles_ms(record.ttft_s for record in _with_text(records)).median for records in pooled
+        ),
         throughput_tok_s=statistics.median(
             sum(record.output_tokens for record in records) / sum(item.duration_s for item in items)
             for records, items in zip(pooled, by_repeat, strict=True)
@@ -173,3 +208,8 @@ def _sums(measurements: Sequence[Measurement]) -> ArmSums:
 
 def _tpots(records: Sequence[RequestRecord]) -> list[float]:
     return [value for record in records if (value := tpot_s(record)) is not None]
+
+
+def _with_text(records: Sequence[RequestRecord]) -> list[RequestRecord]:
+    """Those with a time to the first token: an answer that is only a stop token has none."""
+    return [record for record in records if record.ttft_s > 0]

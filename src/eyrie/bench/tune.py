@@ -17,7 +17,7 @@ import torch
 from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.client import Load, Messages, run_load
 from eyrie.bench.gate import Gate
-from eyrie.bench.halving import faster_half, serving_bands, worth_measuring
+from eyrie.bench.halving import failed_more, faster_half, serving_bands, worth_measuring
 from eyrie.bench.hardware import describe_device
 from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
 from eyrie.bench.shapes import offline_acceptance
@@ -109,6 +109,14 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
         for level in section.concurrency:
             here = [item for item in measured if (item.concurrency, item.round) == (level, number)]
             alive[level] = faster_half(here)
+            for item in failed_more(here):
+                logger.warning(
+                    "%s is out at concurrency %d: %d of %d requests failed, more than the baseline's",
+                    _name(item.drafting),
+                    level,
+                    item.num_errors,
+                    item.num_requests,
+                )
     return measured
 
 

@@ -102,7 +102,8 @@ class Speed:
 
 def measure_speed(inputs: Inputs) -> Speed:
     """Join the comparisons with the spread of the cells they were made from."""
-    points = [_point(comparison, inputs.cells) for comparison in inputs.benchmark.comparisons]
+    cells = _compared(inputs)
+    points = [_point(comparison, cells) for comparison in inputs.benchmark.comparisons]
     points.sort(key=lambda point: point.concurrency)
     names = dict.fromkeys(comparison.workload for comparison in inputs.benchmark.comparisons)
     return Speed(
@@ -114,13 +115,13 @@ def measure_speed(inputs: Inputs) -> Speed:
 
 def measure_arms(inputs: Inputs) -> list[ArmPoint]:
     """Every drafting arm against the baseline, in the order of the parameters, by concurrency."""
-    points = []
+    cells, points = _compared(inputs), []
     for concurrency in sorted({figure.concurrency for figure in inputs.benchmark.figures}):
         here = {figure.arm: figure for figure in inputs.benchmark.figures if figure.concurrency == concurrency}
         spreads = {
             arm: _spread(
                 figure.output_throughput_tok_s,
-                _by_workload(inputs.cells, arm, concurrency, lambda cell: cell.output_throughput_tok_s),
+                _by_workload(cells, arm, concurrency, lambda cell: cell.output_throughput_tok_s),
             )
             for arm, figure in here.items()
         }
@@ -135,6 +136,12 @@ def measure_arms(inputs: Inputs) -> list[ArmPoint]:
 def cost_per_million(price_per_hour: float, tokens_per_second: float) -> float:
     """What a million output tokens cost on a machine that makes so many a second and does nothing else."""
     return price_per_hour / 3600 / tokens_per_second * 1e6
+
+
+def _compared(inputs: Inputs) -> list[BenchmarkCell]:
+    """The cells behind the figures: not those of a load that the arms did not finish alike."""
+    pairs = {(comparison.workload, comparison.concurrency) for comparison in inputs.benchmark.comparisons}
+    return [cell for cell in inputs.cells if (cell.workload, cell.concurrency) in pairs]
 
 
 def _point(comparison: Comparison, cells: Sequence[BenchmarkCell]) -> Point:

@@ -168,17 +168,26 @@ def _pooled_charts(speed: Speed) -> list[Any]:
     ]
 
 
-def _heat(speed: Speed) -> dict[str, list[tuple[str, list[tuple[float, float, str]]]]]:
+def _heat(speed: Speed) -> dict[str, list[tuple[str, list[tuple[float, float, str] | None]]]]:
     """Metric -> rows of the speed-up map: workload, and per concurrency the speed-up, how strong its colour is (0 to 1,
-    by the logarithm, so that half and twice the speed are as strong), and the verdict."""
+    by the logarithm, so that half and twice the speed are as strong), and the verdict; None where nothing is compared.
+    """
     groups = {**speed.by_workload, **({"all": speed.pooled} if len(speed.by_workload) > 1 else {})}
     found = {}
     for metric in ("tpot", "throughput"):
-        pairs = {name: [getattr(point, metric) for point in points] for name, points in groups.items()}
-        strongest = max(abs(math.log(pair.speedup)) for row in pairs.values() for pair in row) or 1.0
+        rows = {
+            name: {point.concurrency: getattr(point, metric) for point in points} for name, points in groups.items()
+        }
+        strongest = max(abs(math.log(pair.speedup)) for row in rows.values() for pair in row.values()) or 1.0
         found[metric] = [
-            (name, [(pair.speedup, abs(math.log(pair.speedup)) / strongest, pair.verdict) for pair in row])
-            for name, row in pairs.items()
+            (
+                name,
+                [
+                    (pair.speedup, abs(math.log(pair.speedup)) / strongest, pair.verdict) if pair else None
+                    for pair in (row.get(point.concurrency) for point in speed.pooled)
+                ],
+            )
+            for name, row in rows.items()
         ]
     return found
 

@@ -27,7 +27,7 @@ def print_offline(shapes: Sequence[OfflineShape]) -> None:
 
 
 def print_plan(plan: ServingPlan) -> None:
-    """The best configuration per band of concurrency."""
+    """The best configuration per band of concurrency, then every measurement it was chosen from."""
     table = Table(title="What serves best", title_justify="left")
     for column in ("requests\nat a time", "measured\nat", "serve with", "tokens/s over\nthe baseline"):
         table.add_column(column, justify="left" if column == "serve with" else "right")
@@ -40,6 +40,21 @@ def print_plan(plan: ServingPlan) -> None:
             requests = f"{band.min_concurrency} to {band.max_concurrency}"
         table.add_row(requests, str(band.measured_at), _words(band.drafting), f"{band.speedup:.2f}x")
     Console().print(table)
+    table = Table(title="What was measured", title_justify="left")
+    for column in ("concur-\nrency", "round", "served with", "tokens/s", "acceptance\nlength", "failed\nrequests"):
+        table.add_column(column, justify="left" if column == "served with" else "right")
+    for item in sorted(plan.measured, key=lambda each: (each.concurrency, each.round)):
+        table.add_row(
+            str(item.concurrency),
+            str(item.round + 1),
+            _words(item.drafting),
+            f"{item.output_throughput_tok_s:.1f}",
+            "" if item.acceptance_length is None else f"{item.acceptance_length:.2f}",
+            f"{item.num_errors} of {item.num_requests}" if item.num_errors else "0",
+        )
+    Console().print(table)
+    if any(item.num_errors for item in plan.measured):
+        Console().print("A shape at which more requests fail than at the baseline is never chosen.", highlight=False)
 
 
 def _words(drafting: Drafting | None) -> str:

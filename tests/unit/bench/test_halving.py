@@ -2,7 +2,7 @@
 
 import pytest
 
-from eyrie.bench.halving import faster_half, serving_bands, worth_measuring
+from eyrie.bench.halving import failed_more, faster_half, serving_bands, worth_measuring
 from eyrie.params import Drafting
 from eyrie.schemas import OfflineShape, ServingPlan, TunedShape
 
@@ -15,13 +15,13 @@ def offline(drafting: Drafting, acceptance_length: float) -> OfflineShape:
     return OfflineShape(drafting=drafting, acceptance_length=acceptance_length, acceptance_by_position=[])
 
 
-def tuned(level: int, number: int, drafting: Drafting | None, throughput: float) -> TunedShape:
+def tuned(level: int, number: int, drafting: Drafting | None, throughput: float, *, num_errors: int = 0) -> TunedShape:
     return TunedShape(
         concurrency=level,
         round=number,
         drafting=drafting,
         num_requests=4,
-        num_errors=0,
+        num_errors=num_errors,
         tpot_ms=1.0,
         output_throughput_tok_s=throughput,
         acceptance_length=None,
@@ -82,3 +82,21 @@ def test_neighbouring_concurrencies_share_no_request_count() -> None:
     bands = serving_bands(measured)
     assert [(band.min_concurrency, band.max_concurrency) for band in bands] == [(1, 1), (2, 2), (3, None)]
     assert all(band.drafting is None for band in bands)  # a tie is no reason to draft
+
+
+def test_a_shape_that_refuses_requests_is_not_chosen_however_fast_the_rest_is() -> None:
+    measured = [
+        tuned(1, 0, None, 100, num_errors=1),
+        tuned(1, 0, shape(7, 4, 16), 300, num_errors=2),
+        tuned(1, 0, shape(3), 120, num_errors=1),
+        tuned(1, 0, shape(2), 110),
+        tuned(2, 0, None, 100),
+        tuned(2, 0, shape(7, 4, 16), 300, num_errors=1),
+    ]
+    assert [(item.concurrency, item.drafting) for item in failed_more(measured)] == [
+        (1, shape(7, 4, 16)),
+        (2, shape(7, 4, 16)),
+    ]
+    assert faster_half(measured[:4]) == [shape(3)]
+    assert faster_half(measured[4:]) == []
+    assert [(band.drafting, band.speedup) for band in serving_bands(measured)] == [(shape(3), 1.2), (None, 1.0)]

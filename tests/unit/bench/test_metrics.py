@@ -11,6 +11,7 @@ from eyrie.bench.metrics import (
     quantiles_ms,
     to_cell,
     tpot_s,
+    uneven,
 )
 from eyrie.params import Arm
 
@@ -116,3 +117,48 @@ def test_every_arm_has_a_pooled_figure() -> None:
     assert [(figure.arm, figure.tpot_ms, figure.ttft_ms) for figure in figures] == [
         (arm, 500.0, 500.0) for arm in ("baseline", "eagle3", "tree")
     ]
+
+
+def test_an_arm_that_refuses_the_slow_prompts_gets_no_speed_up() -> None:
+    failed = RequestRecord(error="HTTP 400")
+    quick = [record(tokens=5)] * 3
+    measurements = [
+        measured("baseline", 0, [*quick, record(tokens=5, latency=9.0)], duration_s=15.0),
+        measured("eagle3", 0, [*quick, failed], duration_s=7.0),
+        Measurement("code", 1, "baseline", 0, [record(tokens=5), failed], 4.0),
+        Measurement("code", 1, "eagle3", 0, [record(tokens=9), failed], 4.0),
+    ]
+    assert uneven(measurements) == {
+        ("chat", 1): "not all arms finished the same requests; failed: baseline 0, eagle3 1"
+    }
+    assert [(item.workload, item.throughput_ratio) for item in compare(measurements, {})] == [
+        ("code", 9 / 5),
+        ("all", 9 / 5),
+    ]
+    assert [figure.output_throughput_tok_s for figure in pooled_figures(measurements, {})] == [5 / 4, 9 / 4]
+
+
+def test_as_many_failures_of_other_requests_are_no_even_load() -> None:
+    failed = RequestRecord(error="HTTP 400")
+    measurements = [
+        measured("baseline", 0, [failed, record(tokens=5)]),
+        measured("eagle3", 0, [record(tokens=5), failed]),
+    ]
+    assert list(uneven(measurements)) == [("chat", 1)]
+    assert compare(measurements, {}) == []
+
+
+def test_an_answer_in_one_piece_has_no_time_per_token_and_one_without_text_no_first_token() -> None:
+    """As SGLang's client tells of a word with its stop token, and of a stop token alone."""
+    one_piece = RequestRecord(input_tokens=9, output_tokens=2, ttft_s=0.02, latency_s=0.02)
+    silent = RequestRecord(input_tokens=9, output_tokens=1, ttft_s=0.0, latency_s=0.0)
+    assert tpot_s(one_piece) is tpot_s(silent) is None
+    records = [one_piece, silent, silent, silent, record(tokens=5)]
+    cell = to_cell(measured("baseline", 0, records))
+    assert (cell.ttft_ms.median, cell.tpot_ms.median) == (260.0, 500.0)
+    assert cell.e2e_ms.median == 1260.0
+    assert cell.output_tokens == 2 + 3 + 5
+    chat = compare([measured("baseline", 0, records), measured("eagle3", 0, records)], {})[0]
+    assert (chat.tpot_ratio, chat.ttft_ratio) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="no answer came in two pieces or more; first error: none"):
+        to_cell(measured("baseline", 0, [one_piece, silent]))

@@ -1,5 +1,6 @@
 """A gain or a loss is claimed only when it is larger than the spread of the repeats."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,19 @@ def test_every_arm_is_set_against_the_baseline_with_its_spread(tmp_path: Path) -
 
 def test_cost_is_the_price_of_the_time_that_a_million_tokens_take() -> None:
     assert cost_per_million(3.6, 1000.0) == pytest.approx(1.0)
+
+
+def test_loads_that_are_not_compared_do_not_widen_the_pooled_range(tmp_path: Path) -> None:
+    inputs = read_inputs(**write_inputs(tmp_path, workloads=("chat", "code"), wobble=0.02))
+    cells = [
+        cell.model_copy(update={"output_throughput_tok_s": cell.output_throughput_tok_s * (1 + cell.repeat)})
+        if (cell.workload, cell.concurrency) == ("code", 2)
+        else cell
+        for cell in inputs.cells
+    ]
+    compared = [item for item in inputs.benchmark.comparisons if (item.workload, item.concurrency) != ("code", 2)]
+    partly = replace(inputs, cells=cells, benchmark=inputs.benchmark.model_copy(update={"comparisons": compared}))
+    pooled = next(point for point in measure_speed(partly).pooled if point.concurrency == 2)
+    assert pooled.throughput.baseline.high / pooled.throughput.baseline.low < 1.03
+    eagle3 = next(point for point in measure_arms(partly) if (point.arm, point.concurrency) == ("eagle3", 2))
+    assert eagle3.throughput.high / eagle3.throughput.low < 1.03

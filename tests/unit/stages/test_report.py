@@ -10,7 +10,7 @@ import pytest
 from eyrie.schemas import Mismatch
 from eyrie.stages import report
 from tests.conftest import tiny_params
-from tests.unit.report.made_up import write_inputs
+from tests.unit.report.made_up import benchmark_documents, write_inputs
 
 SMALL: dict[str, Any] = {"workloads": ("code",), "concurrency": (1,)}  # one workload at one concurrency draws fastest
 VOID = {"meta", "link", "br", "circle", "path", "use"}
@@ -143,6 +143,14 @@ def test_stand_ins_are_named_in_every_table_that_names_their_workload(tmp_path: 
 def test_what_was_not_measured_is_said_with_its_reason(tmp_path: Path) -> None:
     text = _text(_write(tmp_path, left_out={"long_context": "3 prompts need at least 9,120 tokens"}, **SMALL))
     assert "Not measured, or not whole: long context: 3 prompts need at least 9,120 tokens" in text
+
+
+def test_a_workload_that_is_compared_at_some_concurrencies_keeps_its_columns(tmp_path: Path) -> None:
+    _, whole = benchmark_documents(workloads=("chat", "code"))
+    compared = [item for item in whole.comparisons if (item.workload, item.concurrency) != ("code", 2)]
+    text = _text(_write(tmp_path, workloads=("chat", "code"), comparisons=compared))
+    rows = re.findall(r"code((?: (?:–|(?:≈ )?[\d.]+×)){3}) all", text)
+    assert [row.split()[1] for row in rows] == ["–", "–"], text
 
 
 def test_a_later_first_token_is_called_so(tmp_path: Path) -> None:
