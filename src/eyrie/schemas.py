@@ -346,7 +346,7 @@ class BenchmarkMetrics(Document):
     num_errors: int
     num_prompts: dict[Workload, int] = Field(description="conversations measured")
     stand_ins: list[Workload] = Field(description="measured with Eyrie's own stand-ins, not with the named data set")
-    left_out: dict[Workload, str] = Field(description="workload -> why it, or some of its prompts, was not measured")
+    left_out: dict[Workload, str] = Field(description="workload -> why it, or part of it, was not measured or compared")
     answers: dict[Arm, AnswerCheck] = Field(description="drafting arm -> its greedy answers against the baseline's")
     comparisons: list[Comparison]
     figures: list[ArmFigure]

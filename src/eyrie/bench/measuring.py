@@ -1,7 +1,8 @@
 """Measuring every cell (workload, concurrency, arm, repeat) against running servers, one after the other.
 
 In: the chosen prompts, a way to start the servers of some arms, a journal. Out: measurements and the arms' greedy
-answers. What is finished is in the journal and is not measured again; servers start only for what is missing.
+answers. What is finished is in the journal and is not measured again; servers start only for what is missing. All of
+it was measured under the same conditions: what an earlier attempt measured on another machine is dropped.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Literal
 
 from eyrie.bench.client import Load, LoadResult, RequestRecord, run_load
 from eyrie.bench.gate import Gate, GateAnswer
-from eyrie.bench.metrics import Measurement
+from eyrie.bench.metrics import Measurement, tpot_s
 from eyrie.bench.sglang_client import run_sglang_client, save_tokenizer
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
@@ -31,6 +32,8 @@ Client = Literal["eyrie", "sglang"]
 Serve = Callable[[Sequence[Arm]], AbstractContextManager[Mapping[Arm, RunningServer]]]
 
 _REQUEST_TIMEOUT_S = 600.0
+_CONDITIONS = "conditions"
+_TOKENS_OF_TWO_PIECES = 3  # the last may be the stop token, which is no text
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Cell:
 
 @dataclass
 class Bench:
-    """`measure` everything that the journal lacks; then read `measurements` and `answers`.
+    """`measure` everything that the journal lacks; then read `measurements`, `answers` and `left_out`.
 
-    `groups` are the arms whose servers run at the same time. `folder` outlives a kill, as the journal does.
+    `groups` are the arms whose servers run at the same time, the baseline in the first. `conditions` is what speeds
+    depend on besides the parameters. `folder` outlives a kill, as the journal does.
     """
 
     section: Benchmark
@@ -58,6 +62,7 @@ class Bench:
     prompts: Mapping[Workload, Sequence[BenchPrompt]]
     context_length: int
     groups: Sequence[Sequence[Arm]]
+    conditions: Mapping[str, str]
     client: Client
     serve: Serve
     journal: Journal
@@ -65,7 +70,9 @@ class Bench:
     api_key: str | None = None
 
     def measure(self) -> None:
-        """Raises ServerError when a server does not start, dies, or answers nothing."""
+        """Raises ServerError when a server does not start, dies, or answers nothing that can be measured."""
+        self._drop_what_differs()
+        self._raise_if_nothing_is_left()
         cells = [cell for arms in self.groups for cell in self._cells(arms)]
         missing = [cell for cell in cells if cell.key not in self.journal]
         if len(missing) < len(cells):
@@ -78,8 +85,11 @@ class Bench:
                 with self.serve(arms) as servers:
                     for arm in arms:
                         self._answer(arm, servers[arm])
+                    self._raise_if_nothing_is_left()
+                    left_out = self.left_out
                     for cell in todo:
-                        self._measure(cell, servers[cell.arm])
+                        if cell.workload not in left_out:
+                            self._measure(cell, servers[cell.arm])
                         bar.update()
 
     @property
@@ -101,9 +111,49 @@ class Bench:
     def answers(self, arm: Arm) -> list[GateAnswer]:
         return [GateAnswer(**answer) for answer in self.journal[_gate_key(arm)]["answers"]]
 
+    @property
+    def left_out(self) -> dict[Workload, str]:
+        """Why a workload has no cells: its answers are too short to be timed. Known once the baseline has answered."""
+        if _gate_key("baseline") not in self.journal:
+            return {}
+        enough = min(_TOKENS_OF_TWO_PIECES, self.section.output_tokens)
+        lengths: dict[Workload, list[int]] = {}
+        for answer in self.answers("baseline"):
+            lengths.setdefault(answer.workload, []).append(len(answer.output))
+        short = {workload: sum(length < enough for length in of_one) for workload, of_one in lengths.items()}
+        return {
+            workload: f"{number} of {len(lengths[workload])} answers have under {enough} tokens, the stop token among "
+            "them: there is no time per token to measure"
+            for workload, number in short.items()
+            if 2 * number > len(lengths[workload])
+        }
+
+    def _drop_what_differs(self) -> None:
+        """Arms that ran on two machines are no comparison, and neither are two versions of a server."""
+        now, then = dict(self.conditions), dict[str, str]()
+        if len(self.journal):
+            then = self.journal[_CONDITIONS]  # always the first entry
+            if then == now:
+                return
+            changed = [name for name in then | now if then.get(name) != now.get(name)]
+            logger.warning(
+                "what was measured before is dropped, for it was measured with another %s",
+                ", ".join(f"{name} ({then.get(name)}, now {now.get(name)})" for name in changed),
+            )
+            self.journal.clear()
+        self.journal.append(_CONDITIONS, now)
+
+    def _raise_if_nothing_is_left(self) -> None:
+        left_out = self.left_out
+        if self.prompts.keys() <= left_out.keys():
+            reasons = "; ".join(f"{workload}: {why}" for workload, why in left_out.items())
+            raise ServerError(f"no workload can be measured: {reasons}")
+
     def _cells(self, arms: Sequence[Arm]) -> list[Cell]:
         """Who goes first alternates with every repeat, so that a machine that slows down does so for all."""
-        order = product(self.prompts, self.section.concurrency, range(self.section.repeats))
+        left_out = self.left_out
+        workloads = [workload for workload in self.prompts if workload not in left_out]
+        order = product(workloads, self.section.concurrency, range(self.section.repeats))
         return [
             Cell(workload, concurrency, repeat, arm)
             for workload, concurrency, repeat in order
@@ -167,14 +217,22 @@ def _gate_key(arm: Arm) -> str:
 
 
 def _raise_if_useless(cell: Cell, server: RunningServer, result: LoadResult) -> None:
-    """A load during which the server died, or that gave nothing to measure, is no cell."""
+    """A load during which the server died, or that gave nothing to measure, is no cell: kept in the journal, it would
+    end every later attempt too."""
     where = f"{cell.workload}, concurrency {cell.concurrency}"
     _raise_if_dead(cell.arm, server, where=where)
-    if not any(record.error is None and record.output_tokens > 1 for record in result.records):
-        errors = [record.error for record in result.records if record.error is not None]
+    finished = [record for record in result.records if record.error is None]
+    if not finished:
         raise ServerError(
-            f"arm {cell.arm}, {where}: none of {len(result.records)} requests finished with two tokens or more; first "
-            f"error: {errors[0] if errors else 'none'}; finished cells are kept"
+            f"arm {cell.arm}, {where}: none of {len(result.records)} requests finished; first error: "
+            f"{next((record.error for record in result.records), 'none')}; finished cells are kept"
+        )
+    num_timed = sum(tpot_s(record) is not None for record in finished)
+    if 2 * num_timed < len(finished):
+        raise ServerError(
+            f"arm {cell.arm}, {where}: {len(finished) - num_timed} of {len(finished)} answers came in one piece, so "
+            f"that there is no time per token to measure; take {cell.workload} out of benchmark.workloads, or have the "
+            "server stream smaller pieces; finished cells are kept"
         )
 
 

@@ -53,6 +53,11 @@ class Journal:
         self._file.flush()
         self._places[key] = (place, len(line))
 
+    def clear(self) -> None:
+        """Forget every part, on disk too."""
+        self._file.truncate(0)
+        self._places.clear()
+
     def __getitem__(self, key: str) -> dict[str, Any]:
         place, length = self._places[key]
         self._file.seek(place)

@@ -10,15 +10,15 @@ threads, requests. Finished cells outlive a kill in `scratch`.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.gate import GateAnswer, check_answers
-from eyrie.bench.hardware import describe_device
+from eyrie.bench.hardware import conditions, describe_device
 from eyrie.bench.measuring import Bench, Client
-from eyrie.bench.metrics import compare, pooled_figures, to_cell
+from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell, uneven
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, is_installed
@@ -26,14 +26,16 @@ from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, resolve_device
 from eyrie.io import write_json, write_jsonl
 from eyrie.lineage.journal import Journal
-from eyrie.params import Arm, Params
+from eyrie.params import Arm, Params, Workload
 from eyrie.schemas import BenchmarkMetrics
 
 logger = logging.getLogger(__name__)
 
+_JOURNAL = "journal.jsonl"
+
 
 def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, scratch: Path) -> None:
-    """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError."""
+    """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError (nothing to measure or compare)."""
     section = params.benchmark
     chat = load_chat(params.target)
     context_length, reserved = context_to_share(params, map(section.drafting, section.arms))
@@ -60,9 +62,10 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
             folder=scratch,
         )
 
+    device = describe_device(resolve_device(params.target.device), num_threads=server_threads())
     on_sglang = section.engine == "sglang"
     client: Client = "sglang" if on_sglang and is_installed() else "eyrie"
-    with stop_on_sigterm(), Journal(scratch / "journal.jsonl") as journal:
+    with stop_on_sigterm(), Journal(scratch / _JOURNAL) as journal:
         bench = Bench(
             section=section,
             model=params.target.model,
@@ -70,6 +73,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
             prompts=choice.prompts,
             context_length=choice.longest,
             groups=[[arm] for arm in section.arms] if on_sglang else [section.arms],
+            conditions=conditions(device, section.arms),
             client=client,
             serve=serve,
             journal=journal,
@@ -79,31 +83,60 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         bench.measure()
         measurements = bench.measurements
         answers = {arm: bench.answers(arm) for arm in section.arms}
-    accepted = _accepted(answers)
+        too_short = bench.left_out
+    accepted = _accepted(
+        {arm: [one for one in given if one.workload not in too_short] for arm, given in answers.items()}
+    )
+    comparisons = compare(measurements, accepted)
+    not_compared = _not_compared(measurements)
+    if not comparisons:
+        reasons = "; ".join(f"{workload}: {why}" for workload, why in not_compared.items())
+        raise ValueError(f"no load can be compared: {reasons}; to measure anew, remove {scratch / _JOURNAL}")
+    for workload, why in (too_short | not_compared).items():
+        logger.warning("workload %s: %s", workload, why)
     document = BenchmarkMetrics(
         engine=section.engine,
         client=client,
-        device=describe_device(resolve_device(params.target.device), num_threads=server_threads()),
+        device=device,
         context_length=choice.served_context,
         num_steps=section.num_steps,
         topk=section.topk,
         num_draft_tokens=section.num_draft_tokens,
         arms={arm: section.drafting(arm) for arm in section.arms},
         num_errors=sum(len(item.records) - len(item.finished) for item in measurements),
-        num_prompts={workload: len(prompts) for workload, prompts in choice.prompts.items()},
-        stand_ins=choice.stand_ins,
-        left_out=choice.left_out,
+        num_prompts={
+            workload: len(prompts) for workload, prompts in choice.prompts.items() if workload not in too_short
+        },
+        stand_ins=[workload for workload in choice.stand_ins if workload not in too_short],
+        left_out=_merge([choice.left_out, too_short, not_compared]),
         answers={
             arm: check_answers(chat, answers["baseline"], drafted, dtype=params.target.dtype)
             for arm, drafted in answers.items()
             if arm != "baseline"
         },
-        comparisons=compare(measurements, accepted),
+        comparisons=comparisons,
         figures=pooled_figures(measurements, accepted),
     )
     write_jsonl(cells, [to_cell(measurement) for measurement in measurements])
     write_json(metrics, document)
     _log(document)
+
+
+def _not_compared(measurements: Sequence[Measurement]) -> dict[Workload, str]:
+    """Per workload, the concurrencies at which the arms did not do the same work."""
+    found: dict[Workload, list[str]] = {}
+    for (workload, concurrency), why in uneven(measurements).items():
+        found.setdefault(workload, []).append(f"no speed-up at concurrency {concurrency}, for {why}")
+    return {workload: "; ".join(reasons) for workload, reasons in found.items()}
+
+
+def _merge(given: Iterable[Mapping[Workload, str]]) -> dict[Workload, str]:
+    """Several reasons of one workload become one."""
+    found: dict[Workload, list[str]] = {}
+    for reasons in given:
+        for workload, why in reasons.items():
+            found.setdefault(workload, []).append(why)
+    return {workload: "; ".join(whys) for workload, whys in found.items()}
 
 
 def _accepted(answers: Mapping[Arm, Sequence[GateAnswer]]) -> dict[tuple[Arm, str], float]:

@@ -30,3 +30,15 @@ def test_a_torn_last_line_is_dropped_and_its_part_made_again(tmp_path: Path, tor
         journal.append("b", {"n": 2})
     with Journal(tmp_path / "j") as journal:
         assert (journal["a"], journal["b"]) == ({"n": 1}, {"n": 2})
+
+
+def test_a_cleared_journal_holds_only_what_comes_later(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal(path) as journal:
+        journal.append("a", {"n": 1})
+        journal.clear()
+        assert "a" not in journal
+        journal.append("a", {"n": 2})
+        assert journal["a"] == {"n": 2}
+    with Journal(path) as journal:
+        assert (len(journal), journal["a"]) == (1, {"n": 2})

@@ -8,19 +8,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from eyrie.bench.arms import server_threads
+from eyrie.bench.client import RequestRecord
 from eyrie.bench.gate import GateAnswer
+from eyrie.bench.hardware import conditions, describe_device
 from eyrie.bench.measuring import Bench
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.launch import Server
 from eyrie.engines.servers import ServerError
-from eyrie.engines.target import load_chat, load_target
+from eyrie.engines.target import load_chat, load_target, resolve_device
 from eyrie.io import read_json, read_jsonl, write_table
 from eyrie.lineage.journal import Journal
 from eyrie.params import Arm, Params, load_params
@@ -41,6 +45,8 @@ SMALL: dict[str, Any] = {
     "num_draft_tokens": 3,
     "repeats": 2,
 }
+HERE = {"device": "cpu: here", "torch": "2"}
+RECORD = RequestRecord(input_tokens=5, output_tokens=9, ttft_s=0.1, latency_s=0.9, gaps_s=[0.1] * 8)
 STAGE = """
 import sys
 from pathlib import Path
@@ -96,9 +102,9 @@ def servers_of(folder: Path) -> list[str]:
 
 @pytest.mark.timeout(240)
 def test_killed_at_any_moment_it_leaves_no_server_and_measures_nothing_twice(folder: Path) -> None:
-    total = 2 + 2 * 2 * 2 * 2  # both arms' answers, and the cells
+    total = 1 + 2 + 2 * 2 * 2 * 2  # the conditions, both arms' answers, and the cells
     kept: list[str] = []
-    for enough in (0, 7):  # while the servers start, and in the middle
+    for enough in (0, 8):  # while the servers start, and in the middle
         process = subprocess.Popen([sys.executable, "-c", STAGE, str(folder)], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
         while not (len(keys(folder)) >= enough and len(servers_of(folder)) == 2):
@@ -111,7 +117,7 @@ def test_killed_at_any_moment_it_leaves_no_server_and_measures_nothing_twice(fol
             assert time.monotonic() < deadline
             time.sleep(0.02)
         kept = keys(folder)
-    assert 7 <= len(kept) < total
+    assert 8 <= len(kept) < total
     before = (folder / "scratch/journal.jsonl").read_bytes()
     files = {name: folder / f"{name}.json" for name in ("cells", "metrics")}
     params = load_params(folder / "params.yaml")
@@ -162,6 +168,7 @@ def bench(params: Params, journal: Journal, folder: Path, running: Server, proce
         prompts={"chat": [BenchPrompt("p", "", ("the user asks",))]},
         context_length=512,
         groups=[["baseline"]],
+        conditions=HERE,
         client="eyrie",
         serve=serve,
         journal=journal,
@@ -191,11 +198,52 @@ def test_requests_that_are_all_refused_end_it_with_the_servers_reason(
     server: Server,  # noqa: F811 - the fixture
 ) -> None:
     params = tiny_params(tiny_target, benchmark=SMALL)
-    answer = GateAnswer("p", "chat", 0, [], [7, 8], [9], None, [])  # without a message, which the server refuses
+    answer = GateAnswer("p", "chat", 0, [], [7, 8], [9] * 8, None, [])  # without a message, which the server refuses
     with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append("conditions", HERE)
         journal.append("answers/baseline", {"answers": [asdict(answer)]})
         with pytest.raises(ServerError) as caught:
             bench(params, journal, tmp_path, server, server.process).measure()
         assert "chat/1/0/baseline" not in journal
     assert str(caught.value).startswith("arm baseline, chat, concurrency 1: none of 1 requests finished")
     assert "HTTP 400" in str(caught.value)
+
+
+def run_finished(folder: Path, *, failed: Sequence[tuple[int, Arm]]) -> BenchmarkMetrics:
+    """The stage on a journal that holds everything: in the loads named by concurrency and arm a request failed."""
+    params = load_params(folder / "params.yaml")
+    section = params.benchmark.model_copy(update={"workloads": ["chat", "long_context"]})
+    params = params.model_copy(update={"benchmark": section})
+    device = describe_device(resolve_device(params.target.device), num_threads=server_threads())
+    answers = [GateAnswer("p", "chat", 0, [], [7], [9] * 8, None, [])] * 2
+    with Journal(folder / "scratch/journal.jsonl") as journal:
+        journal.append("conditions", conditions(device, section.arms))
+        for arm in section.arms:
+            journal.append(f"answers/{arm}", {"answers": [asdict(answer) for answer in answers]})
+        for level, repeat, arm in product(section.concurrency, range(section.repeats), section.arms):
+            second = RequestRecord(error="HTTP 400") if (level, arm) in failed else RECORD
+            part = {"records": [asdict(RECORD), asdict(second)], "duration_s": 1.0}
+            journal.append(f"chat/{level}/{repeat}/{arm}", part)
+    files = {name: folder / f"{name}.json" for name in ("cells", "metrics")}
+    benchmark.run(params, head=folder / "head", clean=folder / "clean.parquet", **files, scratch=folder / "scratch")
+    return read_json(files["metrics"], BenchmarkMetrics)
+
+
+def test_a_load_that_one_arm_did_not_finish_is_counted_and_named_and_gets_no_speed_up(folder: Path) -> None:
+    found = run_finished(folder, failed=[(2, "eagle3")])
+    assert found.num_errors == 2
+    assert [(item.workload, item.concurrency) for item in found.comparisons] == [("chat", 1), ("all", 1)]
+    assert {figure.concurrency for figure in found.figures} == {1}
+    assert found.left_out["chat"] == (
+        "no speed-up at concurrency 2, for not all arms finished the same requests; failed: baseline 0, eagle3 2"
+    )
+    assert "long_context" in found.left_out
+    assert len(read_jsonl(folder / "cells.json", BenchmarkCell)) == 8
+
+
+def test_without_any_load_to_compare_it_says_why_and_what_to_remove(folder: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"no load can be compared: chat: no speed-up at concurrency 1, for .*; no "
+    ) as why:
+        run_finished(folder, failed=[(1, "eagle3"), (2, "baseline")])
+    assert str(why.value).endswith(f"to measure anew, remove {folder / 'scratch/journal.jsonl'}")
