@@ -8,8 +8,12 @@ telling by `eyrie.privacy.told`; keys beside weaker words are found by how they 
 import re
 from collections.abc import Iterator
 
+from eyrie.privacy.codes import told_codes
 from eyrie.privacy.commands import given_to_programs
-from eyrie.privacy.passwords import is_password, is_placeholder, is_words
+from eyrie.privacy.labels import labelled
+from eyrie.privacy.passwords import is_password, is_placeholder, is_words, may_be_told
+from eyrie.privacy.plain_told import names_in, plainly_told
+from eyrie.privacy.plain_words import is_plain
 from eyrie.privacy.told import told_secrets
 
 # What the names are made of; found first, since looking for plain text is cheap.
@@ -27,19 +31,22 @@ _NAME = (
     r"(?i:passw(?:or)?d|passphrase|passcode|pass_?key|passwort|pwd|pass|pw|pin(?: code)?|psk|secret|credentials?|creds?"
     r"|mot de passe|mdp|kennwort|contrase[nñ]a|clave|senha|wachtwoord|parola d['’]ordine|hasło|"  # codespell:ignore mot
     r"identified by|requirepass|masterauth)"
-    r"(?i:s|_?(?:key|value|token|hash|base|text|old|new|\d{1,3})){0,2}"
+    r"(?i:s|_?(?:key|value|token|hash|base|text|old|new|confirm(?:ation)?|\d{1,3})){0,2}"
 )
+# codespell:ignore-begin
 _GIVES = (
-    r"[\"'`\\\])*}»”]{0,4}(?:: ?(?:str|string|String|SecretStr)(?= ?=))?"
+    r"[\"'`\\\])*}»”]{0,4}(?:\.(?:[tT]ext|[vV]alue))?(?:: ?(?:&?(?:'static )?str|string|String|SecretStr)(?= ?=))?"
     r"(?: \([^()\n]{1,30}\))?(?:[ \t]{0,20}(?::=|=>|->|={1,3}|:|\||–|—)[ \t]{0,20}(?:</b>|\n[ \t]{0,12})?"
-    r"|[ \t]?>[ \t]{0,3}(?:<!\[CDATA\[)?|\"?,?\s{1,3}\"?value\"?[=:] ?|\((?=[\"'`])|,[ \t]?(?=[\"'])"
+    r"|[ \t]?>[ \t]{0,3}(?:<!\[CDATA\[)?|\"?,?\s{1,20}\"?value\"?[=:] ?|\"?>\s{0,8}<value>|\((?=[\"'`])|,["
+    r" \t]?(?=[\"'])"
     r"|(?:,? [\w'’@.+-]{1,30}){1,6}?(?: ?[:=] | (?i:to|is) )(?=\S*\d)"
     r"|(?: [^\W\d_]{1,12}){0,3}? (?i:is|was|are|to|=|still|est|était|es|ist|lautet|heißt|war|è"  # codespell:ignore ist
     r"|era|is:|c'est|é)(?: ?:)? "
     r"|\s?(?i:values)\s?\((?=[\"'])|(?: [^\W\d_]{1,12}){0,3} \((?=[^\s()]{0,40}\d)|[ \t]{1,3}(?=[\"'`]))"
 )
+# codespell:ignore-end
 _GIVEN = re.compile(
-    rf"{_START}{_NAME}{_GIVES}(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;|«»“”]{{4,128}})"
+    rf"{_START}{_NAME}{_GIVES}(?:N(?='))?(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;|«»“”]{{4,128}})"
 )
 # Nothing but a space between: only for what no word looks like.
 _BESIDE = re.compile(
@@ -48,6 +55,19 @@ _BESIDE = re.compile(
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}|(?i:secret[_ ]access[_ ]key)")
 _MAX_ROWS = 50
+_HEADER = re.compile(r"(?i)pass|pwd|pw\b|secret|cred|pin|psk|mdp|kennw|contrase|clave|senha|wachtw|hasło|parola")
+# codespell:ignore-begin
+# Names with which a word is a password, others only where nothing but a sign stands between.
+_MAY_BE_WORD = re.compile(
+    r"(?i:passw|pwd|(?<![a-z])pw(?![a-z])|pass[ _-]?(?:phrase|code)|kennw|mdp|mot de|contra|senha|wacht|parola|hasło"
+    r"|identified|requirepass|masterauth)"  # codespell:ignore mot
+)
+_SAYS_ALL = re.compile(
+    r"(?i:pass|psk|secret(?:_key)?|clave)[\"'\]]{0,2}(?:: ?&?\w+)?\s?(?:=>|:=|[:=>])\s?[\"'`]?(?:<!\[CDATA\[)?$"
+)
+# codespell:ignore-end
+_PART, _SINGLE = re.compile(r"\S+(?: \S+)*"), re.compile(r"\S+")
+_NO_TABLE = re.compile(r"[:=(){}<>\"']|\w\.\s*$")
 # What stands before `password=` in a connection string, whose values are meant literally.
 _DSN = re.compile(r"(?i:user(?:name| id)?|uid|host|server|dbname|database|port)=[^\s=;&]{1,64}(?:[;&] ?| )$")
 _DSN_WIDTH = 80
@@ -61,6 +81,9 @@ _TOLD = re.compile(
 _SENTENCE_END = ".,;:)]}"
 _INSERTED = re.compile(r"(?i:\((?P<names>[^()]{3,200})\)\s{0,3}values\s{0,3}\((?P<values>[^()]{3,400})\))")
 _CELL = re.compile(r"\s*(?:N?'(?P<v>[^']*)'|[^,]*)\s*(?:,|$)")
+_DEFINES = re.compile(
+    r"(?i:define|setdefault|set_?env|put_?env|put|setProperty)\( ?[\"'][\w.-]+[\"'], ?[\"'][^\"',()]*$"
+)
 _QUOTES = "\"'`«“"
 
 
@@ -72,9 +95,13 @@ def given_secrets(text: str) -> Iterator[tuple[int, int]]:
     yield from _named(text, lower)
     yield from given_to_programs(text, lower)
     yield from told_secrets(text, lower)
+    names = names_in(text, lower)
+    yield from plainly_told(text, lower, names)
+    yield from labelled(text, lower, names)
+    yield from told_codes(text, lower)
     if "pass" in lower or "pwd" in lower or "secret" in lower:
-        for start, end in _in_columns(text):
-            yield from _accepted(text, start, end)
+        for start, end, may_be_word in _in_columns(text):
+            yield from _accepted(text, start, end, quoted=may_be_word and may_be_told(text[start:end]))
         for start, end in _inserted(text) if "values" in lower else ():
             yield from _accepted(text, start, end, quoted=True)
 
@@ -90,6 +117,7 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 end = start + len(kept)
                 before = text[position:start]
                 literal = any(char in _QUOTES for char in match["open"]) or _is_shell(before)
+                literal = literal or text.startswith("</", start + len(match["v"]))
                 literal = literal or (
                     text[start - 1] == "=" and bool(_OPTION.search(text, max(0, position - 60), position))
                 )
@@ -98,11 +126,20 @@ def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 if text[start - 1] == "=" and _DSN.search(text, max(0, position - _DSN_WIDTH), position):
                     if not is_placeholder(match["v"]):
                         yield start, end
-                elif not (before.rstrip(" \"'").endswith(",") and is_words(kept)):  # name and argument: a name, too
+                elif "{{" not in match["open"] and not (is_plain(kept) and _is_name(before, kept, text, match.end())):
                     yield from _accepted(text, start, end, quoted=literal)
             elif match := _BESIDE.match(text, position):
                 yield from _accepted(text, *match.span("v"), quoted=is_words(match["v"]))
             position = lower.find(stem, position + 1)
+
+
+def _is_name(given: str, kept: str, text: str, end: int) -> bool:
+    """Of a word that is given: whether it may be a name in code, as in a list of fields, or what a call is passed."""
+    if "\n" in given and ")" in given:  # a function and what is said of it
+        return True
+    if given.rstrip(" \"'").endswith(","):
+        return _DEFINES.search(text, max(0, end - 120), end) is None
+    return not (is_words(kept) or _MAY_BE_WORD.search(given) or _SAYS_ALL.search(given))
 
 
 def _is_shell(name: str) -> bool:
@@ -124,21 +161,34 @@ def _inserted(text: str) -> Iterator[tuple[int, int]]:
                 yield cell.span("v")
 
 
-def _in_columns(text: str) -> Iterator[tuple[int, int]]:
-    """The cells under a header that says password, in CSV and its like."""
+def _in_columns(text: str) -> Iterator[tuple[int, int, bool]]:
+    """The cells under a header that says password, in CSV and its like, and whether they may be words."""
     lines = text.splitlines(keepends=True)
     position = 0
     for number, line in enumerate(lines):
         position += len(line)
         sign = next((sign for sign in ("\t", "|", ";", ",") if sign in line), None)
-        names = [] if sign is None else [name.strip(" \"'\r\n") for name in line.split(sign)]
-        columns = [i for i, name in enumerate(names) if _COLUMN.fullmatch(name)]
+        names = [name for _, name in _cells(line, sign)] if _HEADER.search(line) else []
+        columns = [i for i, name in enumerate(names) if sum(map(bool, names)) > 1 and _COLUMN.fullmatch(name)]
         start = position
         for row in lines[number + 1 : number + 1 + _MAX_ROWS] if columns else ():
-            cells = row.split(sign)
+            cells = list(_cells(row, sign))
             for column in columns if len(cells) == len(names) else ():
-                value = cells[column].strip(" \"'\r\n")
-                begin = start + sum(len(cell) + 1 for cell in cells[:column]) + cells[column].find(value)
-                if " " not in value:
-                    yield begin, begin + len(value)
+                begin, value = cells[column]
+                if value and " " not in value:
+                    yield start + begin, start + begin + len(value), _MAY_BE_WORD.search(names[column]) is not None
             start += len(row)
+
+
+def _cells(line: str, sign: str | None) -> Iterator[tuple[int, str]]:
+    """(start, content) of the cells of a row; without a sign two spaces part them, or one between single words."""
+    if sign is None:
+        parts = [] if _NO_TABLE.search(line) else list(_PART.finditer(line))
+        parts = parts if len(parts) != 1 else list(_SINGLE.finditer(line))
+        yield from ((part.start(), part[0]) for part in parts)
+        return
+    position = 0
+    for cell in line.split(sign):
+        value = cell.strip(" \"'`\r\n")
+        yield position + cell.find(value), value
+        position += len(cell) + 1

@@ -10,23 +10,37 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from eyrie.privacy.passwords import is_password, is_thing, looks_made_up, stands_out
+from eyrie.privacy.passwords import is_password, is_thing, is_words, looks_made_up, may_be_told, stands_out
+from eyrie.privacy.plain_words import is_plain
 
 # What every way here has, cheapest first: a sign of commands and code, or one of the words that need none; a letter or
 # a sign at a digit, or words joined.
 _CODE = re.compile(r"[=(<|]| (?:--?|/)\w|:(?=\S)")
 _BARE = (
     *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial", "pass ", "snmp-"),
-    *("rabbitmqctl", "option key", "requirepass", "masterauth"),
+    *("expdp", "impdp", "sqlldr", "ctl ", "psk", "pw ", "pre-shared", "isakmp", "radius", "tacacs", "wpa personal"),
+    *("wpa_pass", "rabbitmqctl", "option key", "requirepass", "masterauth"),
 )
 _PASSWORD_LIKE = re.compile(
     r"\d(?:[^\W\d]|[!#$%&*^@~]|(?<=[^\W\d].))|[!#$%&*^@~](?:\d|(?<=\w.)\w)|[-_.](?:[a-z]+[-_.][a-z]|(?<=[a-z].)\d)"
     r"|[A-Z](?<=[a-z].)|-p ?\d"
 )
 
+# Beside these a word may be a password.
+_WORDS = (
+    *("pass", "login", "sudo", "mysql", "redis", "openssl", "ldap", "zip", "rar ", "-u", "net u", "auth", "snmp-"),
+    *("wifi", "cred", "sign", "connect", "ctl ", "assword", "crypt", "snmp", "-p ", "/p:", "psk", "expdp", "pw "),
+)
+
 
 def _literal(value: str) -> bool:
     return is_password(value, quoted=True)
+
+
+def _no_word(value: str) -> bool:
+    """After a letter with which a program may take something else than a password."""
+    is_port = len(value) < 6 and value.replace(":", "").isdigit()
+    return _literal(value) and not is_port and (is_words(value) or not is_plain(value))
 
 
 class _Way(NamedTuple):
@@ -56,7 +70,7 @@ _LETTERS = {
     r"ldap\w+": "[wy]",
     r"openssl": "[kK]",
     r"ssh-keygen": "[NP]",
-    r"snmp\w+": "[AX]",
+    r"snmp\w+": "[AXc]",
 }
 _WAYS = (
     _ways(
@@ -67,29 +81,79 @@ _WAYS = (
         r"\s(?:-[uUl]|--?user(?:name)?|--login)[ =]?[\"']?[\w.@\\-]+[\"']?\s(?:[^\n|]{0,80}?\s)?-[pPw][ =]?(?!/)VALUE",
         r"\s(?:-[uUaA]|--?(?:proxy-)?user(?:pass)?|--?(?:basic-)?auth)[ =]?[\"']?[A-Za-z][\w.@\\-]*[:,%]VALUE",
         r"\s/p(?:ass(?:word)?)?:VALUE",
+        accepts=_no_word,
+    ),
+    # A word, where nothing else than a password can stand
+    _ways(
+        (
+            "--",
+            "storepass",
+            "-pw",
+            "askpass",
+            "-p",
+            "/p",
+            "-u",
+            "redis",
+            "ldap",
+            "openssl",
+            "ssh-",
+            "&p=",
+            "zip",
+            "auth",
+        ),
+        r"(?i:(?:^|[\s\"'(,])--?(?:[\w.]+-)*\w*?(?:pass(?:w(?:or)?d|phrase)?|pwd?|askpass)(?:[ =]|\", ?)VALUE)",
+        rf"\b(?:mysql\w*|mariadb[\w-]*|7z\w*|(?:un)?rar)\b{_LINE}\s-h?p(?!(?:ort|ass|roto\w*|lugin\S*|ipe|rint"
+        rf"|ath)\b)VALUE",
+        rf"\b(?:sshpass|cqlsh|cypher-shell|mongo\w*|psexec|ncftp\w*|(?:docker|podman|registry|az|oc) login\b{_LINE}"
+        rf" -u)\b"
+        rf"{_LINE}\s-p VALUE|\b(?:zip|unzip|mosquitto_\w+|ssh-keygen)\b{_LINE}\s-P VALUE",
+        rf"\bredis-cli\b{_LINE}\s-a VALUE|\bldap\w+\b{_LINE}\s-w VALUE|\bopenssl\b{_LINE}\s-[kK] VALUE"
+        rf"|\bssh-keygen\b{_LINE}\s-N VALUE|\bsnmp\w+\b{_LINE}\s-[AXc] VALUE",
+        r"\s(?:-[uU]|--?(?:proxy-)?user(?:pass)?|--?auth)[ =]?[\"']?"
+        r"(?P<user>[A-Za-z][\w.@\\-]*)[:,%](?!(?P=user))VALUE",
+        r"\s/p(?:ass(?:word)?)?:VALUE|[?&]user?=[^&\s\"']+&p=VALUE",
+        # After a user, but not where the letter means a directory, a port or that a password will be asked for.
+        r"^(?![^\n]*\b(?:mysql\w*|maria\w*|mkdir|cp|ssh|scp|docker (?:run|exec)|nmap|ps|kill|python\d?|node|git)\b)"
+        rf"{_LINE}\s(?:-[uUln]|--?user(?:name)?|--login)[ =]?[\"']?[\w.@\\-]+[\"']?\s(?:[^\n|]{{0,80}}?\s)?-[pPw]"
+        rf" VALUE",
+        accepts=is_plain,
     ),
     _ways((" -", " /"), r"\s(?:-{1,2}[A-Za-z]\w{0,24}|/\w{1,12}[: ])[ =]?VALUE", accepts=looks_made_up),
     # Said to standard input
     _ways(
         ("echo", "printf", "<<<"),
-        r"\b(?:echo|printf)(?: -[ne]+)? [\"']?(?:[\w.-]+:)?VALUE[\"']? ?\|[^\n|]{0,60}?"
+        r"\b(?:echo|printf)(?: -[ne]+)? (?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?:[\w.-]+:)?VALUE[\"']? ?\|[^\n|]{0,60}?"
         r"(?:sudo -S|passw|login|stdin|cryptsetup|gpg|kinit|openssl|\bsu\b)",
         r"\b(?:sudo|\w*passwd|kinit|cryptsetup|su|sshfs|gpg\w*|open(?:connect|vpn)|\w*login)\b[^\n]{0,80}<<< ?VALUE",
     ),
     # At a place of its own: after the user, the file or the network
     _ways(
-        ("net ", "add_user", "htpasswd", "mosquitto_passwd", "rootpw", "wpa_passphrase", "rasdial", "snmp-server"),
+        (
+            "net ",
+            "rabbitmqctl",
+            "ejabberdctl",
+            "prosodyctl",
+            "add_user",
+            "htpasswd",
+            "mosquitto_passwd",
+            "rootpw",
+            "wpa_passphrase",
+            "rasdial",
+            "snmp-server",
+        ),
         r"(?i:\bnet user \S+ (?!/)VALUE|\brasdial \S+ \S+ VALUE|\bnet use\b[^\n]{0,60}?(?:/user:\S+ VALUE"
         r"|\s(?![\\/])VALUE /user))",
-        r"\brabbitmqctl \w+ \S+ VALUE|\bhtpasswd(?:\s+-\w+)+\s+\S+\s+(?:\S+\s+)?VALUE(?=\s|$)",
+        r"\brabbitmqctl \w+ \S+ VALUE|\b(?:ejabberd|prosody)ctl (?:register|adduser|passwd) \S+ (?:\S+ )?VALUE"
+        r"|\bhtpasswd(?:\s+-\w+)+\s+\S+\s+(?:\S+\s+)?VALUE(?=\s|$)",
         r"\bmosquitto_passwd\s+-b\s+\S+\s+\S+\s+VALUE|\brootpw(?: --plaintext)? VALUE|\bsnmp-server community VALUE",
         r"\bwpa_passphrase\s+[\"']?[^\n\"']{1,32}?[\"']?\s+VALUE",
     ),
     # In the languages of configurations
+    _ways(("password ",), r"(?i:\bwith\s+password\s+VALUE)", accepts=_no_word),
     _ways(
         ("machine ", "requirepass", "masterauth", "identified", "secret ", "password ", "pass:", "auth "),
         r"(?i:^\s*(?:requirepass|masterauth)\s+VALUE|\bmachine\s+\S+\s+login\s+\S+\s+password\s+VALUE"
-        r"|\bidentified\s+(?:with\s+\S+\s+)?by\s+VALUE|\bwith\s+password\s+VALUE|\bpass(?:in|out)?\s+pass:VALUE"
+        r"|\bidentified\s+(?:with\s+\S+\s+)?by\s+VALUE|\bpass(?:in|out)?\s+pass:VALUE"
         r"|\b(?:secret|password) [057] VALUE|\bprivilege \d+ (?:secret|password) VALUE|^AUTH VALUE$)",
     ),
     _ways(
@@ -119,12 +183,38 @@ _WAYS = (
         r":(?P<p>[^\s\"'<>:/]{5,64})(?=[\"'\s]|$)",
         accepts=stands_out,
     ),
+    # A key or a password after its name at a place of its own
+    _ways(
+        ("psk", "pre-shared-key", "_pw ", "bindpw", "isakmp", "radius", "tacacs", "wpa personal", "requirepass"),
+        r"(?i:\b(?:(?:wpa-|sec\.|: )psk|pre-shared-key|(?:input|user|owner)_pw|bindpw|isakmp key|requirepass|wpa"
+        r" personal"
+        r"|(?:radius|tacacs)(?:-server)? [^\n]{0,40}?key) VALUE)",
+    ),
+    _ways(
+        ("password ",),
+        r"(?i:^[ \t]{0,8}(?:set )?password VALUE$|\bconfig set [^\n]{0,40}?password VALUE$)",
+        accepts=may_be_told,
+    ),
+    # In SQL
+    _ways(
+        ("crypt(", "sym_", "addlogin"),
+        r"(?i:\bcrypt\((?=')VALUE|\bpgp_sym_\w+\([^\n']{1,60}, ?(?=')VALUE"
+        r"|\baes_(?:en|de)crypt\([^\n']{1,40}, ?(?=')VALUE|\bsp_addlogin (?:@\w+ ?= ?)?'[^']{1,40}', ?(?:@\w+ ?="
+        r" ?)?(?=')VALUE)",
+    ),
+    # What signs or encrypts
+    _ways(
+        ("jwt", "hmac", "fernet", "aes."),
+        r"(?i:\b(?:jwt|jsonwebtoken)\.(?:sign|encode|verify|decode)\([^\n\"']{1,40},\s?(?=[\"'])VALUE"
+        r"|\baes\.(?:en|de)crypt\([^\n\"']{1,40},\s?(?=[\"'])VALUE|\b(?:hmac\.new|fernet|aes\.new)\(b?(?=[\"'])VALUE"
+        r"|\b(?:create|hash_)hmac\([\"'][\w-]+[\"'],\s?(?:\$\w+, ?)?(?=[\"'])VALUE)",
+    ),
     # Hashed or compared as it stands, or typed in by a test
     _ways(
         ("assw", "bcrypt", "pwd", "securestring", "md5(", "pass'", 'pass"'),
         r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|send_?keys|send|type|fill"
         r"|typeText|enter_text)\((?:[\w.#\[\]$]{1,40},\s?|[\"'][#.\w\[\]=@-]{1,40}[\"'],\s?)?b?)(?=[\"'])VALUE"
-        r"|(?i:securestring(?: -string)? )(?=[\"'])VALUE|(?i:\bpass\w*[\"']?\)\.\w+\()(?=[\"'])VALUE"
+        r"|(?i:securestring(?: -\w+){0,3} )(?=[\"'])VALUE|(?i:\bpass\w*[\"']?\)\.\w+\()(?=[\"'])VALUE"
         r"|assword:?\"\)?\s*\{?\s*\n?send VALUE",
     ),
 )
@@ -137,7 +227,12 @@ _CALL = re.compile(
     r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|ftp|wifi\.begin|account)"
     r"\s?\())(?P<arguments>[^\n]{4,200})"
 )
-_LITERAL = re.compile(r"(?P<q>[\"'])(?P<v>[^\s\"']{4,128})(?P=q)(?!\s?[:=\]])")
+# ... of which the second may be a word; the third where the first is a server or a name and an address.
+_SIGNS_IN = re.compile(
+    r"(?i)(?:\w+\.)?\w*(?:log_?in|sign_?in|auth\w*|credentials?|basic|begin|user|connect(?:ion)?|mysqli|pdo)\W"
+)
+_THIRD = re.compile(r"(?i)(?!wifi|wlan)(?:\w+\.)?\w*(?:connect(?:ion)?|mysqli|pdo|create_?(?:super)?user)\W")
+_LITERAL = re.compile(r"(?P<q>[\"'])(?P<v>[^\s\"']{1,128})(?P=q)(?!\s?[:=\]])")
 # A host, an address or a name with an underscore.
 _PLACE = re.compile(
     r"[a-z\d-]+(?:\.[a-z\d-]+)*\.[a-z]{2,}(?::\d+)?|[\d.:]+|\S+@[\w-]+\.[\w.-]+|[a-z\d]+(?:_[a-z\d]+)+|[A-Z\d_]+"
@@ -146,7 +241,9 @@ _PLACE = re.compile(
 
 def given_to_programs(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """(start, end) of every password in a command, a call or a pair; `lower` is the text in small letters."""
-    if not ((_CODE.search(text) or any(word in lower for word in _BARE)) and _PASSWORD_LIKE.search(text)):
+    if not (_CODE.search(text) or any(word in lower for word in _BARE)):
+        return
+    if not (any(word in lower for word in _WORDS) or _PASSWORD_LIKE.search(text)):
         return
     if any(word in lower for word in _CALL_WORDS):
         yield from _in_calls(text)
@@ -163,9 +260,15 @@ def _in_calls(text: str) -> Iterator[tuple[int, int]]:
         for number, match in enumerate(_LITERAL.finditer(text, *call.span("arguments"))):
             is_first = number == 0 and text[call.start("arguments") : match.start()].strip(" bNu(") == ""
             value = match["v"]
-            if not is_first and is_password(value, quoted=True) and not is_thing(value) and not _is_place(value):
+            position = text.count(",", call.start("arguments"), match.start())
+            is_place = position == (2 if _THIRD.match(call[0]) else 1) and _SIGNS_IN.match(call[0]) is not None
+            if is_plain(value) and (not is_place or ");" in text[call.start("arguments") : match.start()]):
+                continue
+            if is_first or not is_password(value, quoted=True):
+                continue
+            if is_plain(value) or not ((is_thing(value) and not is_place) or _is_place(value)):
                 yield match.span("v")
 
 
 def _is_place(value: str) -> bool:
-    return "/" in value or (_PLACE.fullmatch(value) is not None and not stands_out(value))
+    return "/" in value or (not is_words(value) and (_PLACE.fullmatch(value) is not None and not stands_out(value)))

@@ -8,6 +8,8 @@ logins (`looks_made_up`).
 
 import re
 
+from eyrie.privacy.plain_words import is_leet, is_plain, is_said_of_things
+
 MIN_LENGTH, MAX_LENGTH = 4, 128
 _SIGNS = "!#^&*+?@$%~"
 # What stands for a value, or computes one.
@@ -40,6 +42,22 @@ _OF_NAMES = ("pass", "secret", "token", "user", "auth", "field", "input", "login
 _WORDS_AND_NUMBER = re.compile(
     r"(?!.*(?:pass|pwd|secret|token|key|user|prod|dev|stag|test|cred))[a-z]{3,}(?:-[a-z]{3,})+-\d{2,}"
 )
+# codespell:ignore-begin
+_WORDS_OF_SENTENCES = """
+    the an it you we they he she me us of for and not is are was were be been by with from on at as in to or if but do
+    does did has have had will would can could should must may might when while where how what why who which that this
+    these those there here my your our their his her its every each any some all no so then than too very just only
+    contain contains need needs want wants get gets ask asks asked keep keeps keeping use uses used make makes know
+    de par via durch por dal nel all tra fra please enter type ihr sie ich wir der die das ein eine und oder nicht
+    ist sind war mit bei von zum zur auf aus für
+    wird kann muss soll bitte es er le les une des du et ou est sont pas que qui pour dans sur avec vous nous je il elle
+    el los las una del al y o es son no que por para con se lo mi tu il lo gli che non per di da sono ho os um uma do
+    dos e ou em com mais het een van en of niet zijn met voor op te
+"""
+# codespell:ignore-end
+_OF_SENTENCES = frozenset(_WORDS_OF_SENTENCES.split())
+_SIGN_FOR_LETTER = re.compile(r"\$(?![A-Za-z_]+\d?$)(?=.*[\d@$])[a-z\d@$]{2}")
+_JOINED_AND_NUMBER = re.compile(r"(?P<words>[A-Za-z]{3,}(?:[-_.][A-Za-z]{3,})+)[-_.]?\d{1,4}")
 _DOTTED = re.compile(r"(?:[a-z_]\w*\.){2,}[A-Z]\w+")
 # As Django draws its key: brackets are signs among others there.
 _KEY_WITH_SIGNS = re.compile(r"(?!\w+\()(?=(?:.*?\d){3})(?=(?:.*?[!@#$%^&*\-_=+()]){5})[a-z0-9!@#$%^&*\-_=+()]{40,64}")
@@ -63,9 +81,12 @@ _MEASURES = (
     r"|digits?|letters?|words?|bytes?|min\w*|sec\w*|hours?|days?|weeks?|months?|years?|times?|factor|step|way|fa"
     r"|-?zip\w*)(?:-[a-z]+)*"
 )
-_THINGS = re.compile(
+_NUMBERED_THINGS = re.compile(
     rf"(?i:(?:{_NUMBERED})[-_ .]?\d[\d.]*(?:[-_.]?[a-z]{{0,8}}\d?)?|{_MEASURES}"
-    r"|.*(?:pbkdf|hmac|sha-?\d|(?<![a-z])aes\d|utf-?8|0-9|a-z).*|0x[0-9a-f]+|[0-9a-f]{7,}|#[0-9a-f]{3,8}|\d+[a-z]\d*"
+    r"|.*(?:pbkdf|hmac|(?<![a-z])sha-?\d|(?<![a-z])aes\d|utf-?8|0-9|a-z).*)"
+)
+_THINGS = re.compile(
+    rf"{_NUMBERED_THINGS.pattern}|(?i:0x[0-9a-f]+|[0-9a-f]{(7,)}|#[0-9a-f]{3, 8}|\d+[a-z]\d*"
     r"|(?=.{1,5}$)[a-z]{1,2}\d{1,2}[a-z]{1,3}\d?|[a-z]{1,3}-?\d+)"
     r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|[A-Za-z]+%\d+"
     r"|.*\.(?:[a-z]{2,5}|mp[34]|7z)|\d+(?:[.,:/_-]\d+)*[a-z]?|[\w.]+\.[A-Z][A-Za-z]+|[a-z_]\w*(?:\.[A-Za-z_]\w*)+"
@@ -124,7 +145,9 @@ def is_password(value: str, *, quoted: bool) -> bool:
     if digits == len(value):
         return quoted
     if not digits and not any(char in _SIGNS for char in value):
-        return quoted and is_words(value)
+        return quoted and (is_words(value) or is_plain(value))
+    if value.rstrip(_END_MARKS).isalpha():  # a word and what ends a sentence: "there?"
+        return is_plain(value.rstrip(_END_MARKS))
     if quoted:
         return True
     is_name = _NAME_OF_CODE.fullmatch(value) and not _WORDS_AND_NUMBER.fullmatch(value)
@@ -142,6 +165,46 @@ def is_chosen(word: str) -> bool:
     if is_words(core) and "-" in core:
         return True
     return _may_be_one(word, core) and len(core) >= 6 and not _is_of_names(core)
+
+
+def may_be_told(word: str) -> bool:
+    """Of a word that is said to be a password in the strictest grammar: any but what is said of passwords."""
+    core = word.rstrip(_SIGNS + _END_MARKS)
+    if word[:1] == "$" and _SIGN_FOR_LETTER.match(word):  # `$had0w` is no variable
+        word, core = "s" + word[1:], "s" + core[1:]
+    if is_placeholder(word) or len(core) < 4:
+        return False
+    if core.isdigit():
+        return True
+    joined = _JOINED_AND_NUMBER.fullmatch(core)
+    if is_plain(core) or is_leet(core) or (joined is not None and is_plain(joined["words"])):
+        return True
+    return is_words(core) or is_chosen(word) or stands_out(word) or _is_no_name(core, word)
+
+
+def _is_no_name(core: str, word: str) -> bool:
+    """`admin1952!`, `1qay2wsx534`, `wei1010`: more digits than names have, or a sign, or all kinds of characters."""
+    if "://" in word or _MAIL.fullmatch(word) or _NAME_EQUALS.match(word) or "/" in word:
+        return False
+    if _NUMBERED_THINGS.fullmatch(core) and word[-1] not in "!#$%&*":
+        return False
+    digits, letters = sum(map(str.isdigit, core)), sum(map(str.isalpha, core))
+    signed = any(char in _SIGNS for char in word)
+    if letters and (digits >= 4 or (digits >= 2 and signed)):
+        return True
+    mixed = core.lower() != core and core.upper() != core and (digits > 0 or signed)
+    return mixed and len(core) >= 8 and len(_RUNS.findall(core)) >= 4
+
+
+def is_phrase(words: str, *, quoted: bool) -> bool:
+    """Whether words with spaces between were drawn for a password: none that a sentence needs, few said of things."""
+    parts = words.split()
+    said = sum(map(is_said_of_things, parts))
+    return (
+        len(parts) > (2 if quoted else 3)
+        and 2 * said <= len(parts)
+        and not any(part.lower() in _OF_SENTENCES for part in parts)
+    )
 
 
 def stands_out(word: str) -> bool:

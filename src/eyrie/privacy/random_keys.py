@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from eyrie.privacy.randomness import is_mixed, is_uuid, looks_random, may_be_key
 
 _MIN_LENGTH, _MAX_LENGTH = 15, 250
-_WORD = re.compile(rf"(?<![A-Za-z0-9+/=_.~%-])[A-Za-z0-9+/=_.~%-]{{{_MIN_LENGTH},}}(?::[A-Za-z0-9+/=_.~-]{{16,}})?")
+_WORD = re.compile(
+    rf"(?<![A-Za-z0-9+/=_.~%-])[A-Za-z0-9+/=_.~%-]{{{_MIN_LENGTH},}}(?:(?<!/):[A-Za-z0-9+/=_.~-]{{16,}})?"
+)
 _DOCUMENTED = ("EXAMPLE", "EXAMPLEKEY")  # as Amazon's documentation ends the keys it shows
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _INNER_NAME = re.compile(r"[A-Z]\w*=")
@@ -19,8 +21,9 @@ _KEYISH = re.compile(
     r"(?i:secret|token|passw(?:or)?d|passphrase|pwd|credential|creds?(?![a-z])|bearer|jwt|authorization|api.?key"
     r"|(?:access|private|signing|encryption|licen[cs]e|auth|account|client|master|shared|session|service|storage|deploy"
     r"|webhook|admin|server|rest|write|ingest|integration|app|user|customer|consumer|subscription|rsa|ssh|hmac|aes)"
-    r"[ _.-]?(?:api[ _.-]?)?key|x-[a-z-]*key|clé|clave|schlüssel|chiave|jeton)"
-    r"|(?<![a-z])(?:[kK]ey|KEY|[aA]uth|AUTH|[pP]at|PAT|sig|SIG|[cC]ookie|[sS]ession(?:[iI]d|_id)?|sid|SID)(?![a-z])"
+    r"[ _.-]?(?:api[ _.-]?)?key|x-[a-z-]*key|clé|clave|schlüssel|chiave|chave|sleutel|jeton"
+    r"|vault login|totp|2fa|mfa|authenticator|pepper|fernet)"
+    r"|(?<![a-z])(?:[kK]ey|KEY|[aA]uth|AUTH|[pP]at|PAT|sig|SIG|[cC]ookie|[jJ]?[sS]ession(?:[iI]d|_id)?|JSESSIONID|sid|SID)(?![a-z])"
     r"|(?<=[a-z])(?:Key|Auth)(?![a-z])"
 )
 _PUBLIC = re.compile(

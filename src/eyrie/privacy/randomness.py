@@ -40,8 +40,11 @@ def _readable(word: str) -> float:
 def may_be_key(word: str) -> bool:
     """Of a value that is given to a name for keys: not plainly a word, a name or a number."""
     letters = "".join(_SEGMENT.findall(word))
-    if not any(map(str.isdigit, letters)) or letters.isdigit() or entropy(word) < _MIN_ENTROPY:
+    if letters.isdigit() or entropy(word) < _MIN_ENTROPY:
         return False
+    if not any(map(str.isdigit, letters)):
+        changes = sum(a.islower() != b.islower() for a, b in pairwise(letters))
+        return len(letters) >= 20 and changes > 0.3 * len(letters) and _readable(letters) < 0.3
     return _ALTERNATION.search(word) is not None and _readable(letters) < 0.75
 
 
@@ -67,10 +70,12 @@ def _drawn(segment: str, *, strict: bool = False) -> bool:
     groups = len(_DIGIT_GROUP.findall(segment))
     mixed = segment.lower() != segment and segment.upper() != segment
     readable = _readable(segment)
+    changes = sum(a.islower() != b.islower() for a, b in pairwise(segment))
     if strict or readable > 0.5:  # parts of identifiers joined, or words with numbers between them
-        return groups >= 4 and readable < 0.3
+        return readable < 0.3 and (groups >= 4 or (mixed and len(segment) >= 32 and changes > 0.3 * len(segment)))
     if groups >= 3 or (groups == 2 and (mixed or len(segment) < 20)):
         return True
     # Digits are few or none: only a random change of case is left, faster than that of words joined in camel case.
-    changes = sum(a.islower() != b.islower() for a, b in pairwise(segment))
-    return mixed and len(segment) >= 20 and readable < 0.3 and changes > 0.4 * len(segment)
+    return (
+        mixed and len(segment) >= 20 and readable < 0.3 and changes > (0.3 if len(segment) > 25 else 0.4) * len(segment)
+    )

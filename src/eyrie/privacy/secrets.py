@@ -30,6 +30,18 @@ _SYNTAX = {
         r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@<>{}$\[\]()]*:(?!(?:pass|password|pwd|secret|\*+)@)"
         r"(?!\$)(?:[^\s:/@<>{}\[\]()]|@(?=[^\s/@<>{}]{0,64}@)){3,}@[^\s/@<>{}$]+",
     ),
+    "token in url": (("://",), r"://(?=[A-Za-z_-]*\d[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}(?=@[\w-])"),
+    "webhook": (
+        ("hook", "/trigger"),
+        r"https?://[\w.-]*(?:/[\w.@%-]+)*?(?:hooks?(?:\.[\w-]+){1,4}|/\w*(?:hooks?|trigger)\w*)(?:/[\w.@%=-]+)*?"
+        r"/(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}[\w./@%=-]*",
+    ),
+    "bot": (("/bot",), r"/bot\d{6,12}:[\w-]{20,}"),
+    "hash to crack": (
+        ("hashcat", "ntlm", "john "),
+        r"(?i:\b(?:hashcat|ntlm|john)\b)[^\n]{0,40}?\b[0-9a-fA-F]{32,128}\b|\b[0-9a-fA-F]{32}\b(?= \(?(?i:ntlm))",
+    ),
+    "registry": (("auths",), r"\"auth\"\s*:\s*\"[A-Za-z0-9+/]{8,}={0,2}"),
     "bearer token": (
         ("bearer",),
         r"(?i:\bbearer)\s+(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}=*",
@@ -44,7 +56,21 @@ _SYNTAX = {
         r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*"
         r"[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     ),
-    "azure storage": (("accountkey",), r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
+    "azure": (("accesskey=", "accountkey="), r"(?:AccountKey|Access_?Key)=[A-Za-z0-9+/]{40,}={0,2}"),
+    "session": (
+        ("sess", "connect.sid", "auth"),
+        r"(?i:\b(?:\w*sess(?:ion)?(?:[_.-]?(?:id|token))?|connect\.sid"
+        r"|\w*auth[\w.-]{0,12}))(?:[\"']?\s?[:=]\s?[\"']?|%3D)"
+        r"(?=[\w%.+/-]*\d[\w%.+/-]*\d)[\w%.+/-]{20,}",
+    ),
+    # As programs keep passwords: with the sign of the algorithm before them.
+    "hash of a password": (
+        ("$", "{s", "pbkdf2", "scrypt:", "scram-", "{crypt}", "{bcrypt}"),
+        r"\$(?:2[abxy]?|1|5|6|7|8|9|y|gy|apr1|md5|sha1|argon2i?d?|s?crypt|pbkdf2[\w-]*|bcrypt-sha256|P|H|S)\$"
+        r"[\w./,=+$-]{20,}|\$[PHS]\$[\w./]{20,}|\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT|BCRYPT)\}[\w+/.$]{16,}={0,2}"
+        r"|\b(?:pbkdf2_sha\d+|bcrypt(?:_sha256)?|argon2|scrypt|sha1|md5|django_\w+)\$[\w./,=+$-]{20,}={0,2}"
+        r"|\b(?:pbkdf2:sha\d+|scrypt)(?::\d+)+\$[\w./+=]+\$[0-9a-f]{32,}|\bSCRAM-SHA-\d+\$\d+:[\w+/=]+\$[\w+/=:]{40,}",
+    ),
     "header": (
         ("x-",),
         r"(?i:\bx-(?:[a-z]+-){0,2}(?:key|token|secret))[\"']?\s*:\s*[\"']?(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*",

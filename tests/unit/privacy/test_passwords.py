@@ -190,12 +190,12 @@ def test_the_less_is_said_of_a_word_the_more_it_must_look_like_a_password() -> N
     ],
 )
 def test_a_code_is_found_by_the_lock_that_it_opens(text: str) -> None:
-    assert secrets(text) == ["8264"]
+    assert set(secrets(text)) == {"8264"}
 
 
 def test_a_passphrase_in_quotes_and_a_seed_of_twelve_words_are_found_but_not_a_sentence() -> None:
     phrase = "correct zebra " + "stapler moon"
-    assert secrets(f'If my password was "{phrase}", how strong would it be?') == [phrase]
+    assert set(secrets(f'If my password was "{phrase}", how strong would it be?')) == {phrase}
     assert secrets('The form says password: "must be at least ten characters"') == []
     seed = "legal winner thank year wave sausage worth useful legal winner thank yellow"
     assert secrets(f"my wallet seed: {seed}") == [seed]
