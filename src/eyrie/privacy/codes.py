@@ -88,7 +88,8 @@ _LOCKS = (
     rf"(?:{_IS}|[:=–-])? {_OPEN}(?=\d{{1,2}}[-–/ .]\d{{1,2}}[-–/ .]\d{{1,2}}(?!\d))",
     # A label alone: "Gate: 4821, garage: 5930"
     rf"(?:^|[,;.(|•>-] ?|\b(?i:and|und|et|y|e|the|my) )"
-    rf"(?!(?i:building|entr|elevator|locker|edificio|immeuble)\w* (?:is|est|es|è|é|ist))(?:\w{{2,12}} )?{_LOCK}(?:,| ?[:=–]| -| is| est| c'est| es| è"
+    rf"(?!(?i:building|entr|elevator|locker|edificio|immeuble)\w* (?:is|est|es|è|é|ist))"
+    rf"(?:\w{{2,12}} )?{_LOCK}(?:,| ?[:=–]| -| is| est| c'est| es| è"
     rf"| é| ist) "
     rf"{_OPEN}(?!(?:[01]\d|2[0-4])[0-5]\d\b)(?!(?:19|20)\d\d\b)",
     # "alarm 4821, garage 5930"
