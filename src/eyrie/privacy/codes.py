@@ -180,7 +180,9 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 _LOCK_NEAR.search(text, *near) or (match["says"] and _YOUR.search(text, near[0], match.end()))
             ):
                 yield match.span("v")
-    if any(stem in lower for stem in _CODES_STEMS):
+    if ("cod" in lower or "kod" in lower or "cód" in lower or "key" in lower) and any(
+        stem in lower for stem in _CODES_STEMS
+    ):
         yield from _recovery_codes(text)
     if any(stem in lower for stem in _SEED_STEMS):
         for match in _SEED.finditer(text):
