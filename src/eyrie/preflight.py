@@ -84,6 +84,12 @@ def _sizes(path: Path) -> tuple[int | None, int | None]:
     the stages that load the target look at. Raises PreflightError."""
     config = _json(path)
     text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    for name in ("per_layer_config", "global_head_dim"):  # Gemma 4
+        if text.get(name):
+            raise PreflightError(
+                f"{path}: {name} gives layers sizes of their own; an EAGLE-3 head takes its sizes from "
+                "the target, so all layers must agree"
+            )
     found = []
     for name in ("num_hidden_layers", "vocab_size"):
         value = text.get(name)

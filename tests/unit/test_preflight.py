@@ -28,6 +28,14 @@ def test_a_target_with_too_few_layers_is_refused(tmp_path: Path) -> None:
         preflight(tiny_params(target, build_vocab={"draft_vocab_size": 32}))
 
 
+@pytest.mark.parametrize("spelling", ["per_layer_config", "global_head_dim"])
+def test_a_target_whose_layers_differ_in_size_is_refused(copy_target: Path, spelling: str) -> None:
+    config = copy_target / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), spelling: 512}))
+    with pytest.raises(PreflightError, match=rf"config\.json: {spelling} gives layers sizes of their own"):
+        preflight(tiny_params(copy_target, build_vocab={"draft_vocab_size": 32}))
+
+
 def test_a_target_without_a_chat_template_is_refused_unless_one_is_named(copy_target: Path, tmp_path: Path) -> None:
     (copy_target / "chat_template.jinja").rename(tmp_path / "mine.jinja")
     vocab = {"draft_vocab_size": 32}

@@ -65,18 +65,18 @@ class HeadConfig:
     ) -> Self:
         """The head for a target's text configuration; `hidden_size` None is the target's.
 
-        Raises HeadConfigError when the target has too few layers.
+        Raises HeadConfigError when the target has too few layers, layers of different sizes or no rotary positions.
         """
-        num_heads = config.num_attention_heads
+        num_heads = _shared(config, "num_attention_heads")
         return cls(
             hidden_size=hidden_size or config.hidden_size,
             target_hidden_size=config.hidden_size,
             intermediate_size=intermediate_size,
             num_attention_heads=num_heads,
-            num_key_value_heads=getattr(config, "num_key_value_heads", None) or num_heads,
-            head_dim=getattr(config, "head_dim", None) or config.hidden_size // num_heads,
+            num_key_value_heads=_shared(config, "num_key_value_heads") or num_heads,
+            head_dim=_shared(config, "head_dim") or config.hidden_size // num_heads,
             rms_norm_eps=getattr(config, "rms_norm_eps", 1e-6),
-            rope_parameters=_plain_rope(config.rope_parameters),
+            rope_parameters=_plain_rope(getattr(config, "rope_parameters", None)),
             max_position_embeddings=config.max_position_embeddings,
             vocab_size=config.vocab_size,
             draft_vocab_size=draft_vocab_size,
@@ -149,6 +149,22 @@ class HeadConfig:
         }
 
 
+def check_target(config: Any) -> None:
+    """Raise HeadConfigError when no head fits a target of this text configuration, whatever the head's own sizes."""
+    HeadConfig.from_target(config, draft_vocab_size=1, intermediate_size=1)
+
+
+def _shared(config: Any, name: str) -> Any:
+    """A size that all layers of the target share; None where its configuration does not say it."""
+    try:
+        return getattr(config, name, None)
+    except RuntimeError:  # what transformers raises for a size that layers have one by one (Gemma 4)
+        raise HeadConfigError(
+            f"the layers of the target ({config.model_type}) differ in {name}; an EAGLE-3 head takes its sizes "
+            "from the target, so all layers must agree"
+        ) from None
+
+
 def _usual_values(raw: dict[str, Any]) -> dict[str, Any]:
     """What a config.json means by the keys that it may leave out. Raises KeyError."""
     hidden_size, num_heads = raw["hidden_size"], raw["num_attention_heads"]
@@ -189,7 +205,11 @@ def _written_layers(raw: dict[str, Any]) -> tuple[int, int, int] | None:
     return found[0], found[1], found[2]
 
 
-def _plain_rope(rope: dict[str, Any]) -> dict[str, Any]:
+def _plain_rope(rope: dict[str, Any] | None) -> dict[str, Any]:
     """One layer's rope settings; a target with several kinds of layers (Gemma 3) gives its full-attention ones."""
+    if not rope:
+        raise HeadConfigError(
+            f"the target's rope_parameters are {rope}; an EAGLE-3 head turns by the target's rotary positions"
+        )
     chosen = rope.get("full_attention", rope)
     return {key: value for key, value in chosen.items() if key not in _FOREIGN_ROPE_KEYS}

@@ -26,6 +26,7 @@ import torch
 from eyrie.chat.conversation import Conversation, Row
 from eyrie.chat.template import ChatTemplate, ChatTemplateError
 from eyrie.chat.transcript import TranscriptError, rows_of
+from eyrie.eagle3.config import check_target
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.gpus import gpus_alone
 from eyrie.engines.launch import stop_on_sigterm
@@ -51,9 +52,10 @@ _SEED_BITS = 31
 def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Path) -> None:
     """Answer the prompts of shard `shard` (0-based) of `num_shards`; `scratch` keeps the journal.
 
-    Raises TargetError, SchemaError, ServerError, DeviceMemoryError.
+    Raises TargetError, HeadConfigError, SchemaError, ServerError, DeviceMemoryError.
     """
     section = params.generate_responses
+    check_target(load_config(params.target).get_text_config())  # not only once there are answers to train on
     mine = list(_share(clean, shard, section.num_shards))
     with Journal(scratch / "answered.jsonl") as journal:
         if len(journal):

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from transformers import LlamaConfig
+from transformers import Gemma4TextConfig, GPT2Config, LlamaConfig
 
-from eyrie.eagle3.config import HeadConfig, HeadConfigError, aux_layer_ids
+from eyrie.eagle3.config import HeadConfig, HeadConfigError, aux_layer_ids, check_target
 from tests.unit.eagle3.tiny import target_config
 
 
@@ -26,6 +26,19 @@ def test_aux_layers_are_the_outputs_of_layer_1_half_and_last_but_three(
 def test_too_few_layers_are_refused_with_number_and_bound() -> None:
     with pytest.raises(ValueError, match=r"N = 6 layers.*at least 7"):
         aux_layer_ids(6)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (Gemma4TextConfig(), r"the layers of the target \(gemma4_text\) differ in head_dim; .* all layers must agree"),
+        (GPT2Config(), r"rope_parameters are None; an EAGLE-3 head turns by the target's rotary positions"),
+    ],
+    ids=["a size per layer", "no rotary positions"],
+)
+def test_a_target_that_no_head_fits_is_refused_in_a_sentence(config: Any, message: str) -> None:
+    with pytest.raises(HeadConfigError, match=message):
+        check_target(config)
 
 
 def test_the_exported_config_spells_the_layers_both_ways() -> None:

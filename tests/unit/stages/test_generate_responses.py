@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from eyrie.eagle3.config import HeadConfigError
 from eyrie.engines.generate import local_generator
 from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.engine import Engine
@@ -56,6 +57,15 @@ def target(tiny_target: Path) -> TargetModel:
 def clean(tmp_path: Path) -> Path:
     write_table(tmp_path / "clean.parquet", PROMPT_ROWS, PROMPTS, check_prompt_row)
     return tmp_path / "clean.parquet"
+
+
+def test_a_target_that_no_head_fits_answers_nothing(copy_target: Path, clean: Path, tmp_path: Path) -> None:
+    (copy_target / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_layer": 8}))
+    with pytest.raises(HeadConfigError, match="an EAGLE-3 head turns by the target's rotary positions"):
+        generate_responses.run(
+            tiny_params(copy_target), shard=0, clean=clean, responses=tmp_path / "rows", scratch=tmp_path / "scratch"
+        )
+    assert not (tmp_path / "scratch").exists()
 
 
 OPENERS = {"reference": local_generator, "transformers": transformers_generator}
