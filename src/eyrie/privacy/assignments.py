@@ -37,7 +37,8 @@ _NAME = (
 _GIVES = (
     r"[\"'`\\\])*}»”]{0,4}(?:\.(?:[tT]ext|[vV]alue))?(?:: ?(?:&?(?:'static )?str|string|String|SecretStr)(?= ?=))?"
     r"(?: \([^()\n]{1,30}\))?(?:[ \t]{0,20}(?::=|=>|->|={1,3}|:|\||–|—)[ \t]{0,20}(?:</b>|\n[ \t]{0,12})?"
-    r"|[ \t]?>[ \t]{0,3}(?:<!\[CDATA\[)?|\"?,?\s{1,20}\"?value\"?[=:] ?|\"?>\s{0,8}<value>|\((?=[\"'`])|,["
+    r"|[ \t]?>[ \t]{0,3}(?:<!\[CDATA\[)?|\"?,?\s{1,20}\"?value\"?[=:] ?|\"?>\s{0,8}<value>|</key>\s{0,12}<string>"
+    r"|\{(?=[\"'])|[ \t]?<-[ \t]?(?=[\"'])|\((?=[\"'`])|,["
     r" \t]?(?=[\"'])"
     r"|(?:,? [\w'’@.+-]{1,30}){1,6}?(?: ?[:=] | (?i:to|is) )(?=\S*\d)"
     r"|(?: [^\W\d_]{1,12}){0,3}? (?i:is|was|are|to|=|still|est|était|es|ist|lautet|heißt|war|è"  # codespell:ignore ist
@@ -46,7 +47,9 @@ _GIVES = (
 )
 # codespell:ignore-end
 _GIVEN = re.compile(
-    rf"{_START}{_NAME}{_GIVES}(?:N(?='))?(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;|«»“”]{{4,128}})"
+    rf"{_START}{_NAME}{_GIVES}(?:[Nb](?=[\"']))?"
+    rf"(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;"
+    rf"|«»“”]{{4,128}})"
 )
 # Nothing but a space between: only for what no word looks like.
 _BESIDE = re.compile(

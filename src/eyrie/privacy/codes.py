@@ -10,7 +10,23 @@ from collections.abc import Iterator
 # codespell:ignore-begin
 # In small letters; found first, since looking for plain text is cheap.
 _LOCK_STEMS = (
-    *("door", "gate", "garage", "alarm", "safe", "vault", "lock", "box", "keypad", "digicode", "tür", "tor", "tresor"),
+    *(
+        "door",
+        "pin",
+        "phone",
+        "gate",
+        "garage",
+        "alarm",
+        "safe",
+        "vault",
+        "lock",
+        "box",
+        "keypad",
+        "digicode",
+        "tür",
+        "tor",
+        "tresor",
+    ),
     *(
         "porte",
         "portail",
@@ -63,7 +79,8 @@ _CODE = (
     r"|kombination|c[óo]digo|codice|combinaison|combinaci[óo]n|combinazione|combinação|cijfercode|pincode|passcode)"
 )
 _IS = (
-    r"(?:['’]s|,? (?i:is|was|are|remains|ist|war|lautet|est|c'est|es|era|è|é|são|has changed to|changed to"
+    r"(?:['’]s|,? (?i:it['’]?s|it was|is|was|are|remains|ist|war|lautet|est|c'est|es|era|è|é|são|has changed to"
+    r"|changed to"
     r"|(?:re)?set to"
     r"|to|now|zijn|still))(?: (?i:now|still|just|jetzt|maintenant|ahora|ora|agora|nu|again|back to|set to"
     r"|always))?(?: (?i:le|la|el|il|das|die|der|de|het|o|the))?[:,]?"
@@ -89,7 +106,7 @@ _LOCKS = (
     # A label alone: "Gate: 4821, garage: 5930"
     rf"(?:^|[,;.(|•>-] ?|\b(?i:and|und|et|y|e|the|my) )"
     rf"(?!(?i:building|entr|elevator|locker|edificio|immeuble)\w* (?:is|est|es|è|é|ist))"
-    rf"(?:\w{{2,12}} )?{_LOCK}(?:,| ?[:=–]| -| is| est| c'est| es| è"
+    rf"(?:\w{{2,12}} )?{_LOCK}(?: opener| keypad| panel)?(?:,| ?[:=–]| -| is| est| c'est| es| è"
     rf"| é| ist) "
     rf"{_OPEN}(?!(?:[01]\d|2[0-4])[0-5]\d\b)(?!(?:19|20)\d\d\b)",
     # "alarm 4821, garage 5930"
@@ -103,6 +120,12 @@ _LOCKS = (
     rf" (?i:to|on|at|in|for|into|and"
     r"|then|sur|pour|à|auf|am|an|zum|um|ein|per|su|en|para|na|no|op|om|y|e|et|und)\b))"
     rf"(?=[^\n.]{{4,80}}?\b{_LOCK})",
+    # "4821 is my pin", "I use 4821 as my PIN"
+    r"(?=[*#\d][\d*# -]{3,9}[\"'`”»]{0,2} (?i:(?:is|was|as) (?:my|our|the|his|her) (?:[\w-]+ ){0,2}?(?:pin|passcode"
+    r"|combination)"
+    r"|(?:comme|als|como|come) (?:mon |meine? |mi |il )?(?:code|pin|código|codice))\b)(?<![\w.,])",
+    # "alarm off with 4821"
+    rf"\b{_LOCK} (?i:off|on|opens?|unlocks?|aus|auf|mit|avec|con|com)(?: with| mit| avec)? {_OPEN}",
     # "4821 opens the gate"
     rf"(?=[*#\d][\d*# -]{{3,10}}\w? (?i:opens?|unlocks?|disarms?|is the (?:code|combo|pin)|ouvre|öffnet|abre|apre"
     rf"|opent)\b[^\n.]{{0,40}}?"
@@ -120,7 +143,8 @@ _OTHER_CODE = re.compile(
 _LOCK_NEAR = re.compile(
     rf"\b(?:{_LOCK}|(?i:\w*(?:kluis\w*|schloss|kasten|lock)|unlock\w*|disarm\w*|alarm\w*|open(?:s|ed)?|apr\w+|abr\w+"
     rf"|ouvr\w+"
-    r"|öffne\w*|aufsperren|reinkommen|get in|let (?:yourself|myself|you) in|enter|parking|barrier|cottage|cabin"
+    r"|öffne\w*|aufsperren|reinkommen|get in|let (?:yourself|myself|you) in|enter|parking|barrier|ipad|i?phone"
+    r"|tablet|cottage|cabin"
     r"|apartment"
     r"|keys?|schlüssel|clés?|llaves?|chiavi|chaves?|sleutels?))\b"
 )
@@ -139,6 +163,8 @@ _CODES = re.compile(
     r"|wiederherstellungs"
     r"|reserve|notfall|herstel)[ -]?(?:\w{1,12}[ -])?(?:codes?|keys?)(?![a-z])|code?s? de (?:secours|récupération"
     r"|sauvegarde)"
+    r"|(?:clé|clave|chiave|chave) d[ei] (?:récupération|secours|recuperaci[óo]n|recupero|recuperação)"
+    r"|wiederherstellungsschlüssel"
     r"|c[óo]digos? de (?:recuperaci[óo]n|respaldo|seguridad|recuperação|backup|segurança)|codic[ei] di (?:backup"
     r"|recupero))"
     r"[^\n:=]{0,50}?(?:[:=–—]|\b(?:is|are|ist|lauten|sont|son|sono|são|zijn)\b|\n"
@@ -180,9 +206,16 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 _LOCK_NEAR.search(text, *near) or (match["says"] and _YOUR.search(text, near[0], match.end()))
             ):
                 yield match.span("v")
-    if ("cod" in lower or "kod" in lower or "cód" in lower or "key" in lower) and any(
-        stem in lower for stem in _CODES_STEMS
-    ):
+    if (
+        "cod" in lower
+        or "kod" in lower
+        or "cód" in lower
+        or "key" in lower
+        or "cl" in lower
+        or "schlü" in lower
+        or "chia" in lower
+        or "chav" in lower
+    ) and any(stem in lower for stem in _CODES_STEMS):
         yield from _recovery_codes(text)
     if any(stem in lower for stem in _SEED_STEMS):
         for match in _SEED.finditer(text):

@@ -17,9 +17,10 @@ from eyrie.privacy.plain_words import is_plain
 # a sign at a digit, or words joined.
 _CODE = re.compile(r"[=(<|]| (?:--?|/)\w|:(?=\S)")
 _BARE = (
-    *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial", "pass ", "snmp-"),
-    *("expdp", "impdp", "sqlldr", "ctl ", "psk", "pw ", "pre-shared", "isakmp", "radius", "tacacs", "wpa personal"),
-    *("wpa_pass", "rabbitmqctl", "option key", "requirepass", "masterauth"),
+    *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial"),
+    *("pass ", "snmp-", "expdp", "impdp", "sqlldr", "ctl ", "psk", "pw ", "pre-shared", "isakmp", "radius"),
+    *("tacacs", "wpa personal", "obscure", "wpa_pass", "rabbitmqctl", "option key", "requirepass"),
+    *("masterauth",),
 )
 _PASSWORD_LIKE = re.compile(
     r"\d(?:[^\W\d]|[!#$%&*^@~]|(?<=[^\W\d].))|[!#$%&*^@~](?:\d|(?<=\w.)\w)|[-_.](?:[a-z]+[-_.][a-z]|(?<=[a-z].)\d)"
@@ -28,8 +29,9 @@ _PASSWORD_LIKE = re.compile(
 
 # Beside these a word may be a password.
 _WORDS = (
-    *("pass", "login", "sudo", "mysql", "redis", "openssl", "ldap", "zip", "rar ", "-u", "net u", "auth", "snmp-"),
-    *("wifi", "cred", "sign", "connect", "ctl ", "assword", "crypt", "snmp", "-p ", "/p:", "psk", "expdp", "pw "),
+    *("pass", "login", "sudo", "mysql", "redis", "openssl", "ldap", "zip", "rar ", "-u", "net u", "auth"),
+    *("snmp-", "wifi", "cred", "sign", "connect", "ctl ", "assword", "crypt", "snmp", "-p ", "/p:", "psk"),
+    *("expdp", "pw ", "pdo(", "sequelize", "btoa", "b64", "noop", "decrypt", "sign", "obscure"),
 )
 
 
@@ -86,20 +88,8 @@ _WAYS = (
     # A word, where nothing else than a password can stand
     _ways(
         (
-            "--",
-            "storepass",
-            "-pw",
-            "askpass",
-            "-p",
-            "/p",
-            "-u",
-            "redis",
-            "ldap",
-            "openssl",
-            "ssh-",
-            "&p=",
-            "zip",
-            "auth",
+            *("--", "storepass", "-pw", "askpass", "-p", "/p", "-u", "redis", "ldap", "openssl", "ssh-"),
+            *("&p=", "zip", "auth"),
         ),
         r"(?i:(?:^|[\s\"'(,])--?(?:[\w.]+-)*\w*?(?:pass(?:w(?:or)?d|phrase)?|pwd?|askpass)(?:[ =]|\", ?)VALUE)",
         rf"\b(?:mysql\w*|mariadb[\w-]*|7z\w*|(?:un)?rar)\b{_LINE}\s-h?p(?!(?:ort|ass|roto\w*|lugin\S*|ipe|rint"
@@ -109,7 +99,7 @@ _WAYS = (
         rf"{_LINE}\s-p VALUE|\b(?:zip|unzip|mosquitto_\w+|ssh-keygen)\b{_LINE}\s-P VALUE",
         rf"\bredis-cli\b{_LINE}\s-a VALUE|\bldap\w+\b{_LINE}\s-w VALUE|\bopenssl\b{_LINE}\s-[kK] VALUE"
         rf"|\bssh-keygen\b{_LINE}\s-N VALUE|\bsnmp\w+\b{_LINE}\s-[AXc] VALUE",
-        r"\s(?:-[uU]|--?(?:proxy-)?user(?:pass)?|--?auth)[ =]?[\"']?"
+        r"\s(?:-[uUaA]|--?(?:proxy-)?user(?:pass)?|--?auth)[ =]?[\"']?"
         r"(?P<user>[A-Za-z][\w.@\\-]*)[:,%](?!(?P=user))VALUE",
         r"\s/p(?:ass(?:word)?)?:VALUE|[?&]user?=[^&\s\"']+&p=VALUE",
         # After a user, but not where the letter means a directory, a port or that a password will be asked for.
@@ -129,17 +119,8 @@ _WAYS = (
     # At a place of its own: after the user, the file or the network
     _ways(
         (
-            "net ",
-            "rabbitmqctl",
-            "ejabberdctl",
-            "prosodyctl",
-            "add_user",
-            "htpasswd",
-            "mosquitto_passwd",
-            "rootpw",
-            "wpa_passphrase",
-            "rasdial",
-            "snmp-server",
+            *("net ", "rabbitmqctl", "ejabberdctl", "prosodyctl", "add_user", "htpasswd", "mosquitto_passwd"),
+            *("rootpw", "wpa_passphrase", "rasdial", "snmp-server"),
         ),
         r"(?i:\bnet user \S+ (?!/)VALUE|\brasdial \S+ \S+ VALUE|\bnet use\b[^\n]{0,60}?(?:/user:\S+ VALUE"
         r"|\s(?![\\/])VALUE /user))",
@@ -175,7 +156,9 @@ _WAYS = (
         accepts=stands_out,
     ),
     _ways(("@tcp(", "@unix(", "@("), r"[\"'][\w.-]+:(?P<p>[^\s\"'/@]{4,64})(?=@(?:tcp|unix)?\()"),  # Go's databases
-    _ways(("@",), r"[\"'\s=][A-Za-z][\w.-]*:(?P<p>[^\s\"'/:@]{4,64})(?=@(?!sha)[\w.-]*[:/(])", accepts=stands_out),
+    _ways(
+        ("@",), r"(?:^|[\"'\s=])[A-Za-z][\w.-]*:(?P<p>[^\s\"'/:@]{4,64})(?=@(?!sha)[\w.-]*[:/(])", accepts=stands_out
+    ),
     _ways((":",), r"^[\w.*-]+:(?:\d{2,5}|\*):[\w*]+:[\w.-]+:(?P<p>[^\s\"'<>:/]{5,64})$"),  # .pgpass
     _ways(
         (":",),
@@ -194,6 +177,15 @@ _WAYS = (
         ("password ",),
         r"(?i:^[ \t]{0,8}(?:set )?password VALUE$|\bconfig set [^\n]{0,40}?password VALUE$)",
         accepts=may_be_told,
+    ),
+    _ways(
+        (
+            *("signtool", "schtasks", "certutil", "obscure", "btoa", "b64encode", "base64_encode"),
+            *("buffer.from", "{noop}", "decrypt("),
+        ),
+        rf"(?i:\b(?:signtool|schtasks)\b{_LINE} /r?p VALUE|\bcertutil\b{_LINE}\s-p VALUE|\brclone obscure VALUE"
+        r"|\b(?:btoa|b64encode|base64_encode|buffer\.from)\(b?[\"'][\w.@-]+:VALUE|\{noop\}VALUE"
+        r"|\b(?:\w*reader|pdf\w*|doc\w*|wb|zf|zip\w*)\.(?:decrypt|authenticate|setpassword)\((?=[\"'])VALUE)",
     ),
     # In SQL
     _ways(
@@ -220,18 +212,23 @@ _WAYS = (
 )
 
 # A call that signs in: each of its literals but the first may be the password.
-_CALL_WORDS = ("auth", "basic", "cred", "login", "sign", "connect", "user(", "account(", "pdo(", "mysqli(", "begin(")
+_CALL_WORDS = (
+    *("auth", "basic", "cred", "login", "sign", "connect", "user(", "account(", "pdo(", "mysqli("),
+    *("sequelize", "begin("),
+)
 _CALL = re.compile(
     r"(?i:\b(?:\w*(?:auth|creds?|credentials|login)\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']"
     r"|\w*(?:credentials?|authenticat\w+"
-    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|ftp|wifi\.begin|account)"
+    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|sequelize|ftp|wifi\.begin"
+    r"|account)"
     r"\s?\())(?P<arguments>[^\n]{4,200})"
 )
 # ... of which the second may be a word; the third where the first is a server or a name and an address.
 _SIGNS_IN = re.compile(
-    r"(?i)(?:\w+\.)?\w*(?:log_?in|sign_?in|auth\w*|credentials?|basic|begin|user|connect(?:ion)?|mysqli|pdo)\W"
+    r"(?i)(?:\w+\.)?\w*(?:log_?in|sign_?in|auth\w*|credentials?|basic|begin|user|connect(?:ion)?|mysqli|pdo"
+    r"|sequelize)\W"
 )
-_THIRD = re.compile(r"(?i)(?!wifi|wlan)(?:\w+\.)?\w*(?:connect(?:ion)?|mysqli|pdo|create_?(?:super)?user)\W")
+_THIRD = re.compile(r"(?i)(?!wifi|wlan)(?:\w+\.)?\w*(?:connect(?:ion)?|mysqli|pdo|sequelize|create_?(?:super)?user)\W")
 _LITERAL = re.compile(r"(?P<q>[\"'])(?P<v>[^\s\"']{1,128})(?P=q)(?!\s?[:=\]])")
 # A host, an address or a name with an underscore.
 _PLACE = re.compile(

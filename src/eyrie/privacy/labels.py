@@ -46,7 +46,7 @@ _LABEL = re.compile(
     rf"|(?:(?: \w+){{0,3}}\"?[?!]{{1,3}}\"?|(?: \w+){{0,3}}(?=\n{_SPEAKER})) *\n?[>\"\s]{{0,4}}{_SPEAKER}?[\"']?"
     rf"|:?[*_]{{0,2}} ?\n {{0,8}})"
     rf"(?i:(?:it|that)(?:['’]s| is) )?{_WHOLE}"
-    r"(?= ?(?:[.!]?\s*$|\s*\n|[,;|)](?!\S)| [/|(–—-]|[.!] |,? (?i:and|und|et|y|e|or|but|btw) "
+    r"(?= ?(?:[.!]?\s*$|\s*\n|[,;|)](?!\S)| [/|(–—-]|[.!] | [A-ZÄÖÜ][a-zäöü]+ |,? (?i:and|und|et|y|e|or|but|btw) "
     r"|,? [\w-]{2,20}(?: [\w-]{2,12})?[:=]))",
     re.MULTILINE,
 )
@@ -133,9 +133,9 @@ _PAIR = re.compile(
     r"(?:^|(?<=\W))(?i:log[ -]?ins?|cred(?:ential)?s?|basic auth|zugang(?:sdaten)?|anmeldedaten|identifiants?|usuario"
     r"|acc?ess?o|inloggegevens|wi-?fi(?= \"| ?[:=–-]| is)|wlan|user(?:name)?/pass(?:word)?|vpn|rdp|ssh|nas"
     r"|admin panel)(?: [\w.'’-]{1,20}){0,5}?"
-    r"(?: ?[:=–—-]| is| ist| est| es| è| using| with| as| mit| avec| con|(?= \")) "
+    r"(?: ?[:=–—-]>?| ?→| is| ist| est| es| è| using| with| as| mit| avec| con|(?= \")) "
     rf"{OPEN}(?!(?i:the|a|an|my|your)\b)[A-Za-z][\w.@+-]{{1,40}}{SHUT}"
-    rf"(?: ?[/:|] ?|, | (?i:and|und|et|y|e|with|mit) ){_WHOLE}(?=[.!?]?(?:\s*$|\n|[,;)](?!\S)|[.!] | -| \())",
+    rf"(?: ?//? ?| ?[:|] ?|, | (?i:and|und|et|y|e|with|mit) ){_WHOLE}(?=[.!?]?(?:\s*$|\n|[,;)](?!\S)|[.!] | -| \())",
     re.MULTILINE,
 )
 _CODE = re.compile(r"(?<!\w )[({]|[\[<;$](?!\d\d:|sudo)|\w=>")  # before a label: what it is given is a variable

@@ -57,7 +57,8 @@ _COPULA = (
     rf"|[,;:] ?(?:[\w'’]+ ){{0,4}}?(?i:{_IS_IT}))"
     r"(?: (?i:just|now|still|only|currently|literally|simply|um+|uh+|er+|like|actually|jetzt|einfach|noch|nur|auch|halt"
     r"|maintenant|toujours|simplement|ahora|solo|sólo|simplemente|ancora|sempre|adesso|agora|ainda|apenas|só|nu|gewoon"
-    r"|nog|set to|going to be|always|originally|wieder|weiterhin|doch|ja|eigentlich|immer noch|probably|maybe))?(?:"
+    r"|nog|set to|going to be|always|originally|wieder|weiterhin|doch|ja|eigentlich|immer noch|probably|maybe|(?:ab"
+    r"|from|dès|desde|a partir de|da) \w+(?: on)?))?(?:"
     r" ?:)? "
 )
 OPEN, SHUT = r"[\"'`«“„‘*_(]{0,3}", r"[\"'`»”“’*_)]{0,3}"
@@ -147,6 +148,12 @@ _FAILS = re.compile(
     rf"|n['’]\w+|no"
     r"|não|werkt|stopped|isn['’]?t|is not)\b)"
 )
+# "Security question: first pet? Answer: ..."
+_ANSWER = re.compile(
+    rf"(?i:security question|sicherheitsfrage|question secrète|pregunta de seguridad|maiden name|first"
+    rf" pet)[^\n]{{0,60}}?"
+    rf"\b(?i:answer|antwort|réponse|respuesta|risposta|resposta|a) ?[:=] ?{OPEN}{VALUE}{END}"
+)
 # "I think it was ... or ...", with a password in the same breath
 _IT_WAS = re.compile(
     rf"\b(?i:think|believe|sure|guess|maybe|probably|either|remember|glaube|denke|crois|pense|creo|credo|acho|denk)"
@@ -186,6 +193,9 @@ def plainly_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[
             yield match.span("v")
     if "crack" in lower or "guess" in lower or "brute" in lower:
         yield from (span for match in _CRACK.finditer(text) if not is_plain(match["v"]) for span in accepted(match))
+    if "maiden" in lower or "question" in lower or "sicherheitsfrage" in lower or "pregunta" in lower:
+        for match in _ANSWER.finditer(text):
+            yield from accepted(match)
     if not names:
         return
     for pattern in (_AS, _CHOSEN, _IS_ONE, _ASKED):

@@ -58,8 +58,8 @@ _SYNTAX = {
     ),
     "azure": (("accesskey=", "accountkey="), r"(?:AccountKey|Access_?Key)=[A-Za-z0-9+/]{40,}={0,2}"),
     "session": (
-        ("sess", "connect.sid", "auth"),
-        r"(?i:\b(?:\w*sess(?:ion)?(?:[_.-]?(?:id|token))?|connect\.sid"
+        ("sess", "connect.sid", "auth", "wordpress_", "wordpress_"),
+        r"(?i:\b(?:\w*sess(?:ion)?(?:[_.-]?(?:id|token))?|connect\.sid|wordpress_\w+"
         r"|\w*auth[\w.-]{0,12}))(?:[\"']?\s?[:=]\s?[\"']?|%3D)"
         r"(?=[\w%.+/-]*\d[\w%.+/-]*\d)[\w%.+/-]{20,}",
     ),

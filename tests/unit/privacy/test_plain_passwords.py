@@ -34,6 +34,7 @@ def is_covered(value: str, text: str) -> bool:
         "Would {} be a good password?",
         "I think it was {} or Walrus, one of these is the password",
         "they asked for a passphrase and I typed {}",
+        "Security question: first pet? Answer: {}",
         "das Passwort fürs WLAN ist {}",
         "ich habe als Passwort {} vergeben",
         "le mot de passe du wifi est {}",
@@ -73,6 +74,11 @@ def test_a_word_that_a_sentence_says_is_the_password_is_found(told: str, passwor
         "sshpass -p {} ssh ann@host",
         "curl -u bob:{} https://api.example.com",
         "<password>{}</password>",
+        "<key>Password</key>\n<string>{}</string>",
+        'std::string kPassword{"{}"};',
+        "Authorization: 'Basic ' + btoa('ann:{}')",
+        "new Sequelize('db', 'ann', '{}')",
+        "signtool sign /f c.pfx /p {} app.exe",
     ],
 )
 @pytest.mark.parametrize("password", WORDS)
@@ -137,6 +143,9 @@ def test_a_word_is_told_by_what_it_says_itself() -> None:
         "Use {} to open the lockbox.",
         "Shed: {}, garage: 5117",
         "the code to disarm is {}",
+        "{} is my pin, is that bad?",
+        "alarm off with {}",
+        "my kid figured out the ipad code, it was {}",
         "Ihr Code lautet {}. Geben Sie ihn nicht weiter.",
     ],
 )
