@@ -7,6 +7,7 @@ so its container has none. Schemas: kubernetes apps/v1 Deployment and v1 Service
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,13 +27,20 @@ _USER = 10001
 _ENTRY = "/opt/eyrie/start_with_key.py"
 _PROBE_S = 10
 _START_S = 1800  # loading weights and capturing CUDA graphs
+# Of a Service's name, the strictest of those in the manifest: an RFC 1035 label.
+_KUBERNETES_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _HEALTH_COMMAND = ["curl", "--fail", "--silent", f"http://127.0.0.1:{PORT}/health"]
 
 
 def write_deployment(
     spec: ServerSpec, settings: SglangServer, *, platform: Platform, image: str, name: str, out: Path
 ) -> list[Path]:
-    """Write the files and return their paths. Raises OSError."""
+    """Write the files and return their paths. Raises OSError, and ValueError for a name or a path that will not do."""
+    if platform == "kubernetes" and not _KUBERNETES_NAME.fullmatch(name):
+        raise ValueError(
+            f"--name: {name!r} is no name that Kubernetes takes: at most 63 lower-case letters, digits and hyphens, "
+            "a letter first and no hyphen last"
+        )
     arguments = container_arguments(spec, settings)
     documents = {"Dockerfile": dockerfile(spec, arguments)}
     if platform == "kubernetes":
@@ -62,11 +70,12 @@ def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
     """Built from the repository's root: `docker build -f DIR/Dockerfile .`"""
     copies = [("src/eyrie/start_with_key.py", _ENTRY)]
     if spec.head is not None:
-        copies.append((str(spec.head), "/models/head"))
+        copies.append((_in_context("the head", str(spec.head)), "/models/head"))
     if Path(spec.target.model).is_dir():
-        copies.append((spec.target.model, "/models/target"))
+        copies.append((_in_context("target.model", spec.target.model), "/models/target"))
     if spec.target.chat_template is not None:
-        copies.append((spec.target.chat_template, "/models/chat_template.jinja"))
+        template = _in_context("target.chat_template", spec.target.chat_template)
+        copies.append((template, "/models/chat_template.jinja"))
     lines = [f"FROM {SGLANG_IMAGE}", f"RUN useradd --create-home --uid {_USER} eyrie"]
     lines += [f"COPY --chown={_USER}:{_USER} {json.dumps([source, target])}" for source, target in copies]
     lines += [f"USER {_USER}", f"EXPOSE {PORT}"]
@@ -74,6 +83,17 @@ def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
     lines += [f"HEALTHCHECK {often} CMD {json.dumps(_HEALTH_COMMAND)}"]
     lines += [f"ENTRYPOINT {json.dumps(_keyed(arguments))}"]
     return "\n".join(lines) + "\n"
+
+
+def _in_context(what: str, path: str) -> str:
+    """`path` as COPY takes it, from the folder that the image is built from. Raises ValueError."""
+    real = Path(path).resolve()  # COPY does not follow a link
+    if not real.is_relative_to(Path.cwd()):
+        raise ValueError(
+            f"{what}: {path} is outside this folder, from which the image is built; copy it into this folder and name "
+            "the copy"
+        )
+    return real.relative_to(Path.cwd()).as_posix()
 
 
 def _keyed(arguments: list[str]) -> list[str]:

@@ -29,14 +29,16 @@ SECRET = "sk-should-not-appear"
 
 
 @pytest.fixture
-def spec(tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerSpec:
+def spec(copy_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerSpec:
+    """With paths as params and the workflow name them: from the folder that the image is built from."""
     monkeypatch.setenv("EYRIE_API_KEY", SECRET)
-    return ServerSpec("serve", tiny_params(tiny_target).target, tmp_path / "head", SHAPE, 8, None)
+    monkeypatch.chdir(tmp_path)
+    return ServerSpec("serve", tiny_params(Path(copy_target.name)).target, Path("models/head"), SHAPE, 8, None)
 
 
-def written(spec: ServerSpec, platform: Any, out: Path) -> dict[str, str]:
+def written(spec: ServerSpec, platform: Any, out: Path, name: str = "eagle") -> dict[str, str]:
     settings = tiny_params(Path("x")).benchmark.sglang.model_copy(update={"tp_size": 2})
-    paths = write_deployment(spec, settings, platform=platform, image="registry/eyrie:7", name="eagle", out=out)
+    paths = write_deployment(spec, settings, platform=platform, image="registry/eyrie:7", name=name, out=out)
     texts = {path.name: path.read_text() for path in paths}
     assert SECRET not in "".join(texts.values())
     return texts
@@ -89,6 +91,34 @@ def test_the_image_is_pinned_and_runs_as_nobody_with_paths_of_its_own(spec: Serv
     copies = [json.loads(line.partition(" --chown=10001:10001 ")[2]) for line in lines if line.startswith("COPY ")]
     assert copies[0] == ["src/eyrie/start_with_key.py", entry[1]]
     assert (REPOSITORY / copies[0][0]).is_file()
+
+
+def test_what_the_image_holds_is_copied_from_the_folder_it_is_built_from(
+    spec: ServerSpec, tiny_target: Path, tmp_path: Path
+) -> None:
+    def with_target(**changes: str) -> ServerSpec:
+        return replace(spec, target=spec.target.model_copy(update=changes))
+
+    (tmp_path / "mine.jinja").touch()
+    inside = with_target(model=str(tmp_path / "target"), chat_template=str(tmp_path / "mine.jinja"))
+    text = written(inside, "docker", tmp_path / "out")["Dockerfile"]
+    assert 'COPY --chown=10001:10001 ["target", "/models/target"]' in text
+    assert 'COPY --chown=10001:10001 ["mine.jinja", "/models/chat_template.jinja"]' in text
+    assert str(tmp_path) not in text
+    (tmp_path / "link").symlink_to(tiny_target)  # Docker would not follow it
+    (tmp_path.parent / "outside.jinja").touch()
+    for key, path in (("model", str(tiny_target)), ("model", "link"), ("chat_template", "../outside.jinja")):
+        with pytest.raises(ValueError, match=rf"^target\.{key}: {re.escape(path)} is outside this folder, .* copy it"):
+            written(with_target(**{key: path}), "docker", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["My Serving", "Eagle", "eagle_3", "-eagle", "eagle-", "3eagle", "", "a" * 64, "a\n"])
+def test_a_name_that_kubernetes_would_refuse_is_refused_here(spec: ServerSpec, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"^--name: .* is no name that Kubernetes takes: "):
+        written(spec, "kubernetes", tmp_path / "none", name)
+    assert not (tmp_path / "none").exists()
+    assert json.loads(written(spec, "vertex", tmp_path, name)["model.json"])["model"]["displayName"] == name
 
 
 def test_the_image_starts_with_the_key_of_a_mounted_file_in_a_private_file_or_not_at_all(tmp_path: Path) -> None:
