@@ -48,10 +48,12 @@ class Conversation:
         row.spans.append((len(prompt_ids), len(row.input_ids)))
         stopped = bool(answer_ids) and answer_ids[-1] in self._chat.stop_ids
         row.finish_reasons.append("stop" if stopped else "length")
-        answer = self._chat.answer_message(prompt_ids, answer_ids)
-        self._messages += [{"role": "user", "content": self._turns.pop(0)}, answer]
+        turn = self._turns.pop(0)
         if not stopped:
             self._turns.clear()
+        if self._turns:  # no later prompt holds the last answer
+            answer = self._chat.answer_message(prompt_ids, answer_ids)
+            self._messages += [{"role": "user", "content": turn}, answer]
 
     def abandon(self) -> None:
         """Leave the turns that are left unasked; answered ones stay."""

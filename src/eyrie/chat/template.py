@@ -50,12 +50,12 @@ class ChatTemplate:
     def answer_message(self, prompt_ids: Sequence[int], answer_ids: Sequence[int]) -> Message:
         """An answer as the history holds it: what a client is handed and sends back with the next turn.
 
-        By the tokenizer's own `response_template` when it has one; Harmony's channels (gpt-oss) are told apart; else it
-        is the text without special tokens. Reasoning inside the text stays: the template says what becomes of it.
+        By the tokenizer's own `response_template` when it has one and the answer keeps to it; Harmony's channels
+        (gpt-oss) are told apart; else it is the text without special tokens. Reasoning inside the text stays: the
+        template says what becomes of it.
         """
         ids = list(answer_ids)
-        if getattr(self.tokenizer, "response_template", None) is not None:
-            parsed = self.tokenizer.parse_response(ids, prefix=list(prompt_ids))
+        if (parsed := self._parsed(prompt_ids, ids)) is not None:
             return {"content": "", **parsed, "role": "assistant"}
         channels = _CHANNEL.findall(self.decode(ids))
         if channels:
@@ -71,6 +71,16 @@ class ChatTemplate:
             list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
         )
         return text
+
+    def _parsed(self, prompt_ids: Sequence[int], ids: list[int]) -> Message | None:
+        """None without a `response_template`, and when the answer breaks it (a tool call that is no JSON)."""
+        if not ids or getattr(self.tokenizer, "response_template", None) is None:
+            return None
+        try:
+            parsed: Message = self.tokenizer.parse_response(ids, prefix=list(prompt_ids))
+        except Exception:  # of many kinds, by template; their texts quote the answer, so none is passed on
+            return None
+        return parsed
 
     def _apply(self, messages: Sequence[Message], **how: Any) -> Any:
         try:

@@ -84,6 +84,52 @@ def test_an_answer_cut_off_by_length_ends_the_conversation_and_says_so(chat: Cha
     assert conversation.rows[0].finish_reasons == ["length"]
 
 
+TOOL_TEMPLATE = {
+    "version": 1,
+    "start_anchor": "<|end_header_id|>",
+    "fields": {
+        "tool": {"open": "<tool_call>", "close": "</tool_call>", "content": "json"},
+        "content": {"content": "text"},
+    },
+    "defaults": {"role": "assistant"},
+}
+
+
+@pytest.mark.parametrize("broken", ['<tool_call>{"name": two words}</tool_call>', '<tool_call>{"na'])
+def test_an_answer_that_breaks_the_response_template_stays_text_in_the_history(tiny_target: Path, broken: str) -> None:
+    chat = make_chat(tiny_target)
+    chat.tokenizer.response_template = TOOL_TEMPLATE
+    conversation = Conversation(chat, "", ["one", "two"])
+    first = conversation.next_prompt()
+    conversation.add_answer(first, _answer(chat, broken))
+    assert chat.decode(conversation.next_prompt()).startswith(chat.decode(first) + broken + "<|eot_id|>")
+
+
+def test_an_answer_that_keeps_to_the_response_template_is_parsed(tiny_target: Path) -> None:
+    chat = make_chat(tiny_target)
+    chat.tokenizer.response_template = TOOL_TEMPLATE
+    prompt = chat.prompt_ids([{"role": "user", "content": "one"}])
+    message = chat.answer_message(prompt, _answer(chat, '<tool_call>{"name": "two"}</tool_call>'))
+    assert message["tool"] == {"name": "two"}
+
+
+def test_an_empty_answer_is_an_empty_message_under_a_response_template(tiny_target: Path) -> None:
+    chat = make_chat(tiny_target)
+    chat.tokenizer.response_template = TOOL_TEMPLATE
+    assert chat.answer_message([], []) == {"role": "assistant", "content": ""}
+
+
+@pytest.mark.parametrize(("turns", "cut"), [(["one"], False), (["one", "two"], True)])
+def test_the_answer_that_ends_a_conversation_is_not_parsed(
+    chat: ChatTemplate, monkeypatch: pytest.MonkeyPatch, turns: list[str], cut: bool
+) -> None:
+    monkeypatch.setattr(ChatTemplate, "answer_message", lambda *_: pytest.fail("no later prompt holds this answer"))
+    conversation = Conversation(chat, "", turns)
+    answer = _answer(chat, "the answer")
+    conversation.add_answer(conversation.next_prompt(), answer[:-1] if cut else answer)
+    assert conversation.finished
+
+
 def test_a_template_that_refuses_a_role_is_one_sentence(tiny_target: Path) -> None:
     chat = make_chat(tiny_target, "{{ raise_exception('System role not supported') }}")
     with pytest.raises(ChatTemplateError, match=r"\(system, user\): System role not supported"):
