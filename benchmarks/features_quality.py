@@ -16,6 +16,7 @@ import torch
 
 from eyrie.eagle3.batches import Document, pack
 from eyrie.eagle3.checkpoint import load_head
+from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
 from eyrie.eagle3.simulate import count_heldout, no_counts
@@ -92,7 +93,7 @@ def score(params: Params, folder: Path, data: Path, heldout: list[Path]) -> floa
     ends = load_ends(params.target)
     head = load_head(folder, config, device=torch.device("cpu"), dtype=torch.float32)
     target_ids = read_vocab(data / "vocab" / "vocab_map.safetensors", vocab_size=config.vocab_size).target_ids
-    teacher = Teacher(ends.lm_head_VH, getattr(config, "final_logit_softcapping", None), target_ids)
+    teacher = Teacher(ends.lm_head_VH, LogitScaling.of(config), target_ids)
     objective = Objective(params.train_head.ttt_steps, params.train_head.ttt_decay)
     module = TttLoss(head, ends.embedding_VH, teacher, objective)
     counts = no_counts(objective.num_steps)

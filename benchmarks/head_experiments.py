@@ -25,6 +25,7 @@ import torch
 from eyrie.eagle3.batches import Document, pack
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
 from eyrie.eagle3.processes import Processes
@@ -121,7 +122,7 @@ def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:
         norm_output=settings.norm_output,
     )
     ends = load_ends(params.target)
-    teacher = Teacher(ends.lm_head_VH, getattr(config, "final_logit_softcapping", None), vocab.target_ids)
+    teacher = Teacher(ends.lm_head_VH, LogitScaling.of(config), vocab.target_ids)
     torch.manual_seed(seed)
     head = Eagle3Head(head_config)
     head.set_vocab(vocab)

@@ -73,6 +73,7 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
     from eyrie.eagle3.batches import Document
     from eyrie.eagle3.config import HeadConfig
     from eyrie.eagle3.head import Eagle3Head
+    from eyrie.eagle3.logits import LogitScaling
     from eyrie.eagle3.teacher import Teacher
     from eyrie.schemas import teacher_positions
 
@@ -102,7 +103,7 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
     device = torch.device(shape.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32  # the target's
     embedding, output = (torch.randn(shape.vocab, shape.hidden, device=device) * shape.hidden**-0.5 for _ in range(2))
-    return head.to(device), embedding.to(dtype), Teacher(output.to(dtype), None, ids.to(device)), documents
+    return head.to(device), embedding.to(dtype), Teacher(output.to(dtype), LogitScaling(), ids.to(device)), documents
 
 
 def loss_of(way: str, shape: Shape) -> tuple[Any, Callable[[], Any]]:

@@ -11,10 +11,14 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    CohereConfig,
+    FalconH1Config,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3TextConfig,
     GptOssConfig,
+    GraniteConfig,
+    HyperCLOVAXConfig,
     Llama4Config,
     Llama4ForConditionalGeneration,
     Llama4TextConfig,
@@ -178,16 +182,61 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "Gemma3ForConditionalGeneration": gemma3,
     "GptOssForCausalLM": gpt_oss,
 }
+
+
+def gemma3_capped() -> Any:
+    """Gemma 2's soft-cap, low enough to bend these logits."""
+    config = _gemma3_text()
+    config.final_logit_softcapping = 2.0
+    return config
+
+
+def granite() -> Any:
+    """Granite: logits divided, embeddings, residuals and attention multiplied."""
+    return GraniteConfig(
+        **COMMON,
+        logits_scaling=8.0,
+        embedding_multiplier=12.0,
+        residual_multiplier=0.22,
+        attention_multiplier=0.1,
+        tie_word_embeddings=True,
+    )
+
+
+def cohere() -> Any:
+    """Command R: logits multiplied, a layer's attention and MLP side by side."""
+    return CohereConfig(**COMMON, logit_scale=0.0625, tie_word_embeddings=True)
+
+
+def falcon_h1() -> Any:
+    """Falcon-H1: the output matrix's product multiplied, attention and a state space model in each layer."""
+    mamba = {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1}
+    return FalconH1Config(**COMMON, **mamba, lm_head_multiplier=0.04, tie_word_embeddings=False)
+
+
+def hyperclovax() -> Any:
+    """HyperCLOVA X: Granite's names, and logits multiplied by what Granite divides by."""
+    return HyperCLOVAXConfig(**COMMON, logits_scaling=0.125, tie_word_embeddings=False)
+
+
+# How a class makes its logits of its last hidden states is its own: no whole pipeline needs these.
+SCALED: dict[str, Callable[[], Any]] = {
+    "Gemma3ForCausalLM": gemma3_capped,
+    "GraniteForCausalLM": granite,
+    "CohereForCausalLM": cohere,
+    "FalconH1ForCausalLM": falcon_h1,
+    "HyperCLOVAXForCausalLM": hyperclovax,
+}
 _CLASSES = {
     "Llama4ForConditionalGeneration": Llama4ForConditionalGeneration,
     "Gemma3ForConditionalGeneration": Gemma3ForConditionalGeneration,
 }
 
 
-def make_architecture(name: str, folder: Path) -> Path:
+def make_architecture(name: str, folder: Path, configs: dict[str, Callable[[], Any]] = ARCHITECTURES) -> Path:
     """Save a random model of the class `name`, as its real checkpoints are saved, and the tests' tokenizer."""
     make_target(folder, vocab_size=320)
-    config = ARCHITECTURES[name]()
+    config = configs[name]()
     torch.manual_seed(4)
     model = _CLASSES[name](config) if name in _CLASSES else AutoModelForCausalLM.from_config(config)
     assert type(model).__name__ == name

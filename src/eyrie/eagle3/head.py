@@ -172,14 +172,15 @@ class Eagle3Head(nn.Module):
         self.d2t.copy_(vocab.d2t)
         self.t2d.copy_(vocab.t2d)
 
-    def start_from(self, embedding_VH: Tensor, lm_head_VH: Tensor) -> None:
-        """Start the output matrix from the target's own rows of the draft vocabulary; the rest stays random.
+    def start_from(self, embedding_VH: Tensor, lm_head_VH: Tensor, *, logit_scale: float = 1.0) -> None:
+        """Start the output matrix from the target's own rows of the draft vocabulary, with the target's scale in them:
+        the head has none; the rest stays random.
 
         A head of another width starts instead with the target's embedding, turned to its principal directions.
         """
         with torch.no_grad():
             if self.embed_tokens is None:
-                self.lm_head.weight.copy_(lm_head_VH[self.t2d])
+                self.lm_head.weight.copy_(lm_head_VH[self.t2d] * logit_scale)
             else:
                 wide = embedding_VH.double()
                 directions = torch.linalg.eigh(wide.T @ wide).eigenvectors.flip(-1)[:, : self.config.hidden_size]

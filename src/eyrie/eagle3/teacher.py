@@ -11,15 +11,17 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from eyrie.eagle3.logits import LogitScaling
+
 CHUNK_ROWS = 256  # a chunk of float32 logits over a few thousand ids stays in the processor's cache
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """`lm_head_VH` is the target's output matrix, `logit_cap` its soft-cap (Gemma), `target_ids_D` the d2t ids."""
+    """`lm_head_VH` is the target's output matrix, `scaling` what follows it, `target_ids_D` the d2t ids."""
 
     lm_head_VH: Tensor
-    logit_cap: float | None
+    scaling: LogitScaling
     target_ids_D: Tensor
 
     @cached_property
@@ -45,5 +47,4 @@ class Teacher:
     def _logits(self, last_RH: Tensor, columns: Tensor) -> Tensor:
         """In float32 or wider."""
         logits = last_RH.to(columns.dtype) @ columns.T
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return logits if self.logit_cap is None else torch.tanh(logits / self.logit_cap) * self.logit_cap
+        return self.scaling(logits.to(torch.promote_types(logits.dtype, torch.float32)))

@@ -21,8 +21,13 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from eyrie.chat.template import ChatTemplate
+from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.processes import Processes
 from eyrie.params import Target
+
+_CHECKED_TOKENS = 4
+_ROUNDINGS = 4  # scaling and capping round about as often
+_LEAST_EPS = 1e-5  # of sums over the hidden size in float32
 
 
 class TargetError(ValueError):
@@ -75,11 +80,8 @@ class TargetModel:
         return hidden
 
     def logits(self, last_hidden: Tensor) -> Tensor:
-        """lm_head (and the target's logit soft-cap, if it has one) over `last_hidden` [..., H] -> float32 [..., V]."""
-        logits = self.model.get_output_embeddings()(last_hidden).float()
-        cap = getattr(self.config, "final_logit_softcapping", None)
-        scaled: Tensor = logits if cap is None else torch.tanh(logits / cap) * cap
-        return scaled
+        """lm_head and the target's own scaling over `last_hidden` [..., H] -> float32 [..., V]."""
+        return LogitScaling.of(self.config)(self.model.get_output_embeddings()(last_hidden).float())
 
 
 @contextmanager
@@ -190,10 +192,35 @@ def load_target(target: Target, processes: Processes | None = None) -> TargetMod
     model.eval().requires_grad_(False)
     if not placing:
         model.to(device)
-    if quantised:
-        with torch.inference_mode():  # weights may stay packed until the whole model's first forward; ours is a part
-            model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device), use_cache=False)
-    return TargetModel(model, load_chat(target), model.config.get_text_config(), device, dtype, processes)
+    loaded = TargetModel(model, load_chat(target), model.config.get_text_config(), device, dtype, processes)
+    _check_logits(target, loaded)
+    return loaded
+
+
+def _check_logits(target: Target, loaded: TargetModel) -> None:
+    """Raises TargetError where the model makes its logits otherwise than heads are taught: the loss would be wrong and
+    nothing would show it. One forward of a few tokens, which packed weights need before a part of the model is called.
+    """
+    if getattr(loaded.model.get_output_embeddings(), "bias", None) is not None:
+        raise TargetError(f"target {target.model}: its output matrix has a bias, which draft heads are not taught with")
+    states: list[Tensor] = []
+    hook = loaded.decoder.register_forward_hook(lambda _module, _args, output: states.append(output[0]))
+    ids = torch.arange(_CHECKED_TOKENS, device=loaded.device)[None]
+    try:
+        with torch.inference_mode():
+            own = loaded.model(input_ids=ids, use_cache=False).logits.float()
+            ours = loaded.logits(states[-1])
+    finally:
+        hook.remove()
+    # the model scales in its own dtype, ours is float32
+    bound = _ROUNDINGS * max(torch.finfo(loaded.dtype).eps, _LEAST_EPS) * float(own.abs().max())
+    difference = float((own - ours).abs().max())
+    if not difference <= bound:
+        raise TargetError(
+            f"target {target.model}: {type(loaded.model).__name__} makes other logits of its hidden states than its "
+            f"output matrix and configuration say ({difference:.3g} apart, at most {bound:.3g}); no head can be taught "
+            "of it"
+        )
 
 
 def _tensor_parallel(target: Target, config: Any, num_processes: int) -> Any:

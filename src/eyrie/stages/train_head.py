@@ -24,6 +24,7 @@ from eyrie.eagle3.curves import Curves
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.initial import head_folder, start_from_head
 from eyrie.eagle3.loggers import open_loggers
+from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.model_card import render_model_card
 from eyrie.eagle3.processes import Processes, joined, launch
 from eyrie.eagle3.resume import Checkpoints
@@ -105,19 +106,18 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
     revision = target_revision(params.target.model, params.target.revision)
     data_digest = _check_features(files.features, head_config, revision)
     device = processes.device(resolve_device(params.target.device))
-    ends = load_ends(params.target)
-    logit_cap = getattr(config, "final_logit_softcapping", None)
+    ends, scaling = load_ends(params.target), LogitScaling.of(config)
 
     torch.manual_seed(settings.seed)
     model = Eagle3Head(head_config)
     model.set_vocab(draft_vocab)
-    model.start_from(ends.embedding_VH, ends.lm_head_VH)
+    model.start_from(ends.embedding_VH, ends.lm_head_VH, logit_scale=scaling.scale)
     if settings.init_from is not None:
         start_from_head(model, head_folder(settings.init_from, settings.init_revision))
     trainer = Trainer(
         model.to(device),
         ends.embedding_VH.to(device),
-        Teacher(ends.lm_head_VH.to(device), logit_cap, draft_vocab.target_ids.to(device)),
+        Teacher(ends.lm_head_VH.to(device), scaling, draft_vocab.target_ids.to(device)),
         batches=partial(_TrainingBatches, files.features, settings, processes, device),
         heldout=partial(_heldout_batches, files.features, settings, processes, device),
         settings=settings,

@@ -87,3 +87,9 @@ def test_the_output_matrix_starts_as_the_targets_rows() -> None:
     hidden = torch.randn(3, HIDDEN).double()
     expected = (hidden @ made.teacher.lm_head_VH.T)[:, made.teacher.target_ids_D]
     torch.testing.assert_close(made.head.lm_head(hidden), expected)
+
+
+def test_the_output_matrix_starts_with_the_targets_own_logit_scale() -> None:
+    made = tiny()
+    made.head.start_from(made.embedding_VH, made.teacher.lm_head_VH, logit_scale=0.125)
+    torch.testing.assert_close(made.head.lm_head.weight, made.teacher.columns_DH * 0.125)

@@ -11,6 +11,7 @@ from transformers import LlamaConfig
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.vocab import build_vocab
 from eyrie.schemas import teacher_positions
@@ -68,7 +69,7 @@ def tiny(
     head.set_vocab(vocab)
     embedding_VH = torch.randn(VOCAB, HIDDEN, generator=generator).to(dtype)
     lm_head_VH = torch.randn(VOCAB, HIDDEN, generator=generator).to(dtype)
-    return Tiny(head.to(dtype), embedding_VH, Teacher(lm_head_VH, None, vocab.target_ids))
+    return Tiny(head.to(dtype), embedding_VH, Teacher(lm_head_VH, LogitScaling(), vocab.target_ids))
 
 
 def document(length: int, spans: list[tuple[int, int]], seed: int = 0) -> Document:

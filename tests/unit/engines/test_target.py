@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
+from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.processes import Processes
+from eyrie.eagle3.teacher import Teacher
 from eyrie.engines.target import (
     TargetError,
     capture_layers,
@@ -17,6 +19,7 @@ from eyrie.engines.target import (
     load_target,
     resolve_device,
 )
+from tests.architectures import SCALED, make_architecture
 from tests.conftest import tiny_params
 from tests.quantised import BLOCK, GROUP, QUANTISED, make_quantised
 
@@ -28,6 +31,42 @@ def test_a_target_gives_the_logits_of_the_model_in_its_folder(tiny_target: Path)
         expected = AutoModelForCausalLM.from_pretrained(tiny_target)(ids).logits
         torch.testing.assert_close(target.logits(target.forward(ids)), expected)
     assert target.stop_token_ids == {4}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_heads_are_taught_the_logits_that_the_model_makes_of_its_hidden_states(name: str, tmp_path: Path) -> None:
+    params = tiny_params(make_architecture(name, tmp_path, SCALED)).target
+    target, ids = load_target(params), torch.tensor([[0, 10, 20, 30]])
+    teacher = Teacher(load_ends(params).lm_head_VH, LogitScaling.of(target.config), torch.arange(320))
+    with torch.inference_mode():
+        last = target.forward(ids)
+        own = AutoModelForCausalLM.from_pretrained(tmp_path)(ids).logits
+        torch.testing.assert_close(target.logits(last), own)
+        torch.testing.assert_close(teacher.log_renormalised(last[0]), own[0].log_softmax(-1))
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_a_target_that_makes_its_logits_in_an_unknown_way_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = tiny_params(make_architecture(name, tmp_path, SCALED)).target
+    monkeypatch.setattr(LogitScaling, "of", lambda _config: LogitScaling())
+    with pytest.raises(TargetError, match=rf"^target {tmp_path}: {name} makes other logits .* no head can be taught"):
+        load_target(params)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_rounding_is_no_other_way_to_make_logits(dtype: str, tmp_path: Path) -> None:
+    for name in SCALED:
+        folder = make_architecture(name, tmp_path / name, SCALED)
+        load_target(tiny_params(folder, target={"model": str(folder), "dtype": dtype}).target)
+
+
+def test_a_target_whose_output_matrix_has_a_bias_is_refused(copy_target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    biased = torch.nn.Linear(32, 320, bias=True)
+    monkeypatch.setattr(LlamaForCausalLM, "get_output_embeddings", lambda _self: biased)
+    with pytest.raises(TargetError, match="its output matrix has a bias"):
+        load_target(tiny_params(copy_target).target)
 
 
 def test_captured_layers_are_the_outputs_of_those_layers_and_hooks_go_away(tiny_target: Path) -> None:
