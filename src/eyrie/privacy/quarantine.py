@@ -52,10 +52,13 @@ def check_quarantine(path: Path) -> None:
     """Raise QuarantineError when the file could be published by accident."""
     here = Path.cwd().resolve()
     absolute = path.resolve()
-    if absolute.is_relative_to(here) and absolute.relative_to(here).parts[0] in _VERSIONED:
+    if path.is_dir():
+        raise QuarantineError(f"filter_prompts.quarantine: {path} is a folder; name a file, under .eyrie/ for one")
+    top = absolute.relative_to(here).parts[0] if absolute.is_relative_to(here) else ""
+    if top in _VERSIONED:
         raise QuarantineError(
-            f"filter_prompts.quarantine: {path} lies under {absolute.relative_to(here).parts[0]}/, which is published "
-            "or versioned; use a file under .eyrie/"
+            f"filter_prompts.quarantine: {path} lies under {top}/, which is published or versioned; "
+            "use a file under .eyrie/"
         )
     for name in (path, _partial(path)):
         if _seen_by_git(name.resolve()):
@@ -66,7 +69,7 @@ def check_quarantine(path: Path) -> None:
 
 
 def _seen_by_git(path: Path) -> bool:
-    """Whether `path` lies in a git working tree that does not ignore it."""
+    """Whether `path` lies in a git working tree that does not ignore it, or in one of which git will not tell."""
     folder = next(parent for parent in path.parents if parent.is_dir())
     try:
         answer = subprocess.run(  # noqa: S603
@@ -76,4 +79,5 @@ def _seen_by_git(path: Path) -> bool:
         )
     except OSError:  # no git here
         return False
-    return answer.returncode == 1  # 0: ignored, 128: no working tree
+    # 0: ignored, 1: not ignored, 128: no working tree, or one that git refuses to read (another user's)
+    return answer.returncode == 1 or (answer.returncode != 0 and any((up / ".git").exists() for up in path.parents))

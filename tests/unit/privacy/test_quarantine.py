@@ -1,12 +1,13 @@
 import json
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from eyrie.privacy.quarantine import QuarantineError, quarantine
+from eyrie.privacy.quarantine import QuarantineError, check_quarantine, quarantine
 
 ROW = {"prompt_id": "a", "turns": ["a value"]}
 
@@ -77,3 +78,21 @@ def test_a_file_that_git_would_add_is_refused(tmp_path: Path, monkeypatch: pytes
         put_aside(ROW, "SECRET")
     status = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True, text=True)
     assert status.stdout.split() == ["??", ".gitignore"]
+
+
+def test_a_working_tree_that_git_refuses_to_read_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # "dubious ownership", as in another user's folder
+    with pytest.raises(QuarantineError, match="git does not ignore"), quarantine(Path("aside.jsonl")):
+        pass
+
+
+@pytest.mark.parametrize("name", [".", "folder"])
+def test_a_folder_is_refused_before_anything_is_screened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    with pytest.raises(QuarantineError, match=f"quarantine: {re.escape(name)} is a folder"):
+        check_quarantine(Path(name))
