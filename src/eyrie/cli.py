@@ -97,6 +97,7 @@ def _repro(params: Params, stages: list[str]) -> None:
     targets = doors.dvc_targets(params, stages) if stages else []
     if stages and not targets:
         return
+    doors.make_dvc_look(params, targets)
     from dvc.cli import main as dvc_main  # in this process: one start less, and no run that outlives this one
 
     status_code = dvc_main(["repro", *(["--single-item", *targets] if targets else [])])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eyrie.lineage.layout import STAGES
+from eyrie.lineage.layout import SELECTED, STAGES
 from tests.workflow.conftest import environment_of, run_in
 from tests.workflow.gcs import BUCKET, Storage, storage
 from tests.workflow.light import digests_of, make_light_project
@@ -54,7 +54,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Path
     return project
 
 
-def test_a_push_and_a_pull_bring_everything_and_one_shard_can_be_had_alone(project: Path, tmp_path: Path) -> None:
+def test_a_push_and_a_pull_bring_everything_but_unscreened_prompts_and_one_shard_can_be_had_alone(
+    project: Path, tmp_path: Path
+) -> None:
     with storage(tmp_path / "objects") as remote:
         _connect(project, remote)
         pushed = run_in(project, "dvc", "push")
@@ -67,7 +69,12 @@ def test_a_push_and_a_pull_bring_everything_and_one_shard_can_be_had_alone(proje
         assert not (clone / FEATURES.format(shard=0)).exists()
         everything = run_in(clone, "eyrie", "pull")
         assert everything.returncode == 0, everything.stderr
-    assert digests_of(clone) == digests_of(project)
+        unscreened = hashlib.md5((project / SELECTED).read_bytes()).hexdigest()
+        assert list(remote.objects.rglob("*"))
+        assert not list(remote.objects.rglob(unscreened[2:]))
+    expected = digests_of(project)
+    expected.pop(SELECTED)
+    assert digests_of(clone) == expected
     assert "up to date" in run_in(clone, "dvc", "status").stdout
     planned = run_in(clone, "snakemake", "--cores", "1", "-n")
     assert "Nothing to be done" in planned.stdout + planned.stderr

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eyrie.lineage.layout import STAGES, upstream_of
+from eyrie.lineage.layout import SELECTED, STAGES, upstream_of
 from tests.e2e.faults import start_door
 from tests.workflow.conftest import change_params, run_in
 from tests.workflow.light import DROPPED, SOURCE, change_code, digests_of, expected_files, make_light_project
@@ -72,7 +72,10 @@ def built_jobs(project: Path, door: str) -> set[str]:
 def check(project: Path, scratch: Path) -> None:
     """Outputs are those of a run from nothing, records are true, and no door has anything to do."""
     shutil.rmtree(scratch, ignore_errors=True)
-    assert digests_of(project) == expected_files(project, scratch)
+    expected = expected_files(project, scratch)
+    if not (project / SELECTED).exists():  # in a clone, which cannot pull it, until something needs it
+        expected.pop(SELECTED)
+    assert digests_of(project) == expected
     assert false_records(project) == []
     assert "up to date" in run_in(project, "dvc", "status").stdout
     planned = run_in(project, "snakemake", "--cores", "2", "-n")
@@ -179,6 +182,7 @@ SHORT = (
     ("a prompt that is screened out", "clone", "snakemake"),
     ("more shards", "original", "dvc"),
     ("code of train_head", "clone", "eyrie run"),
+    ("parameter of filter_prompts", "clone", "dvc"),  # reads what a clone cannot pull
 )
 
 
@@ -188,7 +192,8 @@ def test_exactly_what_a_change_reaches_runs_again(
     project = place(where)
     apply, expected = CHANGES[change]
     apply(project)
-    assert run_door(project, door) == expected
+    needs_prompts = "filter_prompts" in expected and not (project / SELECTED).exists()
+    assert run_door(project, door) == expected | ({"select_prompts"} if needs_prompts else set())
     check(project, tmp_path / "expected")
 
 
@@ -199,7 +204,8 @@ def test_going_back_restores_and_doors_can_be_mixed(
     key, value = PARAMETERS[stage]
     before = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))[stage][key]
     change_params(project, stage, **{key: value})
-    assert run_door(project, there) == following(stage)
+    needs_prompts = stage == "filter_prompts" and not (project / SELECTED).exists()
+    assert run_door(project, there) == following(stage) | ({"select_prompts"} if needs_prompts else set())
     change_params(project, stage, **{key: before})
     assert run_door(project, back) == set()
     check(project, tmp_path / "expected")
@@ -258,6 +264,28 @@ def test_plain_dvc_pull_leaves_both_doors_nothing_to_do(made: Path, tmp_path: Pa
     assert run_in(clone, "dvc", "pull", "-q").returncode == 0
     assert "up to date" in run_in(clone, "dvc", "repro", "--dry").stdout
     assert run_door(clone, "snakemake") == set()
+    check(clone, tmp_path / "expected")
+
+
+def test_no_unscreened_prompt_is_pushed_and_a_clone_makes_them_when_it_is_asked(made: Path, tmp_path: Path) -> None:
+    unscreened = DROPPED.encode()
+    assert unscreened in (made / "original" / SELECTED).read_bytes()
+    assert run_in(made / "original", "dvc", "push", "-q", "--run-cache").returncode == 0
+    for folder in (made / "remote", made / "original/.dvc/cache"):
+        objects = [path for path in folder.rglob("*") if path.is_file()]
+        assert objects
+        assert not [path for path in objects if unscreened in path.read_bytes()]
+    clone = tmp_path / "clone"
+    assert run_in(made, "cp", "-a", str(made / "clone"), str(clone)).returncode == 0
+    pulled = run_in(clone, "eyrie", "pull", "select_prompts").stdout
+    assert pulled.startswith("select_prompts: not here: holds unscreened prompts, which are never pushed")
+    assert "holds unscreened prompts" in run_in(clone, "eyrie", "status").stdout
+    assert not (clone / SELECTED).exists()
+    for door in ("eyrie run", "dvc"):
+        assert run_door(clone, door) == set()
+    done = run_in(clone, "eyrie", "run", "select_prompts")
+    assert re.findall(r"^\w+: (\w+) built in", done.stdout + done.stderr, re.MULTILINE) == ["select_prompts"]
+    assert (clone / SELECTED).read_bytes() == (made / "original" / SELECTED).read_bytes()
     check(clone, tmp_path / "expected")
 
 

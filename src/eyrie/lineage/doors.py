@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eyrie.lineage.digests import Digests
-from eyrie.lineage.layout import STAGES, upstream_of
+from eyrie.lineage.layout import STAGES, UNSCREENED, upstream_of
 from eyrie.lineage.timings import RUN, human_seconds, read_timings
-from eyrie.lineage.verdicts import Verdict, judge
+from eyrie.lineage.verdicts import Verdict, jobs_of, judge
 from eyrie.params import Params, load_params
 
 
@@ -57,6 +57,14 @@ def dvc_targets(params: Params, targets: Sequence[str]) -> list[str]:
         # and what is here and follows from a needed stage may change
         needed |= {name for name in wanted - absent if needed & set(upstream_of(name))}
     return [name for name in STAGES if name in needed]
+
+
+def make_dvc_look(params: Params, targets: Sequence[str]) -> None:
+    """Remove the manifest that DVC has in place of an output of `targets`, when the output itself is not here."""
+    for name in targets:
+        for job in jobs_of(params, name):
+            if any(str(path) in UNSCREENED and not path.exists() for path in job.outputs.values()):
+                job.manifest.unlink(missing_ok=True)
 
 
 def verify_stage(params_path: Path, stage: str) -> None:

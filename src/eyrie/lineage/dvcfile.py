@@ -12,7 +12,7 @@ import yaml
 from eyrie.io import write_text
 from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
 from eyrie.lineage.jobs import manifest_path
-from eyrie.lineage.layout import STAGES, Stage
+from eyrie.lineage.layout import MADE_WITH, STAGES, UNSCREENED, Stage
 from eyrie.params import Params
 
 DVC_YAML = Path("dvc.yaml")
@@ -20,7 +20,8 @@ PROFILE = r'"\${SNAKEMAKE_PROFILE:-workflow/profiles/default}"'  # the backslash
 IN_GIT = ("reports/", "data/vocab/")  # the map is small, and with it pulled features are all that training needs
 HEADER = """\
 # Written by `eyrie sync` from the stage table (src/eyrie/lineage/layout.py) and params.yaml: edit those.
-# Each stage runs its Snakemake rules and no others; SNAKEMAKE_PROFILE chooses the cluster.
+# Each stage runs its Snakemake rules and no others (but what it reads that no remote has); SNAKEMAKE_PROFILE chooses
+# the cluster.
 """
 
 
@@ -48,11 +49,14 @@ def is_in_step(params: Params) -> bool:
 
 def _stage(params: Params, stage: Stage) -> dict[str, Any]:
     code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage.name)]
-    inputs = [
-        _tracked(path) for value in stage.inputs.values() for path in (value if isinstance(value, tuple) else (value,))
+    read = [path for value in stage.inputs.values() for path in (value if isinstance(value, tuple) else (value,))]
+    inputs = [_tracked(path) for path in read]
+    # DVC sees a manifest and thinks the file itself is here: in a clone Snakemake makes it
+    rules = [
+        rule for other in STAGES.values() if UNSCREENED & {*read} & {*other.outputs.values()} for rule in other.rules
     ]
     document: dict[str, Any] = {
-        "cmd": f"snakemake --profile {PROFILE} --allowed-rules {' '.join(stage.rules)} -- {stage.name}",
+        "cmd": f"snakemake --profile {PROFILE} --allowed-rules {' '.join([*rules, *stage.rules])} -- {stage.name}",
         "deps": [*dict.fromkeys(inputs), *local_files(params, stage), *code],
         "params": [*dvc_params(parameters_of(params, stage))],
         "outs": _outs(stage),
@@ -64,14 +68,22 @@ def _stage(params: Params, stage: Stage) -> dict[str, Any]:
 
 
 def _outs(stage: Stage) -> list[Any]:
-    """Data and models in DVC's cache; what is small and meant for git outside it. Shards as their folder."""
+    """Data and models in DVC's cache; what is small and meant for git outside it. Shards as their folder.
+
+    A manifest that stands for a file persists: DVC would take it away, or put an earlier one back from its run cache,
+    and leave the file.
+    """
     outs: dict[str, bool] = {}
+    persisting = {_tracked(path) for path in stage.outputs.values() if path in UNSCREENED}
     for group in (stage.outputs, stage.gather_outputs):
         paths = [Path(path) for path in group.values()]
         for path in [*paths, *([manifest_path(paths[0])] if paths else [])]:
             if not _is_metrics(str(path)):
                 outs[_tracked(str(path))] = not str(path).startswith(IN_GIT)
-    return [path if cached else {path: {"cache": False}} for path, cached in outs.items()]
+    return [
+        {path: {"persist": True}} if path in persisting else path if cached else {path: {"cache": False}}
+        for path, cached in outs.items()
+    ]
 
 
 def _is_metrics(path: str) -> bool:
@@ -79,5 +91,7 @@ def _is_metrics(path: str) -> bool:
 
 
 def _tracked(path: str) -> str:
-    """What DVC tracks: the folder of a sharded output, else the path itself."""
+    """What DVC tracks: the folder of a sharded output, the manifest for unscreened text, else the path itself."""
+    if path in UNSCREENED:
+        return str(manifest_path(Path(MADE_WITH[path])))
     return str(Path(path).parent) if "{shard" in path else path

@@ -41,6 +41,8 @@ class Stage:
 
 
 SELECTED = "data/prompts/selected.parquet"
+UNSCREENED = frozenset({SELECTED})  # stays on this machine: DVC has the manifest in its place, and nothing to push
+NEVER_PUSHED = "holds unscreened prompts, which are never pushed; it is made again where it is needed"
 CLEAN = "data/prompts/clean.parquet"
 DATA_CARD = "reports/data_card.md"
 RESPONSES = f"data/responses/{SHARD}.parquet"

@@ -9,7 +9,7 @@ from typing import Any
 
 from eyrie.lineage.cache import NoRepositoryError, dvc_repo
 from eyrie.lineage.digests import Digests
-from eyrie.lineage.layout import upstream_of
+from eyrie.lineage.layout import NEVER_PUSHED, STAGES, UNSCREENED, upstream_of
 from eyrie.lineage.lockfile import LockFile
 from eyrie.lineage.verdicts import State, Verdict, judge
 from eyrie.params import Params
@@ -80,13 +80,15 @@ def _missing(name: str, jobs: list[Verdict], lock: LockFile, params: Params, whe
 def _where_to_get(stages: list[str], lock: LockFile) -> dict[str, str]:
     """stage -> where DVC has its recorded outputs."""
     recorded = [name for name in stages if lock.outs_of(name)]
+    kept_back = {name: NEVER_PUSHED for name in recorded if UNSCREENED & {*STAGES[name].outputs.values()}}
+    recorded = [name for name in recorded if name not in kept_back]
     if not recorded:
-        return {}
+        return kept_back
     try:
         with dvc_repo() as repo:
-            return {name: _find(repo, name, lock) for name in recorded}
+            return kept_back | {name: _find(repo, name, lock) for name in recorded}
     except NoRepositoryError as error:
-        return dict.fromkeys(recorded, str(error))
+        return kept_back | dict.fromkeys(recorded, str(error))
 
 
 def _find(repo: Any, name: str, lock: LockFile) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from eyrie.lineage.cache import dvc_repo, evict, files_of
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
-from eyrie.lineage.layout import STAGES
+from eyrie.lineage.layout import NEVER_PUSHED, STAGES, UNSCREENED
 from eyrie.lineage.lockfile import LockFile
 from eyrie.lineage.verdicts import Verdict, judge
 from eyrie.params import Params
@@ -63,6 +63,9 @@ def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: i
                 keep_build(verdict.job)
         stale = next((reason for verdict in here for reason in verdict.reasons), "")
         count = f"{len(here)} of {len(verdicts)} jobs' outputs" if len(verdicts) > 1 else "outputs"
+        if not here and UNSCREENED & {*STAGES[name].outputs.values()}:
+            sentences.append(f"{name}: not here: {NEVER_PUSHED}")
+            continue
         sentences.append(f"{name}: {count} here" + (f"; not current: {stale}" if stale else ""))
     digests.save()
     return sentences
