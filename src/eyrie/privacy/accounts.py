@@ -51,6 +51,8 @@ _IBAN_LENGTHS = {
 }
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=(?:[ .-]{0,2}[A-Za-z0-9]){11})")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+# A URL's path and a name of its query, or a name alone; `list+bob=corp.com@` is one address, of a mailing list.
+_BEFORE_ADDRESS = re.compile(r"(?:[^@]*[/?&](?:[^/?&=@]*=)?|[A-Za-z_]+(?:-to)?=)(?=[^@/?&=])")
 _IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
 
 
@@ -181,10 +183,20 @@ def _is_base58check(word: str) -> bool:
 
 
 class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
-    """EMAIL_ADDRESS; also as a value in a URL, whose path and names Presidio takes for a part of the address."""
+    """EMAIL_ADDRESS; of a value in a URL the address only, though Presidio takes path and names for a part of it."""
 
     def validate_result(self, pattern_text: str) -> bool:
         return bool(super().validate_result(re.split(r"[/=?&]", pattern_text)[-1]))
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None, regex_flags: int | None = None
+    ) -> list[RecognizerResult]:
+        """Offsets are characters of `text`."""
+        results: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts, regex_flags)
+        for result in results:
+            if before := _BEFORE_ADDRESS.match(text, result.start, result.end):
+                result.start = before.end()
+        return results
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]

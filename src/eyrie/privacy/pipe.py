@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 from eyrie.params import FilterPrompts
 from eyrie.privacy.backends import make_detector
 from eyrie.privacy.detection import Detected, Detector, detect_with
+from eyrie.privacy.mentions import with_further_mentions
 from eyrie.privacy.screening import Policy
 
 MAX_LINE_BYTES = 64_000_000
@@ -84,6 +85,8 @@ def _answer(row: _Row, detected: Detected, policy: Policy) -> dict[str, Any]:
         return {"index": row.number, "action": "error", "entities": [], "error": row.error}
     if detected.failure is not None:  # dropped in a run, and worth a look
         return {"index": row.number, "action": "drop", "entities": [], "error": f"not analyzed: {detected.failure}"}
+    replaced = {finding.entity for findings in detected.findings for finding in findings}
+    replaced -= {entity for entity in replaced if policy[entity] in ("keep", "drop")}
     entities = [
         {
             "type": finding.entity,
@@ -92,7 +95,7 @@ def _answer(row: _Row, detected: Detected, policy: Policy) -> dict[str, Any]:
             "score": round(finding.score, 4),
             **({} if row.is_text else {"message": number}),
         }
-        for number, findings in enumerate(detected.findings)
+        for number, findings in enumerate(with_further_mentions(row.texts, detected.findings, replaced))
         for finding in findings
     ]
     actions = [policy[str(entity["type"])] for entity in entities]

@@ -2,6 +2,7 @@
 
 In: a conversation, what was found in its texts, and a policy (entity type -> action). Out: `Screened`.
 
+What is replaced once is replaced wherever the conversation says it again (`privacy.mentions`).
 `drop` loses the whole conversation; measured, redacting names or secrets leaves a part of them in 10 to 17% of the
 prompts that hold one. `surrogate` puts a plausible value in place, `redact` writes `<TYPE>`, `keep` only counts.
 """
@@ -13,6 +14,7 @@ from typing import Literal
 
 from eyrie.privacy.detection import Detected
 from eyrie.privacy.engine import Finding
+from eyrie.privacy.mentions import with_further_mentions
 from eyrie.privacy.surrogates import SURROGATE_ENTITIES, Surrogates
 
 Action = Literal["drop", "surrogate", "redact", "keep"]
@@ -53,9 +55,11 @@ def screen(conversation: Conversation, detected: Detected, policy: Policy, *, se
     counts = Counter(finding.entity for findings in detected.findings for finding in findings)
     if dropping := sorted(entity for entity in counts if policy[entity] == "drop"):
         return Screened("", [], dropping[0], counts)
+    replaced = {entity for entity in counts if policy[entity] != "keep"}
+    found = with_further_mentions(conversation.texts, detected.findings, replaced)
+    counts = Counter(finding.entity for findings in found for finding in findings)
     plans = [
-        (text, list(_replacements(findings, policy)))
-        for text, findings in zip(conversation.texts, detected.findings, strict=True)
+        (text, list(_replacements(findings, policy))) for text, findings in zip(conversation.texts, found, strict=True)
     ]
     surrogates = Surrogates(
         seed=seed,

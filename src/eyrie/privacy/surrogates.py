@@ -7,51 +7,61 @@ general fake-data library gives addresses and numbers that may be somebody's, an
 """
 
 import random
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from eyrie.privacy.dialling import dialled, without_extension
 
 _FIRST = ("alex", "blake", "casey", "dana", "ellis", "frankie", "gray", "harper", "indigo", "jamie", "kelly", "logan")
 _LAST = ("archer", "barlow", "carver", "dalton", "ellery", "fenwick", "garland", "hollis", "ingram", "jarvis", "keller")
 _TLDS = ("com", "net", "org")
 _MAX_ATTEMPTS = 50
-_EXTENSION = re.compile(r"\s*(?:ext\.?|extension|x)\s*\d+$", re.IGNORECASE)
-_KEPT_PREFIX = 3  # country or trunk code and the first area digit of other countries' numbers
+_NORTH_AMERICAN_DIGITS = 10
+_MOST_OTHER_DIGITS, _FEWEST_OTHER_DIGITS = 9, 4  # of other countries' numbers; the first digit stays where it can
+SURROGATE_ENTITIES = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER"})
 
 
-def _email(_: str, rng: random.Random) -> str:
+def _email(rng: random.Random) -> str:
     return f"{rng.choice(_FIRST)}.{rng.choice(_LAST)}{rng.randint(1, 999)}@example.{rng.choice(_TLDS)}"
 
 
-def _phone(original: str, rng: random.Random) -> str:
+@dataclass(frozen=True)
+class _Shape:
+    """Which digits of a phone number are exchanged: the last `num_digits`."""
+
+    north_american: bool
+    num_digits: int
+
+
+def _phone(written: str, shape: _Shape, rng: random.Random) -> str:
     """The original's punctuation around new digits, filled from the right so that other spellings agree."""
-    digits = [char for char in original if char.isdecimal()]
-    north_american = (len(digits) == 10 and digits[0] in "23456789") or (len(digits) == 11 and digits[0] == "1")
     area = f"{rng.randint(2, 9)}{rng.randint(0, 9)}{rng.randint(1, 9)}"
     line = f"01{rng.randint(0, 99):02d}"
     other = "".join(str(rng.randint(0, 9)) for _ in range(20))
-    fresh = list(area + "555" + line) if north_american else list(other[: max(len(digits) - _KEPT_PREFIX, 4)])
-    digits[len(digits) - len(fresh) :] = fresh
-    replacement = iter(digits)
-    return "".join(next(replacement) if char.isdecimal() else char for char in original)
+    number = without_extension(written)
+    fresh = (area + "555" + line if shape.north_american else other)[-shape.num_digits :]
+    return _exchanged(number, fresh) + _exchanged(written[len(number) :], other)
 
 
-def _email_key(value: str) -> str:
-    return value.lower()
+def _exchanged(text: str, fresh: str) -> str:
+    """`text` with its last digits exchanged for those of `fresh`."""
+    digits = [char for char in text if char.isdecimal()]
+    fresh = fresh[max(len(fresh) - len(digits), 0) :]
+    replacement = iter([*digits[: len(digits) - len(fresh)], *fresh])
+    return "".join(next(replacement) if char.isdecimal() else char for char in text)
 
 
-def _phone_key(value: str) -> str:
-    return "".join(char for char in value if char.isdecimal())[-9:]
+def _key_of(entity: str, value: str) -> str:
+    return dialled(value).key if entity == "PHONE_NUMBER" else value.lower()
 
 
-def _without_extension(value: str) -> str:
-    return _EXTENSION.sub("", value)
-
-
-_MAKERS: dict[str, tuple[Callable[[str, random.Random], str], Callable[[str], str]]] = {
-    "EMAIL_ADDRESS": (_email, _email_key),
-    "PHONE_NUMBER": (_phone, _phone_key),
-}
-SURROGATE_ENTITIES = frozenset(_MAKERS)
+def _shape_of(spellings: Iterable[str]) -> _Shape:
+    """One for all spellings of a number: a country or a trunk's 0 in one of them says what the others are."""
+    numbers = [dialled(spelling) for spelling in spellings]
+    if all(number.north_american for number in numbers):
+        return _Shape(True, _NORTH_AMERICAN_DIGITS)
+    shortest = min(len(number.national) for number in numbers)
+    return _Shape(False, min(_MOST_OTHER_DIGITS, max(shortest - 1, min(shortest, _FEWEST_OTHER_DIGITS))))
 
 
 class Surrogates:
@@ -60,8 +70,11 @@ class Surrogates:
     def __init__(self, *, seed: int, prompt_id: str, originals: Iterable[tuple[str, str]]) -> None:
         self._origin = f"{seed}/{prompt_id}"
         self._order: dict[tuple[str, str], int] = {}
-        self._used: dict[str, tuple[str, str]] = {}  # surrogate -> whose it is
-        self._originals = {(entity, _MAKERS[entity][1](value)) for entity, value in originals if entity in _MAKERS}
+        self._used: dict[tuple[str, str], tuple[str, str]] = {}  # surrogate -> whose it is
+        self._spellings: dict[tuple[str, str], set[str]] = {}
+        for entity, value in originals:
+            if entity in SURROGATE_ENTITIES:
+                self._spellings.setdefault((entity, _key_of(entity, value)), set()).add(value)
 
     def replace(self, entity: str, value: str) -> str | None:
         """A plausible value of type `entity`: no value of this conversation, and nobody else's surrogate.
@@ -69,14 +82,15 @@ class Surrogates:
         None when the value has no digits to exchange, has letters beside them (a vanity number), or when this many
         attempts met values that are taken: better redacted.
         """
-        make, key_of = _MAKERS[entity]
-        key = (entity, key_of(value))
-        if entity == "PHONE_NUMBER" and (not key[1] or any(char.isalpha() for char in _without_extension(value))):
+        key = (entity, _key_of(entity, value))
+        is_phone = entity == "PHONE_NUMBER"
+        if is_phone and (not key[1] or any(char.isalpha() for char in without_extension(value))):
             return None
         index = self._order.setdefault(key, len(self._order))
         for attempt in range(_MAX_ATTEMPTS):
             rng = random.Random(f"{self._origin}/{entity}/{index}/{attempt}")  # noqa: S311  reproducible, not a cipher
-            surrogate = make(value, rng)
-            if (entity, key_of(surrogate)) not in self._originals and self._used.setdefault(surrogate, key) == key:
+            surrogate = _phone(value, _shape_of(self._spellings.get(key, {value})), rng) if is_phone else _email(rng)
+            made = (entity, _key_of(entity, surrogate))
+            if made not in self._spellings and self._used.setdefault(made, key) == key:
                 return surrogate
         return None

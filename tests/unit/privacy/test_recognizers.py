@@ -308,6 +308,22 @@ def test_a_password_is_found_wherever_one_is_given(analyzer: Analyzer, around: s
     assert covers(analyzer, "SECRET", value, around.replace("{}", value))
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("GET https://acme.com/unsub?email=bob.k@acme.com&list=3", "bob.k@acme.com"),
+        ("/v1/users/bob.k@acme.com/posts", "bob.k@acme.com"),
+        ("reply-to=bob.k@acme.com; x", "bob.k@acme.com"),
+        ("mailto:bob.k@acme.com?subject=hi", "bob.k@acme.com"),
+        ("from list+bob=corp.com@lists.org", "list+bob=corp.com@lists.org"),
+    ],
+)
+def test_of_a_mail_address_in_a_url_the_address_alone_is_found(analyzer: Analyzer, text: str, address: str) -> None:
+    found_ = [item for item in analyzer.find(text, score_threshold=0.4) if item.entity == "EMAIL_ADDRESS"]
+    start = text.index(address)
+    assert [(item.start, item.end) for item in found_] == [(start, start + len(address))]
+
+
 def test_decimals_are_no_numbers_of_phones_or_cards(analyzer: Analyzer) -> None:
     assert found(analyzer, "(3.14159265) +3.14159 265 (0.123 456 789) 0,4111111111111111") == set()
 

@@ -50,6 +50,22 @@ def test_redaction_and_surrogates_reach_the_system_prompt_and_every_turn() -> No
     assert "a@b.com" not in " ".join(outcome.turns)
 
 
+def test_a_value_that_was_found_once_is_replaced_wherever_it_is_said_again() -> None:
+    texts = [
+        "",
+        "My phone number is 415 555 2671.",
+        "Is 4155552671 divisible by 3? The host is 10.20.30.40",
+        "10.20.30.40",
+    ]
+    detected = Detected([[], [Finding(19, 31, "PHONE_NUMBER", 0.6)], [], [Finding(0, 11, "IP_ADDRESS", 0.6)]])
+    outcome = screen(
+        Conversation("p", "", texts[1:]), detected, {"PHONE_NUMBER": "surrogate", "IP_ADDRESS": "redact"}, seed=1
+    )
+    number = outcome.turns[0][19:31]
+    assert outcome.turns[1] == f"Is {number.replace(' ', '')} divisible by 3? The host is <IP_ADDRESS>"
+    assert outcome.findings == Counter({"PHONE_NUMBER": 2, "IP_ADDRESS": 2})
+
+
 def test_keep_counts_and_changes_nothing() -> None:
     outcome = outcome_of(Conversation("p", "", ["in Oslo"]), {"Oslo": ("LOCATION", 0.7)}, {"LOCATION": "keep"})
     assert (outcome.drop_reason, outcome.turns) == (None, ["in Oslo"])

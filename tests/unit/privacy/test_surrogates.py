@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from eyrie.privacy.dialling import dialled
 from eyrie.privacy.surrogates import Surrogates
 
 
@@ -12,6 +13,37 @@ def test_the_same_value_gets_the_same_surrogate_in_any_spelling() -> None:
     national = surrogates.replace("PHONE_NUMBER", "(415) 867-5309")
     international = surrogates.replace("PHONE_NUMBER", "+1 415-867-5309")
     assert re.sub(r"\D", "", international) == "1" + re.sub(r"\D", "", national)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("+91 98765 43210", "98765 43210", "0 98765 43210", "0091 9876543210", "919876543210"),
+        ("+33 6 12 34 56 78", "06 12 34 56 78", "+33 (0)6.12.34.56.78", "33612345678"),
+        ("+44 20 7946 0958", "020 7946 0958", "(020) 7946 0958", "+44 (0)20 7946 0958"),
+        ("+1 415 867 2671", "(415) 867-2671", "14158672671", "415.867.2671"),
+        ("+49 30 901820", "030 901820", "030/901820"),
+        ("+39 06 1234 5678", "06 1234 5678"),
+        ("+86 138 1234 5678", "138 1234 5678"),
+    ],
+)
+def test_spellings_of_one_number_get_one_number_and_keep_its_country(spellings: tuple[str, ...]) -> None:
+    for order in (spellings, spellings[::-1]):
+        surrogates = Surrogates(seed=1, prompt_id="p", originals=[("PHONE_NUMBER", value) for value in spellings])
+        made = [surrogates.replace("PHONE_NUMBER", value) for value in order]
+        assert len({dialled(new or "").key for new in made}) == 1
+        assert dialled(made[0] or "").key != dialled(order[0]).key
+        assert [dialled(new or "").country for new in made] == [dialled(value).country for value in order]
+
+
+def test_a_number_with_an_extension_is_the_same_number_and_keeps_no_digit_of_either() -> None:
+    surrogates = Surrogates(seed=1, prompt_id="p", originals=[])
+    plain = surrogates.replace("PHONE_NUMBER", "415-867-2671")
+    for extension in (" x12", " ext. 12", " extension 12", "x. 12"):
+        made = surrogates.replace("PHONE_NUMBER", f"415-867-2671{extension}")
+        assert made is not None
+        assert made.startswith(str(plain))
+        assert not made.endswith("12")
 
 
 def test_surrogates_differ_from_the_value_and_from_each_other() -> None:
@@ -62,7 +94,7 @@ def test_an_extension_is_no_reason_to_redact() -> None:
 
 def test_more_values_than_there_are_surrogates_end_in_none_not_in_a_hang() -> None:
     surrogates = Surrogates(seed=1, prompt_id="p", originals=[])
-    made = [surrogates.replace("PHONE_NUMBER", f"{number:07d}") for number in range(12_000)]
+    made = [surrogates.replace("PHONE_NUMBER", f"{number:05d}") for number in range(12_000)]
     taken = [new for new in made if new is not None]
     assert None in made
     assert len(set(taken)) == len(taken)
