@@ -37,6 +37,7 @@ def test_every_stage_has_a_section_of_its_name_and_no_other_section_exists() -> 
         ("generate_responses.num_shards", True, ["generate_responses.num_shards", "True"]),
         ("select_prompts.workload_mix", {"chat": 0.5}, ["select_prompts", "sum to 1", "0.5"]),
         ("select_prompts.workload_mix", {"Poetry": 1.0}, ["select_prompts.workload_mix", "'Poetry'", "a-z"]),
+        ("benchmark.arms", ["eagle3", "baseline"], ["benchmark", "baseline comes first", "eagle3 does here"]),
         ("benchmark.workloads", ["all"], ["benchmark.workloads.0", "'all'", "not all or default"]),
         (
             "generate_responses.sampling",

@@ -113,6 +113,8 @@ class Benchmark(Drafting):
     def _arms(self) -> Self:
         if missing := {"baseline", "eagle3"} - set(self.arms):
             raise ValueError(f"arms must hold baseline and eagle3; {', '.join(sorted(missing))} is missing")
+        if self.arms[0] != "baseline":
+            raise ValueError(f"arms: baseline comes first, the others get its histories; {self.arms[0]} does here")
         for name, values in (("arms", self.arms), ("workloads", self.workloads), ("concurrency", self.concurrency)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: each one once")
