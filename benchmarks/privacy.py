@@ -1,9 +1,10 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on five sets; false flags on
+recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; false flags on
 clean prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
-privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py and privacy_blind_second.py.
+privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py and
+privacy_secrets.py.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from benchmarks.privacy_blind import blind_values
 from benchmarks.privacy_blind_second import second_blind_values
 from benchmarks.privacy_foreign import foreign_values
+from benchmarks.privacy_secrets import clean_of_secrets, secrets
 from benchmarks.privacy_sets import Case, clean, names_and_places
 from benchmarks.privacy_unseen import unseen_values
 from benchmarks.privacy_values import values
@@ -47,11 +49,19 @@ def main() -> None:
         report_values("third set, ", foreign_values(copies=3 * options.copies), analyzer, options.threshold)
         for title, make in (("fourth set, ", blind_values), ("fifth set, ", second_blind_values)):
             report_values(title, make(copies=options.copies // 2, seed=7), analyzer, options.threshold)
+    report_values("sixth set, ", secrets(options.part, copies=options.copies // 2), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
         first = clean("first")
         report_clean("clean prompts, first set", first, analyzer, options.threshold, show=options.show_clean)
+    report_clean(
+        "prompts on passwords and keys without any",
+        clean_of_secrets(options.part),
+        analyzer,
+        options.threshold,
+        show=options.show_clean,
+    )
     if options.num_speed:
         report_speed([*names, *untouched], options.config, options.threshold, options.num_speed)
 
@@ -118,6 +128,8 @@ def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, thresho
     for kind in ("identifiers", "secrets"):
         chosen = {name: marks for name, marks in hits.items() if name.startswith("SECRET") == (kind == "secrets")}
         marks = [mark for group in chosen.values() for mark in group]
+        if not marks:
+            continue
         print(f"{title}{kind}: recall {sum(marks) / len(marks):.4f} of {len(marks)} values of {len(chosen)} types")
         for name, group in sorted(chosen.items()):
             if not all(group):
