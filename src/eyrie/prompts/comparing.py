@@ -1,7 +1,7 @@
 """What every training prompt is compared by, computed in as many processes as there are cores.
 
-In: texts. Out: one `Traits` per batch of texts, in order. A batch's traits depend on its texts alone, so the number of
-processes changes nothing.
+In: prompts. Out: one `Traits` per batch of prompts, in order. A batch's traits depend on its texts alone, so the number
+of processes changes nothing.
 """
 
 import os
@@ -24,8 +24,15 @@ _BATCHES_WITHOUT_WORKERS = 60
 _MAX_WORKERS = 16
 
 
+class Compared(NamedTuple):
+    """A prompt's turns, and what a row holds beside them: prompts of one persona are no duplicates of each other."""
+
+    turns: str
+    beside: str
+
+
 class Traits(NamedTuple):
-    """Of K texts: their band keys [K, B], their 3-grams, and what they share with the measuring prompts."""
+    """Of K prompts: their band keys [K, B], their 3-grams, and what they share with the measuring prompts."""
 
     keys: NDArray[np.uint64]
     shingles: Runs
@@ -39,16 +46,17 @@ class Comparer:
     measuring: Measuring
     bands: Bands
 
-    def __call__(self, texts: list[str]) -> Traits:
-        found = [words(text) for text in texts]
-        shingles = shingles_of(found)
-        matches = [match.to_bytes() for match in self.measuring.match(found)]
+    def __call__(self, prompts: list[Compared]) -> Traits:
+        turns = [words(prompt.turns) for prompt in prompts]
+        beside = [words(prompt.beside) for prompt in prompts]
+        shingles = shingles_of(turns)
+        matches = [match.to_bytes() for match in self.measuring.match(turns, beside)]
         return Traits(band_keys(shingles, self.bands), shingles, matches)
 
 
-def traits_of(texts: Iterable[str], comparer: Comparer) -> Iterator[Traits]:
+def traits_of(prompts: Iterable[Compared], comparer: Comparer) -> Iterator[Traits]:
     """Raises WorkerError when a worker process dies."""
-    remaining = _batches(texts)
+    remaining = _batches(prompts)
     yield from map(comparer, islice(remaining, _BATCHES_WITHOUT_WORKERS))
     workers = min(num_cpus(), _MAX_WORKERS)
     first = next(remaining, None)
@@ -59,8 +67,8 @@ def traits_of(texts: Iterable[str], comparer: Comparer) -> Iterator[Traits]:
         )
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(texts)
+def _batches(prompts: Iterable[Compared]) -> Iterator[list[Compared]]:
+    remaining = iter(prompts)
     while batch := list(islice(remaining, _BATCH_TEXTS)):
         yield batch
 

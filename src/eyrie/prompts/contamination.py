@@ -1,10 +1,11 @@
 """Keeps training prompts apart from the prompts that measure: held-out and benchmark items, and sets named in params.
 
-A training prompt is contaminated when, case, punctuation and numbers aside, it equals an item or holds it whole; when
-it shares a long run of words with one; or when it has at least 40% of an item's 4-word runs. The wording of a task
-("answer with the letter of the") is not an item's own: runs that occur in more than 10 training prompts are left out
-of the last two tests, as GPT-3's decontamination does (arXiv 2005.14165, appendix C). Give it near-unique training
-prompts, else many copies of an item would pass for wording.
+All that a head would learn from is looked at: turns, system prompt and kept answers. A training prompt is contaminated
+when, case, punctuation and numbers aside, its turns equal an item or it holds one whole; when it shares a long run of
+words with one; or when it has at least 40% of an item's 4-word runs. The wording of a task ("answer with the letter of
+the") is not an item's own: runs that occur in more than 10 training prompts are left out of the last two tests, as
+GPT-3's decontamination does (arXiv 2005.14165, appendix C). Give it near-unique training prompts, else many copies of
+an item would pass for wording.
 
 Two steps, so that texts are read once and in any number of processes: `Measuring.match` notes which runs of the items a
 prompt has; `contaminated` counts the runs over all prompts and judges.
@@ -76,10 +77,14 @@ class Measuring:
             num_words=[len(text) for text in texts],
         )
 
-    def match(self, texts: Sequence[Sequence[str]]) -> list[Match]:
-        """What each text, given as its words, has of the items."""
-        hashed = hash_words([masked(text) for text in texts])
+    def match(self, turns: Sequence[Sequence[str]], beside: Sequence[Sequence[str]]) -> list[Match]:
+        """What each prompt has of the items, given as the words of its turns and those of its system prompt and answers
+        `beside` them: its turns equal an item, or all of it holds runs of one."""
+        texts = [masked(text) for text in turns]
+        hashed = hash_words(texts)
         whole = np.isin(_whole(hashed), self.whole).tolist()
+        if any(beside):
+            hashed = hash_words([text + masked(more) for text, more in zip(texts, beside, strict=True)])
         long = _found(distinct(runs_of(hashed, self.run_words)), self.long_runs)
         short = _found(distinct(runs_of(hashed, _SHORT_RUN_WORDS)), self.short_runs)
         return [Match(*found) for found in zip(whole, long, short, strict=True)]

@@ -41,6 +41,11 @@ class Prompt(NamedTuple):
         """What prompts are compared by."""
         return "\n".join(self.turns)
 
+    def beside(self, given: str | None) -> str:
+        """What a row of it holds beside its turns: its own system prompt and its answers, without the system prompt
+        that was `given` to every conversation and says nothing of this one."""
+        return "\n".join([self.system.removeprefix(given or ""), *self.answers])
+
     @property
     def num_chars(self) -> int:
         return len(self.system) + sum(map(len, self.turns)) + sum(map(len, self.answers))

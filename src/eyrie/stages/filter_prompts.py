@@ -65,6 +65,11 @@ def run(
             raise ValueError(
                 f"filter_prompts: no training prompt is left of {num_prompts} prompts: {dict(tally.dropped)}"
             )
+        if not tally.by_split["heldout"]:
+            raise ValueError(
+                f"filter_prompts: no held-out prompt is left of {num_prompts} prompts: {dict(tally.dropped)}; "
+                "select_prompts.sources or select_prompts.digest_split must give more of them"
+            )
     document = PromptMetrics(
         funnel=[FunnelStep(name="screening", kept=tally.num_kept, dropped=dict(sorted(tally.dropped.items())))],
         by_workload=dict(sorted(tally.by_workload.items())),

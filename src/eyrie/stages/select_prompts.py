@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from eyrie.io import TableWriter, progress, write_json
 from eyrie.params import Params, SelectPrompts
-from eyrie.prompts.comparing import Comparer, traits_of
+from eyrie.prompts.comparing import Compared, Comparer, traits_of
 from eyrie.prompts.contamination import Match, Measuring, contaminated
 from eyrie.prompts.duplicates import bands_for, near_duplicates
 from eyrie.prompts.licenses import Clearance, check_license
 from eyrie.prompts.mix import Cell, axis_distances, choose, fill, length_bin, quotas, shares_of, turns_bin
-from eyrie.prompts.reading import SPLITS, Malformed, Prompts, Reading, read_prompts
+from eyrie.prompts.reading import SPLITS, Malformed, Prompt, Prompts, Reading, read_prompts
 from eyrie.prompts.spill import Spill
 from eyrie.schemas import (
     PROMPTS,
@@ -40,7 +40,7 @@ from eyrie.schemas import (
 
 logger = logging.getLogger(__name__)
 
-_TRAIN = SPLITS.index("train")
+_TRAIN, _HELDOUT = SPLITS.index("train"), SPLITS.index("heldout")
 
 Numbers = NDArray[np.int64]  # of prompts
 
@@ -67,6 +67,11 @@ def run(params: Params, *, selected: Path, metrics: Path) -> None:
         kept = funnel.drop("workload mix", kept, taken.over_share(prompts, cells))
         if not taken.counts.total():
             raise ValueError(f"select_prompts: no training prompt is left; the last step with any: {funnel.told()}")
+        if not (prompts.column("split")[kept] == _HELDOUT).any():
+            raise ValueError(
+                f"select_prompts: no held-out prompt beside {taken.counts.total()} training prompts; give one of "
+                "select_prompts.sources split: heldout, or split: by_digest and digest_split.heldout above 0"
+            )
         rows = _rows(prompts, kept, config)
         with TableWriter(selected, PROMPTS, check_prompt_row) as table:
             table.write(rows)
@@ -138,9 +143,9 @@ def _drop_similar(
     sizes_K = np.empty(len(train), dtype=np.int64)
     done = 0
     with Spill(scratch / "shingles") as shingles, Spill(scratch / "matches") as matches:
-        texts = (prompts[number].text for number in train.tolist())
+        compared = (_compared(prompts[number], config) for number in train.tolist())
         with progress(len(train), desc="select_prompts: comparing", unit="prompts") as bar:
-            for traits in traits_of(texts, Comparer(measuring, bands)):
+            for traits in traits_of(compared, Comparer(measuring, bands)):
                 for text_shingles, match in zip(traits.shingles, traits.matches, strict=True):
                     shingles.append(text_shingles.tobytes())
                     matches.append(match)
@@ -156,6 +161,10 @@ def _drop_similar(
             measuring, np.flatnonzero(~similar).tolist(), lambda number: Match.from_bytes(matches[number])
         )
     return funnel.drop("decontamination", kept, {int(train[number]): reason for number, reason in found.items()})
+
+
+def _compared(prompt: Prompt, config: SelectPrompts) -> Compared:
+    return Compared(prompt.text, prompt.beside(config.system_prompt))
 
 
 def _similar(keys_KB: NDArray[np.uint64], sizes_K: Numbers, shingles: Spill, threshold: float) -> NDArray[np.bool_]:

@@ -105,6 +105,7 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
     )
     revision = target_revision(params.target.model, params.target.revision)
     data_digest = _check_features(files.features, head_config, revision)
+    _check_heldout(files.features, settings.max_sequence_tokens)
     device = processes.device(resolve_device(params.target.device))
     ends, scaling = load_ends(params.target), LogitScaling.of(config)
 
@@ -179,18 +180,18 @@ class _TrainingBatches:
 def _heldout_batches(
     features: list[Path], settings: TrainHead, processes: Processes, device: torch.device
 ) -> Iterator[list[Document]]:
-    """This process's share of the held-out split, in the order of its rows, in batches as large as in training.
-
-    Raises TrainingError when there is none for any process.
-    """
+    """This process's share of the held-out split, in the order of its rows, in batches as large as in training."""
     max_tokens = settings.max_sequence_tokens
     rows = rows_in_order(features, split="heldout", max_tokens=max_tokens)
-    number = -1
     for number, batch in enumerate(cut_batches(rows, settings.micro_batch_tokens)):
         if number % processes.world_size == processes.rank:
             encoded = [row.encoded for row in batch if row.encoded is not None]
             yield [_document(row) for row in decode_rows(encoded, max_tokens, device)]
-    if number < 0:
+
+
+def _check_heldout(features: list[Path], max_tokens: int) -> None:
+    """Raises TrainingError: without held-out rows the first evaluation, hours later, would have nothing to measure."""
+    if next(rows_in_order(features, split="heldout", max_tokens=max_tokens), None) is None:
         raise TrainingError(
             f"{features[0].parent}: no row of split heldout has an assistant turn of 2 tokens or more within "
             f"train_head.max_sequence_tokens ({max_tokens})"

@@ -12,7 +12,7 @@ OTHER = "Write a haiku about a lighthouse keeper who collects old radios and rep
 
 def reasons(training: list[str], measured: list[str]) -> list[str | None]:
     measuring = Measuring.of(measured, run_words=13)
-    records = [match.to_bytes() for match in measuring.match([words(text) for text in training])]
+    records = [match.to_bytes() for match in measuring.match([words(text) for text in training], [[]] * len(training))]
     found = contaminated(measuring, range(len(training)), lambda number: Match.from_bytes(records[number]))
     return [found.get(number) for number in range(len(training))]
 

@@ -96,6 +96,7 @@ class Run:
         self.card = self.card_path.read_text()
 
 
+HELDOUT = prompt("A held-out question.", split="heldout")
 VALUES = ["4111 1111 1111 1111", "mail@corp-example.com", "203.0.113.77", "(415) 867-5309", "Nadia Meyer"]
 PROMPTS_WITH_VALUES = [
     prompt("Plain question about rivers."),
@@ -103,7 +104,7 @@ PROMPTS_WITH_VALUES = [
     prompt("Reply to mail@corp-example.com", "and again mail@corp-example.com or (415) 867-5309"),
     prompt("Ping 203.0.113.77 please", system="You run 203.0.113.77."),
     prompt("My name is Nadia Meyer.", split="heldout"),
-    prompt("A held-out question.", split="heldout"),
+    HELDOUT,
 ]
 
 
@@ -134,10 +135,11 @@ def test_answers_that_a_source_brought_are_screened_like_turns(tmp_path: Path) -
         prompt("Who do I write to?") | {"answers": ["Write to mail@corp-example.com"]},
         prompt("Which card?") | {"answers": ["Charge 4111 1111 1111 1111 now."]},
         prompt("One", "Two") | {"answers": ["first", "second"]},
+        HELDOUT,
     ]
     run = Run(tmp_path, prompts, shipped_params())
     assert run.metrics.funnel[0].dropped == {"CREDIT_CARD": 1}
-    written, plain = run.rows
+    written, plain, _ = run.rows
     assert written["turns"] == ["Who do I write to?"]
     assert "corp-example" not in written["answers"][0]
     assert (plain["turns"], plain["answers"]) == (["One", "Two"], ["first", "second"])
@@ -165,8 +167,8 @@ def test_the_card_shows_licence_override_funnel_and_mix(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shared_analyzer")
 def test_prompts_that_redaction_makes_equal_are_kept_once(tmp_path: Path) -> None:
-    run = Run(tmp_path, [prompt("Ping 203.0.113.77"), prompt("Ping 203.0.113.78")], shipped_params())
-    assert [item["turns"] for item in run.rows] == [["Ping <IP_ADDRESS>"]]
+    run = Run(tmp_path, [prompt("Ping 203.0.113.77"), prompt("Ping 203.0.113.78"), HELDOUT], shipped_params())
+    assert [item["turns"] for item in run.rows[:-1]] == [["Ping <IP_ADDRESS>"]]
     assert run.metrics.funnel[0].dropped == {"equal after redaction": 1}
 
 
@@ -185,6 +187,15 @@ def test_an_entity_missing_from_the_policy_stops_the_stage(tmp_path: Path) -> No
     del policy["US_SSN"]
     with pytest.raises(PolicyError, match="the analyzer finds US_SSN"):
         Run(tmp_path, PROMPTS_WITH_VALUES, shipped_params(policy=policy))
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+def test_training_prompts_without_a_held_out_one_are_refused(tmp_path: Path) -> None:
+    prompts = [prompt("Plain question about rivers."), prompt("Charge 4111 1111 1111 1111 now.", split="heldout")]
+    with pytest.raises(ValueError, match=r"no held-out prompt is left of 2 prompts: .*digest_split") as caught:
+        Run(tmp_path, prompts, shipped_params())
+    assert "4111" not in str(caught.value)
+    assert not (tmp_path / "clean").exists()
 
 
 @pytest.mark.usefixtures("shared_analyzer")
@@ -229,7 +240,7 @@ def test_a_conversation_over_max_chars_is_dropped_unread(
         return real(text, score_threshold=score_threshold)
 
     monkeypatch.setattr(analyzer, "find", find)
-    prompts = [prompt("short"), prompt("long " * 100, "and more")]
+    prompts = [prompt("short"), HELDOUT, prompt("long " * 100, "and more")]
     run = Run(tmp_path, prompts, shipped_params(max_chars=500))
     assert run.metrics.funnel[0].dropped == {"could not be analyzed: longer than max_chars": 1}
     assert not any("long" in text for text in read)
@@ -253,10 +264,11 @@ def test_odd_prompts_pass_unchanged_or_are_rewritten_only_where_something_was_fo
         prompt(*[f"turn {number}" for number in range(200)]),
         prompt("one line of many words " * 15_000),
         prompt("\U0001f600\u200d\U0001f525 \0 ping 203.0.113.77\0 \u05d0"),
+        HELDOUT,
     ]
     run = Run(tmp_path, odd, shipped_params())
     expected = [*(item["turns"] for item in odd[:3]), ["\U0001f600\u200d\U0001f525 \0 ping <IP_ADDRESS>\0 \u05d0"]]
-    assert [row["turns"] for row in run.rows] == expected
+    assert [row["turns"] for row in run.rows[:-1]] == expected
     assert run.rows[0]["system"] == odd[0]["system"]
 
 
@@ -265,6 +277,7 @@ MANY = [
     prompt(
         f"Question {number}: write to user{number}@corp-example.com",
         *(["Pay 4111 1111 1111 1111"] if number % 7 == 0 else []),
+        split="heldout" if number == 1 else "train",
     )
     for number in range(900)
 ]

@@ -236,6 +236,62 @@ def test_prompts_that_measure_elsewhere_are_kept_out_and_never_selected(folder: 
     assert not [item for item in rows if "exam question" in item["turns"][0]]
 
 
+QUESTION = (
+    "A train leaves the harbour town at noon carrying crates of oranges and reaches the mountain village after hours "
+    "of climbing; how fast did it go on average?"
+)
+
+
+def conversation(*texts: str) -> dict[str, Any]:
+    """A system prompt, a turn and an answer."""
+    messages = [
+        {"role": role, "content": text} for role, text in zip(("system", "user", "assistant"), texts, strict=True)
+    ]
+    return {"workload": "chat", "messages": messages}
+
+
+def test_a_measuring_prompt_in_a_system_prompt_or_a_kept_answer_never_reaches_training(
+    folder: Path, select: Select
+) -> None:
+    write(folder / "benchmark.jsonl", [row(QUESTION)])
+    rows = [
+        conversation(f"Solve this: {QUESTION}", "Go ahead, give me the number please", "ok"),
+        conversation("Be nice.", "Quote me a word problem about speed", f"{QUESTION} It is 26 km/h."),
+    ]
+    write(folder / "train-c.jsonl", rows)
+    raw = params_with(folder, workload_mix=MIX).model_dump(mode="json")
+    _, metrics = select(parse_params(raw, origin="params"))
+    assert metrics.funnel[4].dropped == {"shares 13 words in a row with a measuring prompt": 1}
+    raw["select_prompts"]["sources"][0]["keep_answers"] = "a test"
+    _, metrics = select(parse_params(raw, origin="params"))
+    assert metrics.funnel[4].dropped == {"shares 13 words in a row with a measuring prompt": 2}
+
+
+def test_a_persona_that_prompts_share_makes_them_neither_duplicates_nor_copies(folder: Path, select: Select) -> None:
+    persona = f"You are a patient teacher of physics who never gives a number away. {' '.join(WORDS)}"
+    write(folder / "train-c.jsonl", [conversation(persona, f"tell me about {word}", "ok") for word in WORDS[:12]])
+    write(folder / "heldout.jsonl", [conversation(persona, "what is a held out prompt", "ok")])
+    _, metrics = select(params_with(folder, workload_mix=MIX))
+    assert [step.dropped for step in metrics.funnel[3:5]] == [{}, {}]
+
+
+def test_the_system_prompt_of_every_conversation_condemns_none(folder: Path, select: Select) -> None:
+    write(folder / "benchmark.jsonl", [row(QUESTION)])
+    _, metrics = select(params_with(folder, workload_mix=MIX, system_prompt=QUESTION))
+    assert metrics.funnel[4].dropped == {}
+
+
+@pytest.mark.parametrize("by_digest", [False, True])
+def test_training_prompts_without_a_held_out_one_are_refused(folder: Path, tmp_path: Path, by_digest: bool) -> None:
+    raw = params_with(folder, workload_mix=MIX).model_dump(mode="json")
+    if by_digest:
+        raw["select_prompts"]["digest_split"] = {"train": 1.0}
+    raw["select_prompts"]["sources"][1]["split"] = "by_digest" if by_digest else "benchmark"
+    with pytest.raises(ValueError, match=r"no held-out prompt beside \d+ training prompts; .* digest_split\.heldout"):
+        select_prompts.run(parse_params(raw, origin="params"), selected=tmp_path / "out/s", metrics=tmp_path / "out/m")
+    assert [*(tmp_path / "out").iterdir()] == []
+
+
 def test_the_mix_can_follow_a_sample_of_real_traffic(folder: Path, select: Select) -> None:
     def chat(word: str, num_chars: int, num_turns: int) -> dict[str, Any]:
         content = " ".join(f"{word}{number}" for number in range(num_chars))[:num_chars]

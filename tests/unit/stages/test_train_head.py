@@ -214,6 +214,14 @@ def test_a_split_with_nothing_to_learn_from_is_refused(workspace: Workspace, spl
         workspace.train("empty", edit_rows(workspace, f"all-{other}", split=other))
 
 
+def test_missing_held_out_rows_are_noticed_before_anything_is_loaded(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_head, "load_ends", lambda _target: pytest.fail("training was prepared"))
+    with pytest.raises(ValueError, match=r"no row of split heldout .*assistant turn"):
+        workspace.train("none", edit_rows(workspace, "without-heldout", split="train"))
+
+
 def test_features_of_another_target_are_refused_by_shard(workspace: Workspace) -> None:
     meta, rows = read_shard(workspace.features[0])
     foreign = workspace.folder / "foreign.arrow"
