@@ -154,7 +154,7 @@ def write_params(folder: Path, count: int) -> None:
     source = section["sources"][0] | {"workload": "chat", "workload_column": None}
     section["sources"] = [
         source | {"name": "logs", "path": str(folder / "logs.jsonl"), "split": "train"},
-        source | {"name": "measuring", "path": str(folder / "measuring.jsonl"), "split": "benchmark"},
+        source | {"name": "measuring", "path": str(folder / "measuring.jsonl"), "split": "heldout"},
     ]
     section |= {"workload_mix": {"chat": 1.0}, "max_prompts": count, "decontamination_words": 8}
     parse_params(raw, origin="the benchmark's params")
