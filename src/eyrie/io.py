@@ -28,6 +28,13 @@ SNAKEMAKE_TIMESTAMP = ".snakemake_timestamp"  # Snakemake puts it into folders; 
 DocumentT = TypeVar("DocumentT", bound=Document)
 
 
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user can enter, or make it so. Returns `path`."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
 def file_digest(path: Path) -> str:
     """Hex sha256 of a file's bytes. Raises OSError."""
     with path.open("rb") as handle:

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from eyrie.engines.servers import error_kind
 from eyrie.io import digest_of
 
 Messages = list[dict[str, Any]]
@@ -100,12 +101,12 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
     try:
         async with session.post("/v1/chat/completions", json=body | load.extra_body()) as response:
             if response.status != 200:
-                raise aiohttp.ClientError(f"HTTP {response.status}: {(await response.text())[:500]}")
+                raise aiohttp.ClientError(f"HTTP {response.status}{error_kind(await response.read())}")
             previous = 0.0
             async for event in _events(response.content):
                 elapsed = time.perf_counter() - started
                 if event.get("error"):
-                    raise aiohttp.ClientError(str(event["error"])[:500])
+                    raise aiohttp.ClientError(f"the server sent an error{error_kind(event)}")
                 for choice in event.get("choices", []):
                     if choice.get("finish_reason") == "abort":
                         raise aiohttp.ClientError("the server broke the answer off")

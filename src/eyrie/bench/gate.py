@@ -17,7 +17,7 @@ from eyrie.bench.client import Messages
 from eyrie.bench.lossless import describe_mismatch, first_difference
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
-from eyrie.engines.servers import ServerError
+from eyrie.engines.servers import ServerError, error_kind
 from eyrie.engines.sglang_answer import answer_ids
 from eyrie.params import Workload
 from eyrie.schemas import AnswerCheck, Mismatch
@@ -112,7 +112,7 @@ class Gate:
                 if response.status != 200:
                     raise ServerError(
                         f"{self.base_url}/generate refused a benchmark prompt of {len(asked)} tokens with status "
-                        f"{response.status}: {(await response.text())[:300]}"
+                        f"{response.status}{error_kind(await response.read())}"
                     )
                 document = await response.json()
         except (aiohttp.ClientError, TimeoutError) as error:

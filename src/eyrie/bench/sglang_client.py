@@ -9,6 +9,7 @@ It loads a tokenizer with `trust_remote_code`, so it is handed one that was save
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ from typing import Any
 
 from eyrie.bench.client import Load, LoadResult, Messages, RequestRecord
 from eyrie.children import die_with
-from eyrie.engines.servers import ServerError, no_proxy_here
-from eyrie.io import digest_of
+from eyrie.engines.servers import ServerError, error_kind, no_proxy_here, without_key
+from eyrie.io import digest_of, private_folder
 
+_WARM_UP_FAILED = "Warmup failed - Please make sure benchmark arguments are correctly specified. Error: "
 _START_UP_S = 300.0  # imports, the tokenizer, the warm-up request
 
 
@@ -46,10 +48,11 @@ def run_sglang_client(
     api_key: str | None = None,
 ) -> LoadResult:
     """Ask everything once: one warm-up request, the cache emptied, then the load. `folder` takes its files and its log.
+    Only this user can enter it: prompts and answers are in there.
 
     Raises ServerError when the client fails or measures something else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     dataset, output, log = folder / "requests.jsonl", folder / "output.jsonl", folder / "client.log"
     dataset.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in requests), encoding="utf-8")
     output.unlink(missing_ok=True)
@@ -77,12 +80,14 @@ def run_sglang_client(
             )
         except subprocess.TimeoutExpired:
             raise ServerError(f"{base_url}: SGLang's load generator did not end in time; its log is {log}") from None
-    if done.returncode or not output.is_file():
+    result = output.read_text(encoding="utf-8") if output.is_file() else ""
+    output.unlink(missing_ok=True)  # the server's arguments are in it, the API key among them
+    if done.returncode or not result:
         raise ServerError(
-            f"{base_url}: SGLang's load generator ended with status {done.returncode}, lastly: {_last_line(log)}; its "
+            f"{base_url}: SGLang's load generator ended with status {done.returncode}, lastly: {_last_words(log)}; its "
             f"log is {log}"
         )
-    return read_output(json.loads(output.read_text(encoding="utf-8").splitlines()[-1]), num_requests=len(requests))
+    return read_output(json.loads(result.splitlines()[-1]), num_requests=len(requests))
 
 
 def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
@@ -92,7 +97,7 @@ def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
     if any(len(column) != num_requests for column in columns):
         raise ServerError(f"SGLang's load generator measured {len(columns[0])} requests instead of {num_requests}")
     records = [
-        RequestRecord(error=str(error).strip().splitlines()[-1][:500])
+        RequestRecord(error=_kind_of_failure(error))
         if error
         else RequestRecord(
             input_tokens=input_tokens,
@@ -107,6 +112,21 @@ def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
     return LoadResult(records, float(result["duration"]))
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:500] if lines else "nothing"
+def _kind_of_failure(error: str) -> str:
+    """What it writes of a failed request is a traceback, or the status' words and the server's answer. Kept is what
+    kind of failure it was: the rest may quote the request."""
+    *_, last = error.rpartition("Traceback (most recent call last):\n")
+    if last != error:
+        raised = re.search(r"^([\w.]+)(?::|$)", last, re.MULTILINE)
+        return raised[1] if raised else "an exception"
+    reason, _, body = error.partition(": ")
+    words = reason if re.fullmatch(r"[A-Za-z' -]{1,40}", reason) else "refused"
+    return f"{words}{error_kind(body)}"
+
+
+def _last_words(log: Path) -> str:
+    text = without_key(log.read_text(encoding="utf-8", errors="replace")).strip()
+    *_, failure = text.rpartition(_WARM_UP_FAILED)
+    if failure != text:
+        return f"its first request failed: {_kind_of_failure(failure)}"
+    return text.splitlines()[-1][:500] if text else "nothing"

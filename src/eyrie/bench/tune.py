@@ -27,7 +27,7 @@ from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
-from eyrie.io import path_digest, progress, write_json
+from eyrie.io import path_digest, private_folder, progress, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Drafting, Params
 from eyrie.schemas import ServingPlan, TunedShape
@@ -42,7 +42,7 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
     config = load_config(params.target).get_text_config()
     choice = _choose(params, clean)
     check_head(head, config, context_length=choice.served_context)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     offline = offline_acceptance(params, head=head, clean=clean, folder=folder)
     gc.collect()
     torch.cuda.empty_cache()  # the servers need the memory; nothing happens without a GPU

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from eyrie.children import die_with
-from eyrie.engines.servers import ServerError, open_directly
+from eyrie.engines.servers import ServerError, open_directly, without_key
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Server:
         if self.log is None:
             return ""
         sentence = explain(self.log.read_text(encoding="utf-8", errors="replace"))
-        return (f": {sentence}" if sentence else "") + f"; its log ends:\n{_tail(self.log)}"
+        return (f": {without_key(sentence)}" if sentence else "") + f"; its log ends:\n{_tail(self.log)}"
 
 
 def free_port() -> int:
@@ -83,9 +83,13 @@ def free_port() -> int:
 @contextlib.contextmanager
 def launch_server(command: Sequence[str], *, port: int, log: Path, env: Mapping[str, str]) -> Iterator[Server]:
     """Run `command`, which will listen on `port` of loopback, with `env` added to this process's environment until the
-    context ends. Yields at once, so that several servers can load side by side."""
+    context ends. Yields at once, so that several servers can load side by side.
+
+    Only this user can read `log`: SGLang writes its arguments there, the API key among them.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    log.unlink(missing_ok=True)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
         process = subprocess.Popen(  # noqa: S603 - an argument list that Eyrie made
             list(command),
             stdin=subprocess.DEVNULL,
@@ -115,7 +119,7 @@ def _tail(log: Path | None, num_lines: int = _TAIL_LINES) -> str:
     if log is None:
         return "no answer yet"
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return "\n".join(lines[-num_lines:])
+    return without_key("\n".join(lines[-num_lines:]))
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

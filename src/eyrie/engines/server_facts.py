@@ -27,10 +27,15 @@ class ServerFacts:
     max_running_requests: int | None
     context_length: int | None
     drafting: Drafting | None  # None: it drafts nothing
+    revision: str | None = None  # None: it does not tell
+
+
+class NoAnswerError(ServerError):
+    """The server is not there, or cannot answer now."""
 
 
 def server_facts(base_url: str) -> ServerFacts:
-    """Ask `/server_info`. Raises ServerError when it does not answer as either engine does."""
+    """Ask `/server_info`. Raises NoAnswerError, and ServerError when it does not answer as either engine does."""
     key = os.environ.get(API_KEY_VARIABLE)
     request = urllib.request.Request(  # noqa: S310 - an http address that was checked
         f"{base_url}/server_info", headers={"Authorization": f"Bearer {key}"} if key else {}
@@ -40,8 +45,11 @@ def server_facts(base_url: str) -> ServerFacts:
             return parse_server_info(json.loads(response.read()))
     except urllib.error.HTTPError as error:
         hint = f"; {API_KEY_VARIABLE} holds the key" if error.code in (401, 403) else ""
-        raise ServerError(f"{base_url}/server_info answered with status {error.code}{hint}") from None
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = NoAnswerError if error.code in (408, 425, 429) or error.code >= 500 else ServerError
+        raise kind(f"{base_url}/server_info answered with status {error.code}{hint}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswerError(f"{base_url}/server_info: no answer ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServerError(f"{base_url}/server_info: no answer that can be read ({type(error).__name__})") from None
 
 
@@ -75,6 +83,7 @@ def parse_server_info(info: dict[str, Any]) -> ServerFacts:
         info["max_running_requests"],
         info["context_length"],
         shape,
+        info.get("revision"),
     )
 
 
@@ -83,22 +92,39 @@ def check_serves(base_url: str, spec: ServerSpec) -> None:
 
     Raises ServerError with what differs.
     """
+    facts = check_serves_target(base_url, spec)
+    _compare(base_url, spec, "draft shape", facts.drafting, spec.drafting)
+    if facts.max_running_requests is not None:
+        _compare(base_url, spec, "max_running_requests", facts.max_running_requests, spec.max_running_requests)
+
+
+def check_serves_target(base_url: str, spec: ServerSpec) -> ServerFacts:
+    """A named server must answer for the target: the model, its revision where the server was started with one, the
+    dtype, and room for what is asked. Raises NoAnswerError, and ServerError with what differs."""
     facts, target = server_facts(base_url), spec.target
     if not (facts.served_as == target.model or _same_model(facts.model, target.model)):
         raise ServerError(
             f"{base_url} was named for {spec.name}, but its model is {facts.model}, not {target.model}; where that is "
             f"the same model, start the server with --served-model-name {target.model}"
         )
-    wanted: dict[str, tuple[object, object]] = {"draft shape": (facts.drafting, spec.drafting)}
+    if facts.model == target.model and None not in (facts.revision, target.revision):
+        _compare(base_url, spec, "revision", facts.revision, target.revision)
     if facts.dtype != "auto":
-        wanted["dtype"] = (_DTYPES.get(facts.dtype, facts.dtype), target.dtype)
-    if facts.max_running_requests is not None:
-        wanted["max_running_requests"] = (facts.max_running_requests, spec.max_running_requests)
-    for name, (found, asked) in wanted.items():
-        if found != asked:
-            raise ServerError(
-                f"{base_url} was named for {spec.name}, but its {name} is {found or 'none'}, not {asked or 'none'}"
-            )
+        _compare(base_url, spec, "dtype", _DTYPES.get(facts.dtype, facts.dtype), target.dtype)
+    needed = spec.context_length
+    if needed is not None and facts.context_length is not None and facts.context_length < needed:
+        raise ServerError(
+            f"{base_url} was named for {spec.name}, but its context_length is {facts.context_length}, under the "
+            f"{needed} that prompts and answers may need"
+        )
+    return facts
+
+
+def _compare(base_url: str, spec: ServerSpec, name: str, found: object, asked: object) -> None:
+    if found != asked:
+        raise ServerError(
+            f"{base_url} was named for {spec.name}, but its {name} is {found or 'none'}, not {asked or 'none'}"
+        )
 
 
 def _same_model(found: str, asked: str) -> bool:

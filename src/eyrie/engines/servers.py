@@ -1,7 +1,9 @@
 """Where running servers are. That changes no answer, so it is no parameter but a variable of the environment."""
 
 import importlib.util
+import json
 import os
+import re
 import urllib.request
 from typing import Any
 
@@ -53,6 +55,31 @@ def open_directly(request: str | urllib.request.Request, timeout_s: float) -> An
     Raises OSError, http.client.HTTPException.
     """
     return _DIRECT.open(request, timeout=timeout_s)
+
+
+def without_key(text: str) -> str:
+    """What a program wrote, with the environment's API key taken out, however it was quoted: SGLang logs its arguments,
+    the key among them."""
+    key = os.environ.get(API_KEY_VARIABLE)
+    for spelling in (key, repr(key)[1:-1], json.dumps(key)[1:-1]) if key else ():
+        text = text.replace(spelling, f"<{API_KEY_VARIABLE}>")
+    return text
+
+
+def error_kind(error: object) -> str:
+    """` (type, code)` of an error in OpenAI's form, a body or what was parsed of it; nothing for another one.
+
+    Never its message: servers quote the request there, and prompts do not belong in errors and logs.
+    """
+    if isinstance(error, bytes | str):
+        try:
+            error = json.loads(error)
+        except ValueError:
+            return ""
+    inner = error.get("error", error) if isinstance(error, dict) else None
+    named = [str(inner.get(name)) for name in ("type", "code")] if isinstance(inner, dict) else []
+    words = [word for word in named if word != "None" and re.fullmatch(r"[\w.-]+( [\w.-]+)?", word)]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _parts(variable: str) -> list[str]:

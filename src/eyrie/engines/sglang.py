@@ -1,21 +1,22 @@
 """Running SGLang servers as a generator: ids in and ids out over `/generate`.
 
 Requests go to the server with the fewest in flight. One that fails or is busy is asked again elsewhere, or here after
-a pause; servers may come and go, as long as one of them answers within `patience_s`. What a server refuses (a wrong
-key, a malformed request) ends the run at once.
+a pause; servers may come and go, as long as one of them answers within `patience_s`. Each is checked before it is
+first asked, and again when it was gone. What a server refuses (a wrong key, a malformed request) ends the run at once.
 """
 
 import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.server_facts import NoAnswerError
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.sglang_answer import AbortedError, answer_ids
 
@@ -24,11 +25,15 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _REQUEST_TIMEOUT_S = 3600.0
 
 
+Check = Callable[[str], object]  # of a server's address; raises ServerError
+
+
 @dataclass
 class _Server:
     base_url: str
     num_in_flight: int = 0
     down_until: float = 0.0
+    check: asyncio.Future[object] | None = None  # under way or passed
 
 
 class _Unavailable(Exception):  # noqa: N818 - not an error yet: somebody else may answer
@@ -38,8 +43,10 @@ class _Unavailable(Exception):  # noqa: N818 - not an error yet: somebody else m
 class SglangGenerator:
     """See `sglang_generator`."""
 
-    def __init__(self, session: aiohttp.ClientSession, addresses: Sequence[str], patience_s: float) -> None:
-        self._session, self._patience_s = session, patience_s
+    def __init__(
+        self, session: aiohttp.ClientSession, addresses: Sequence[str], patience_s: float, check: Check | None
+    ) -> None:
+        self._session, self._patience_s, self._check = session, patience_s, check
         self._servers = [_Server(address) for address in addresses]
         self._last_answer = time.monotonic()
 
@@ -81,6 +88,8 @@ class SglangGenerator:
 
     async def _ask(self, server: _Server, body: dict[str, Any]) -> list[int]:
         """Raises _Unavailable, ServerError. Neither quotes the request: prompts do not belong in messages."""
+        if self._check is not None:
+            await self._passed(server, self._check)
         try:
             async with self._session.post(f"{server.base_url}/generate", json=body) as response:
                 if response.status in (408, 425, 429) or response.status >= 500:
@@ -94,21 +103,34 @@ class SglangGenerator:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, ServerError):
                 raise
+            server.check = None  # another one may come up there
             raise _Unavailable(f"{type(error).__name__} from {server.base_url}") from None
         try:
             return answer_ids(document, server.base_url)
         except AbortedError as error:
             raise _Unavailable(str(error)) from None
 
+    async def _passed(self, server: _Server, check: Check) -> None:
+        """Return when the server passed its check: one for all requests that wait for it. Raises as `_ask` does."""
+        if (mine := server.check) is None:
+            mine = server.check = asyncio.ensure_future(asyncio.to_thread(check, server.base_url))
+        try:
+            await asyncio.shield(mine)
+        except NoAnswerError as reason:
+            if server.check is mine:
+                server.check = None
+            raise _Unavailable(str(reason)) from None
+
 
 @contextlib.asynccontextmanager
 async def sglang_generator(
-    addresses: Sequence[str], *, concurrency: int, patience_s: float = _PATIENCE_S
+    addresses: Sequence[str], *, concurrency: int, patience_s: float = _PATIENCE_S, check: Check | None = None
 ) -> AsyncIterator[SglangGenerator]:
-    """A generator over running servers. The API key, when they want one, is read from the environment."""
+    """A generator over running servers, each of which must pass `check`. The API key, when they want one, is read from
+    the environment."""
     key = os.environ.get(API_KEY_VARIABLE)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     connector = aiohttp.TCPConnector(limit=concurrency)
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, connect=30)
     async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
-        yield SglangGenerator(session, addresses, patience_s)
+        yield SglangGenerator(session, addresses, patience_s, check)

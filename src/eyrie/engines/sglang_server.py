@@ -20,6 +20,9 @@ from eyrie.engines.spec import ServerSpec
 from eyrie.params import SglangServer
 from eyrie.start_with_key import config_with
 
+# Of its context: a prompt must leave 7 tokens free, or SGLang refuses it, and an answer ends 2 tokens before the end.
+CONTEXT_KEPT = 6
+
 _NO_GPU = (
     "SGLang needs a CUDA GPU and PyTorch sees none here; run on a GPU machine, name running servers in the "
     "environment, or set the engine to reference"

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,11 @@ from eyrie.engines.launch import stop_on_sigterm
 from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
+from eyrie.engines.server_facts import check_serves_target
 from eyrie.engines.servers import server_addresses
 from eyrie.engines.serving import ServerSpec, running_server, servable_context
 from eyrie.engines.sglang import sglang_generator
+from eyrie.engines.sglang_server import CONTEXT_KEPT
 from eyrie.engines.target import load_chat, load_config, load_target, resolve_device
 from eyrie.engines.transformers import transformers_generator
 from eyrie.io import TableWriter, progress, read_batches, write_json
@@ -158,10 +161,14 @@ async def _open_generator(params: Params, num_prompts: int) -> AsyncIterator[tup
     longest_answer = max(sampling.max_new_tokens for sampling in section.sampling.values())
     wanted = section.max_prompt_tokens + longest_answer
     if section.engine == "sglang":
-        context_length = min(wanted, servable_context(load_config(params.target).get_text_config(), "sglang"))
-        with _sglang_servers(params, context_length) as addresses:
-            async with sglang_generator(addresses, concurrency=section.concurrency) as generator:
-                yield generator, load_chat(params.target), context_length
+        servable = servable_context(load_config(params.target).get_text_config(), "sglang")
+        served = min(section.sglang.context_length or wanted + CONTEXT_KEPT, servable)
+        spec = _spec(params, served)
+        with _sglang_servers(params, spec) as addresses:
+            async with sglang_generator(
+                addresses, concurrency=section.concurrency, check=partial(check_serves_target, spec=spec)
+            ) as generator:
+                yield generator, load_chat(params.target), min(wanted, served - CONTEXT_KEPT)
         return
     with gpus_alone(resolve_device(params.target.device)):
         target = load_target(params.target)
@@ -177,21 +184,24 @@ async def _open_generator(params: Params, num_prompts: int) -> AsyncIterator[tup
             yield local, target.chat, context_length
 
 
+def _spec(params: Params, context_length: int) -> ServerSpec:
+    return ServerSpec(
+        name="generate_responses",
+        target=params.target,
+        head=None,
+        drafting=None,
+        max_running_requests=params.generate_responses.concurrency,
+        context_length=context_length,
+    )
+
+
 @contextlib.contextmanager
-def _sglang_servers(params: Params, context_length: int) -> Iterator[list[str]]:
+def _sglang_servers(params: Params, spec: ServerSpec) -> Iterator[list[str]]:
     """The servers that the environment names, or one of this job's own."""
     if named := server_addresses():
         yield named
         return
     section = params.generate_responses
-    spec = ServerSpec(
-        name="generate_responses",
-        target=params.target,
-        head=None,
-        drafting=None,
-        max_running_requests=section.concurrency,
-        context_length=context_length,
-    )
     with (
         stop_on_sigterm(),
         gpus_alone(torch.device("cuda")),
@@ -244,9 +254,8 @@ async def _answer(
         if len(prompt_ids) > max_prompt_tokens:
             skipped = f"a prompt is longer than {max_prompt_tokens} tokens"
             break
-        sampling = SamplingParams(
-            chosen.max_new_tokens, chosen.temperature, chosen.top_p, seed=(seed + turn) % (1 << _SEED_BITS)
-        )
+        room = min(chosen.max_new_tokens, context_length - len(prompt_ids))
+        sampling = SamplingParams(room, chosen.temperature, chosen.top_p, seed=(seed + turn) % (1 << _SEED_BITS))
         answer_ids = await generator.generate(prompt_ids, sampling)
         conversation.add_answer(prompt_ids, answer_ids)
         turn += 1

@@ -29,7 +29,8 @@ async def stand_in(handler: Handler) -> AsyncIterator[str]:
     async def chat(http: web.Request) -> web.StreamResponse:
         body = await http.json()
         if body["messages"][-1]["content"] == "refuse":
-            return web.Response(status=400, text="too long: 9 > 8")
+            error = {"object": "error", "message": f"1 error in {body}", "type": "Bad Request", "code": 400}
+            return web.json_response(error, status=400)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(http)
 
@@ -104,6 +105,8 @@ def test_every_request_is_asked_as_it_is_and_recorded_in_its_place() -> None:
 def test_errors_are_counted_and_end_their_request_only() -> None:
     async def answer(body: Any, send: Any) -> None:
         await send(chunk("x"))
+        if body["messages"][-1]["content"] == "break":
+            await send({"error": {"message": f"1 error in {body}", "type": "InternalServerError", "code": 500}})
         if body["messages"][-1]["content"] == "slow":
             await asyncio.sleep(3)
         if body["messages"][-1]["content"] == "cut":
@@ -111,13 +114,14 @@ def test_errors_are_counted_and_end_their_request_only() -> None:
         await send(usage(2))
         await send(None)
 
-    records = measure(answer, [ask("refuse"), ask("slow"), ask("cut"), ask("fine")], timeout_s=0.5).records
-    errors = [record.error for record in records]
-    assert errors[0] == "ClientError: HTTP 400: too long: 9 > 8"
+    asked = [ask("refuse"), ask("slow"), ask("cut"), ask("fine"), ask("break")]
+    errors = [record.error for record in measure(answer, asked, timeout_s=0.5).records]
+    assert errors[0] == "ClientError: HTTP 400 (Bad Request, 400)"  # the messages quote the prompt
+    assert errors[4] == "ClientError: the server sent an error (InternalServerError, 500)"
     assert errors[1] is not None
     assert "Timeout" in errors[1]
     assert errors[2] == "ClientError: the stream ended without usage"
-    assert errors[3:] == [None]
+    assert errors[3] is None
 
 
 def test_an_answer_that_the_server_broke_off_is_an_error() -> None:

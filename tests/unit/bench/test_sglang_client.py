@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import stat
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from eyrie.engines.servers import ServerError
 from eyrie.engines.target import load_chat
 from tests.conftest import tiny_params
 
+QUOTED = "the text of a prompt"
+REFUSED = "Bad Request: " + json.dumps({"message": QUOTED, "type": "BadRequestError", "code": 400})
 LOAD = Load(concurrency=2, output_tokens=48, temperature=0.0, seed=1, timeout_s=60)
 
 
@@ -62,21 +65,54 @@ def test_a_client_that_fails_is_one_sentence_with_its_log(
         run_sglang_client("http://h", "m", requests()[:1], LOAD, tokenizer=tokenizer, folder=tmp_path)
 
 
+def _stand_in(folder: Path, program: str) -> str:
+    """A program to run instead of Python; $OUTPUT is its output file."""
+    path = folder / "client.sh"
+    path.write_text(f"#!/bin/sh\nOUTPUT={folder}/client/output.jsonl\n{program}\n")
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_a_warm_up_that_fails_is_reported_without_the_prompt(
+    tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = f"Warmup failed - Please make sure benchmark arguments are correctly specified. Error: {REFUSED}"
+    monkeypatch.setattr(sys, "executable", _stand_in(tmp_path, f"echo 'ValueError: {message}'; exit 1"))
+    says = r"lastly: its first request failed: Bad Request \(BadRequestError, 400\); its log"
+    with pytest.raises(ServerError, match=says) as caught:
+        run_sglang_client("http://h", "m", requests()[:1], LOAD, tokenizer=tokenizer, folder=tmp_path / "client")
+    assert QUOTED not in str(caught.value)
+
+
+def test_what_it_writes_is_its_users_alone_and_the_servers_arguments_do_not_stay(
+    tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"input_lens": [5], "output_lens": [3], "ttfts": [0.25], "itls": [[0.5]], "generated_texts": ["abc"]}
+    result = columns | {"errors": [""], "duration": 2.0, "server_info": {"api_key": "se-cret"}}
+    monkeypatch.setattr(sys, "executable", _stand_in(tmp_path, f"echo '{json.dumps(result)}' > $OUTPUT"))
+    folder = tmp_path / "client"
+    folder.mkdir(mode=0o755)
+    done = run_sglang_client("http://h", "m", requests()[:1], LOAD, tokenizer=tokenizer, folder=folder, api_key="x")
+    assert done.records[0].output_tokens == 3
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "se-cret" not in "".join(path.read_text() for path in folder.iterdir())
+
+
 def test_its_failed_requests_are_errors_and_its_gaps_add_up_to_the_latency() -> None:
     result = {
-        "input_lens": [5, 6],
-        "output_lens": [3, 0],
-        "ttfts": [0.25, 0.0],
-        "itls": [[0.5, 0.25], []],
-        "generated_texts": ["abc", ""],
-        "errors": ["", "Traceback (most recent call last):\nValueError: broken"],
+        "input_lens": [5, 6, 7],
+        "output_lens": [3, 0, 0],
+        "ttfts": [0.25, 0.0, 0.0],
+        "itls": [[0.5, 0.25], [], []],
+        "generated_texts": ["abc", "", ""],
+        "errors": ["", f"Traceback (most recent call last):\n  in f\na.ValueError: {QUOTED}\n{QUOTED}", REFUSED],
         "duration": 2.0,
     }
-    good, bad = read_output(result, num_requests=2).records
+    good, bad, refused = read_output(result, num_requests=3).records
     assert (good.latency_s, good.ttft_s, good.error, good.num_verify_steps) == (1.0, 0.25, None, None)
-    assert bad.error == "ValueError: broken"
-    with pytest.raises(ServerError, match="measured 2 requests instead of 3"):
-        read_output(result, num_requests=3)
+    assert (bad.error, refused.error) == ("a.ValueError", "Bad Request (BadRequestError, 400)")
+    with pytest.raises(ServerError, match="measured 3 requests instead of 4"):
+        read_output(result, num_requests=4)
 
 
 def test_the_tokenizer_it_gets_holds_no_code(tiny_target: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Servers as child processes: started, refused with the reason, and gone afterwards whatever happens."""
 
+import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -69,6 +71,29 @@ def test_a_server_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path)
         launch_server(command, port=free_port(), log=tmp_path / "log", env={}) as server,
     ):
         server.wait_until_healthy(20)
+
+
+def test_a_servers_log_is_its_users_alone_and_what_is_shown_of_it_holds_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("EYRIE_API_KEY", 'se"c\\ret')
+    monkeypatch.setattr("eyrie.engines.launch._TELL_EVERY_S", 0.1)
+    caplog.set_level(logging.INFO)
+    says = """import json, os, time; key = os.environ["EYRIE_API_KEY"]
+print(f"server_args={dict(api_key=key)} {json.dumps(key)} {key} the end", flush=True); time.sleep(60)"""
+    log = tmp_path / "log"
+    log.write_text("of an earlier server")
+    log.chmod(0o644)
+    with (
+        pytest.raises(ServerError, match=r"server_args=.*<EYRIE_API_KEY>.* the end") as caught,
+        launch_server([sys.executable, "-c", says], port=free_port(), log=log, env={}) as server,
+    ):
+        server.wait_until_healthy(1.5)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert "se" in log.read_text()
+    assert "loading for" in caplog.text
+    for shown in (str(caught.value), caplog.text):
+        assert "ret" not in shown
 
 
 def test_a_server_that_never_answers_is_killed_and_reported(tmp_path: Path) -> None:

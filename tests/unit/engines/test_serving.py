@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, check_head, save_head
-from eyrie.engines.server_facts import check_serves, parse_server_info
+from eyrie.engines.server_facts import check_serves, check_serves_target, parse_server_info
 from eyrie.engines.servers import ServerError, named_server
 from eyrie.engines.serving import ServerSpec, running_server, server_command
 from eyrie.engines.sglang_server import check_port, explain_failure, key_arguments
@@ -231,6 +231,9 @@ def test_a_named_server_must_serve_what_was_asked_for_and_is_not_stopped(
         check_serves(server.base_url, spec(link, head))
         with pytest.raises(ServerError, match=r"draft shape is .*num_steps=3.*, not none"):
             check_serves(server.base_url, replace(asked, head=None, drafting=None))
+        with pytest.raises(ServerError, match=r"its context_length is 512, under the 513 that prompts and answers"):
+            check_serves_target(server.base_url, replace(asked, head=None, drafting=None, context_length=513))
+        check_serves_target(server.base_url, replace(asked, head=None, drafting=None, max_running_requests=64))
     with pytest.raises(ProcessLookupError):
         os.kill(server.process.pid, 0)
 
@@ -241,11 +244,27 @@ def test_a_name_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -
         named_server("baseline")
 
 
+INFO: dict[str, Any] = {
+    "version": "0.5.23", "model_path": "m", "revision": None, "served_model_name": "s", "dtype": "bfloat16",
+    "max_running_requests": 4, "context_length": 512, "speculative_algorithm": "EAGLE3", "speculative_num_steps": 3,
+    "speculative_eagle_topk": 2, "speculative_num_draft_tokens": 6,
+}  # fmt: skip
+
+
 def test_sglangs_server_info_is_read() -> None:
-    info = {
-        "version": "0.5.23", "model_path": "m", "served_model_name": "s", "dtype": "bfloat16",
-        "max_running_requests": 4, "context_length": 512, "speculative_algorithm": "EAGLE3", "speculative_num_steps": 3,
-        "speculative_eagle_topk": 2, "speculative_num_draft_tokens": 6,
-    }  # fmt: skip
-    assert (parse_server_info(info).drafting, parse_server_info(info).served_as) == (SHAPE, "s")
-    assert parse_server_info(info | {"speculative_algorithm": None}).drafting is None
+    assert (parse_server_info(INFO).drafting, parse_server_info(INFO).served_as) == (SHAPE, "s")
+    assert parse_server_info(INFO | {"speculative_algorithm": None}).drafting is None
+
+
+def test_a_server_that_was_started_with_another_revision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = spec(Path("m"), dtype="bfloat16", revision="new")
+    facts = parse_server_info(INFO)
+    monkeypatch.setattr("eyrie.engines.server_facts.server_facts", lambda _: facts)
+    check_serves_target("http://h", asked)  # it does not tell
+    facts = replace(facts, revision="new")
+    check_serves_target("http://h", asked)
+    facts = replace(facts, revision="old")
+    with pytest.raises(ServerError, match="its revision is old, not new"):
+        check_serves_target("http://h", asked)
+    facts = replace(facts, model="/a/copy", served_as="m")  # a folder has no revision
+    check_serves_target("http://h", asked)

@@ -17,6 +17,7 @@ import pytest
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.launch import Server, free_port, launch_server
 from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.server_facts import NoAnswerError
 from eyrie.engines.servers import ServerError, server_addresses
 from eyrie.engines.sglang import sglang_generator
 from eyrie.engines.target import load_target
@@ -82,10 +83,14 @@ class _Stub(BaseHTTPRequestHandler):
     script: list[tuple[int, object]]
     seen: list[dict[str, object]]
     keys: list[str | None]
+    broken: bool
 
     def do_POST(self) -> None:
         self.seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.keys.append(self.headers["Authorization"])
+        if self.broken:
+            type(self).broken = False
+            return  # the connection ends without an answer
         status, document = self.script[0] if len(self.script) == 1 else self.script.pop(0)
         body = json.dumps(document).encode()
         self.send_response(status)
@@ -100,7 +105,7 @@ class _Stub(BaseHTTPRequestHandler):
 
 @contextmanager
 def _stub(*script: tuple[int, object]) -> Iterator[tuple[str, type[_Stub]]]:
-    handler = type("Handler", (_Stub,), {"script": list(script), "seen": [], "keys": []})
+    handler = type("Handler", (_Stub,), {"script": list(script), "seen": [], "keys": [], "broken": False})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", handler
@@ -166,3 +171,49 @@ def test_addresses_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_addresses_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EYRIE_SERVERS", "http://a:1/, https://b")
     assert server_addresses() == ["http://a:1", "https://b"]
+
+
+def test_every_server_is_checked_once_before_it_is_asked_and_again_when_it_was_gone() -> None:
+    checked: list[str] = []
+
+    async def run(address: str, handler: type[_Stub]) -> None:
+        async with sglang_generator([address], concurrency=4, check=checked.append) as generator:
+            await _all(generator, PROMPTS)
+            assert checked == [address]
+            handler.broken = True
+            await generator.generate([1], SAMPLED)
+            assert checked == [address] * 2
+
+    with _stub(_answer([4], type="stop", matched=4)) as (address, handler):
+        asyncio.run(run(address, handler))
+
+
+def test_a_server_that_serves_something_else_ends_the_run_before_it_is_asked() -> None:
+    def refuse(address: str) -> None:
+        raise ServerError(f"{address}: another model")
+
+    async def run(address: str) -> None:
+        async with sglang_generator([address], concurrency=4, check=refuse) as generator:
+            await _all(generator, PROMPTS)
+
+    with _stub(_answer([4], type="stop", matched=4)) as (address, handler):
+        with pytest.raises(ServerError, match="another model"):
+            asyncio.run(run(address))
+        assert handler.seen == []
+
+
+def test_a_server_that_is_not_there_for_its_check_is_waited_for() -> None:
+    tries: list[str] = []
+
+    def check(address: str) -> None:
+        tries.append(address)
+        if len(tries) < 3:
+            raise NoAnswerError(f"{address}: no answer")
+
+    async def run(address: str) -> list[int]:
+        async with sglang_generator([address], concurrency=4, check=check) as generator:
+            return await generator.generate([1], SAMPLED)
+
+    with _stub(_answer([4], type="stop", matched=4)) as (address, _):
+        assert asyncio.run(run(address)) == [4]
+    assert len(tries) == 3

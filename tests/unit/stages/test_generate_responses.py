@@ -1,11 +1,13 @@
 """The target's own answers: ids in and ids out, the same alone as in a batch."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from eyrie.engines.generate import local_generator
 from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.sampling import SamplingParams, UniformStream
+from eyrie.engines.servers import ServerError
 from eyrie.engines.target import TargetModel, load_chat, load_target
 from eyrie.engines.transformers import _Request, take_batch, transformers_generator
 from eyrie.io import read_json, read_table, write_table
@@ -315,3 +318,45 @@ def test_memory_is_taken_for_no_more_conversations_than_there_are_and_running_ou
     says = "^out of memory: 1125899906842624 bytes more could not be had; lower generate_responses.concurrency"
     with pytest.raises(ValueError, match=says):
         _run(_tiny(tiny_target, concurrency=64), clean, "one")
+
+
+def test_a_server_that_does_not_serve_the_target_writes_no_answer(
+    tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", str(tiny_target), "--dtype", "bfloat16"]
+    command += ["--device", "cpu", "--threads", "1", "--max-running-requests", "4", "--port", str(port)]
+    with launch_server(command, port=port, log=clean.parent / "log", env={}) as server:
+        server.wait_until_healthy(120)
+        monkeypatch.setenv("EYRIE_SERVERS", server.base_url)
+        with pytest.raises(ServerError, match=r"named for generate_responses, but its dtype is bfloat16, not float32"):
+            _run(_tiny(tiny_target, engine="sglang"), clean, "served")
+    assert (clean.parent / "served.scratch/answered.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize(("launched_with", "room"), [(None, 512), (300, 300)])
+def test_sglang_is_asked_for_no_more_than_its_context_leaves(
+    tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch, launched_with: int | None, room: int
+) -> None:
+    settings = tiny_params(tiny_target).generate_responses.sglang.model_dump() | {"context_length": launched_with}
+    params = _tiny(tiny_target, max_new_tokens=400, max_prompt_tokens=400, engine="sglang", sglang=settings)
+    asked: list[tuple[int, int]] = []
+
+    class Generator:
+        async def generate(self, prompt_ids: list[int], sampling: SamplingParams) -> list[int]:
+            asked.append((len(prompt_ids), sampling.max_new_tokens))
+            return [9]
+
+    @contextlib.asynccontextmanager
+    async def opened(*_: object, **__: object) -> AsyncIterator[Generator]:
+        yield Generator()
+
+    monkeypatch.setenv("EYRIE_SERVERS", "http://127.0.0.1:1")
+    monkeypatch.setattr(generate_responses, "sglang_generator", opened)
+    rows = [_prompt(index, "x " * index) for index in range(1, 400, 3)]
+    write_table(clean, rows, PROMPTS, check_prompt_row)
+    _run(params, clean)
+    # SGLang 0.5.23: input_len < max_req_input_len = context - 6, max_new_tokens <= context - 1 - input_len - 1
+    assert all(length < room - 6 and 1 <= new <= room - 2 - length for length, new in asked)
+    assert any(new < 400 for _, new in asked)
+    assert max(length for length, _ in asked) > min(400, room) - 20
