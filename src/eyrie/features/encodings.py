@@ -83,15 +83,14 @@ def _encode_chunk(states_TLH: Tensor, bits: int) -> dict[str, Tensor]:
     channels = values.abs().topk(num_outliers(hidden_size), dim=-1).indices
     outliers = values.gather(-1, channels)
     values = values.scatter(-1, channels, 0.0)
-    grouped = values.view(num_tokens, num_states, -1, GROUP) @ _hadamard(values.device)
+    num_groups = hidden_size // GROUP  # said rather than inferred: of no tokens nothing can be inferred
+    grouped = values.view(num_tokens, num_states, num_groups, GROUP) @ _hadamard(values.device)
     highest, lowest = grouped.amax(-1, keepdim=True), grouped.amin(-1, keepdim=True)
     extremes = torch.where(highest > -lowest, highest, lowest)
     top = 2 ** (bits - 1)
     scales = (extremes / -top).to(torch.bfloat16)
     inverse = torch.where(scales == 0, 0.0, 1.0 / scales.float())
-    codes = (
-        (grouped * inverse).round_().clamp_(-top, top - 1).add_(top).to(torch.uint8).view(num_tokens, num_states, -1)
-    )
+    codes = (grouped * inverse).round_().clamp_(-top, top - 1).add_(top).to(torch.uint8).view(values.shape)
     if bits == 4:  # the low half of the channels in the low half of the bytes
         low, high = codes.chunk(2, dim=-1)
         codes = low | high << 4

@@ -82,6 +82,11 @@ def test_any_run_of_tokens_decodes_on_its_own(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("bits", [16, 8, 4])
+def test_no_tokens_are_encoded_and_decoded(bits: int) -> None:
+    assert round_trip(hidden_states()[:0], bits).shape == (0, 3, HIDDEN)
+
+
+@pytest.mark.parametrize("bits", [16, 8, 4])
 def test_planes_have_the_sizes_they_announce(bits: int) -> None:
     states = hidden_states()
     assert {name: plane.shape[1] for name, plane in encode(states, bits).items()} == planes_of(bits, 3, HIDDEN)

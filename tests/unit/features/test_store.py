@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from eyrie.features.encodings import Encoding
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard, read_shard, write_shard
 from eyrie.schemas import SchemaError, teacher_positions
@@ -44,6 +45,16 @@ def test_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 def test_a_shard_without_rows_can_be_written_and_read(tmp_path: Path) -> None:
     write_shard(tmp_path / "s", [], META)
     assert read_shard(tmp_path / "s") == (META, [])
+
+
+@pytest.mark.parametrize("encoding", ["bf16", "int8", "int4"])
+def test_a_block_whose_rows_have_no_teacher_can_be_written_and_read(tmp_path: Path, encoding: Encoding) -> None:
+    row = make_row("a", 6, ((5, 6),))  # an answer of one token
+    write_shard(tmp_path / "s", [row], replace(META, encoding=encoding))
+    _, (read,) = read_shard(tmp_path / "s")
+    assert entry_of(read) == entry_of(row)
+    assert read.aux.shape == row.aux.shape
+    assert read.teachers.shape == (0, META.hidden_size)
 
 
 def test_blocks_are_as_long_as_the_budget_allows() -> None:
