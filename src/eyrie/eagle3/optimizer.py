@@ -50,9 +50,14 @@ class Optimizer:
             if self._average:
                 names, weights = zip(*self._head.named_parameters(), strict=True)
                 with torch.no_grad():
-                    decay = self._settings.ema_decay or 0.0
+                    decay = average_decay(self._num_steps, self._settings.ema_decay or 0.0)
                     torch._foreach_lerp_([self._average[name] for name in names], list(weights), 1.0 - decay)
         return norm
+
+    @property
+    def _num_steps(self) -> int:
+        """Steps that AdamW has taken; it counts them per weight, and a checkpoint brings them back."""
+        return int(self._adam.state[next(self._head.parameters())]["step"])
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
@@ -90,6 +95,14 @@ class Optimizer:
                 "exp_avg": part_like(tensors[f"{ADAM}exp_avg.{name}"], weight),
                 "exp_avg_sq": part_like(tensors[f"{ADAM}exp_avg_sq.{name}"], weight),
             }
+
+
+def average_decay(num_steps: int, decay: float) -> float:
+    """The share of the moving average that stays when `num_steps` steps are taken, this one included.
+
+    Less than `decay` at first: otherwise a run of 300 steps at 0.999 would export its starting weights by 74%.
+    """
+    return min(decay, (1 + num_steps) / (10 + num_steps))
 
 
 def learning_rate(step: int, settings: TrainHead) -> float:

@@ -1,6 +1,7 @@
 """The training loop: its schedule, which weights it keeps, when it stops, and that a kill changes nothing."""
 
 import logging
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from eyrie.eagle3.batches import Document
-from eyrie.eagle3.optimizer import learning_rate
+from eyrie.eagle3.optimizer import average_decay, learning_rate
 from eyrie.eagle3.resume import Checkpoints
 from eyrie.eagle3.simulate import HeldoutCounts, HeldoutScore
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
@@ -99,7 +100,7 @@ def test_tokens_and_rows_are_counted() -> None:
 def test_gradients_are_clipped() -> None:
     made = tiny(torch.float32)
     before = made.head.fc.weight.clone()
-    made_trainer(made, max_grad_norm=1e-30, max_steps=1, weight_decay=0.0).run()
+    made_trainer(made, max_grad_norm=1e-30, warmup_steps=0, max_steps=1, weight_decay=0.0).run()
     torch.testing.assert_close(made.head.fc.weight, before)
 
 
@@ -123,10 +124,17 @@ def test_the_moving_average_is_what_is_evaluated_and_exported() -> None:
     step = trainer._step
     trainer._step = lambda rate: (step(rate), weights.append(averaged.head.fc.weight.detach().clone()))  # type: ignore
     trainer.run()
-    for weight in weights:
-        expected = 0.6 * expected + 0.4 * weight
+    for step_number, weight in enumerate(weights, 1):
+        decay = min(0.6, (1 + step_number) / (10 + step_number))
+        expected = decay * expected + (1 - decay) * weight
     torch.testing.assert_close(averaged.head.fc.weight.detach(), expected)
     torch.testing.assert_close(weights[-1], plain.head.fc.weight.detach())
+
+
+def test_the_moving_average_leaves_the_starting_weights_within_a_short_run() -> None:
+    kept = math.prod(average_decay(step, 0.999) for step in range(1, 301))
+    assert kept < 1e-9  # of the starting weights; 0.999 from the first step would keep 74%
+    assert average_decay(10**6, 0.999) == 0.999
 
 
 class KilledError(Exception):
@@ -200,7 +208,7 @@ def stop() -> None:
 
 
 def test_a_write_that_was_cut_short_is_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=2).run()
+    made_trainer(tiny(torch.float32), scratch=tmp_path, warmup_steps=1, max_steps=2).run()
     monkeypatch.setattr(Path, "replace", lambda *_: stop())
     with pytest.raises(KilledError):
         made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=4).run()
