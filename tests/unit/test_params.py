@@ -50,6 +50,7 @@ def test_every_stage_has_a_section_of_its_name_and_no_other_section_exists() -> 
         ("filter_prompts.entity_thresholds", {"PERSON": 1.5}, ["filter_prompts.entity_thresholds.PERSON", "1.5"]),
         ("filter_prompts.cloud_dlp.info_types", {}, ["filter_prompts.cloud_dlp.info_types", "at least 1"]),
         ("evaluate_head.num_draft_tokens", 9, ["evaluate_head", "num_steps + 1", "9"]),
+        ("train_head.warmup_steps", 300, ["train_head", "warmup_steps (300) must be less than max_steps (300)"]),
         ("benchmark", None, ["benchmark"]),
     ],
 )

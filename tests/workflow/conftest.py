@@ -27,6 +27,7 @@ def tiny_raw_params(target: Path) -> dict[str, Any]:
     raw["generate_responses"]["sampling"]["default"]["max_new_tokens"] = 16
     raw["build_vocab"]["draft_vocab_size"] = 128
     raw["train_head"] |= {
+        "warmup_steps": 2,
         "max_steps": 6,
         "eval_every": 3,
         "batch_tokens": 1024,

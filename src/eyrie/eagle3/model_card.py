@@ -17,6 +17,11 @@ def render_model_card(
     kind = "EAGLE-3.1" if config.fc_norm and config.norm_output else "EAGLE-3"
     real = metrics.heldout_decoded_acceptance_length
     decoded = "" if real is None else f"\nBy decoding {settings.decode_prompts} of the prompts: **{real:.3f}**."
+    embedding = (
+        "The target's embedding is used and not contained."
+        if config.hidden_size == config.target_hidden_size
+        else f"It has an embedding of its own, {config.hidden_size} wide."
+    )
     start = f"the head `{settings.init_from}`" if settings.init_from else "random weights"
     return f"""---
 base_model: {target.model}
@@ -36,7 +41,7 @@ draft, so at temperature 0 the text is the target's own. Made with Eyrie {eyrie_
       --speculative-eagle-topk {params.evaluate_head.topk} \\
       --speculative-num-draft-tokens {params.evaluate_head.num_draft_tokens} --dtype {target.dtype}
 
-The target's embedding is used and not contained. Aux hidden states: outputs of layers
+{embedding} Aux hidden states: outputs of layers
 {", ".join(str(layer) for layer in config.aux_layer_ids)} (counted from 0).
 
 ## Held-out quality

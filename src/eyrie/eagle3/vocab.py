@@ -55,12 +55,17 @@ class DraftVocab:
 def build_vocab(counts_V: Tensor, *, draft_vocab_size: int, always: frozenset[int]) -> DraftVocab:
     """The `always` ids and the most frequent others, ties to the lower id. `counts_V` is int64 >= 0.
 
-    Raises DraftVocabError when D exceeds V, or is too small for the `always` ids.
+    Raises DraftVocabError when D exceeds V, or is too small for the `always` ids, or one of them is outside V.
     """
     vocab_size = len(counts_V)
     if draft_vocab_size > vocab_size:
         raise DraftVocabError(
             f"build_vocab.draft_vocab_size: {draft_vocab_size} is more than the target's vocabulary of {vocab_size}"
+        )
+    if outside := sorted(token for token in always if not 0 <= token < vocab_size):
+        raise DraftVocabError(
+            f"the target's end-of-turn id {outside[0]} is outside its vocabulary of {vocab_size}; its config.json, "
+            "generation_config.json and tokenizer do not fit each other"
         )
     if draft_vocab_size < len(always):
         raise DraftVocabError(

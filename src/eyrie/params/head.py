@@ -56,6 +56,15 @@ class TrainHead(Section):
     keep_checkpoints: PositiveInt
 
     @model_validator(mode="after")
+    def _room_to_decay(self) -> Self:
+        if self.warmup_steps >= self.max_steps:
+            raise ValueError(
+                f"warmup_steps ({self.warmup_steps}) must be less than max_steps ({self.max_steps}), "
+                "or the learning rate never falls"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _whole_micro_batches(self) -> Self:
         together = self.micro_batch_tokens * self.num_processes
         if self.batch_tokens % together:

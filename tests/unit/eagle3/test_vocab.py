@@ -23,6 +23,12 @@ def test_end_of_turn_ids_are_in_though_never_seen() -> None:
     assert vocab.target_ids.tolist() == [0, 1, 3, 6]
 
 
+@pytest.mark.parametrize("token", [8, -1])
+def test_an_end_of_turn_id_outside_the_vocabulary_is_refused(token: int) -> None:
+    with pytest.raises(DraftVocabError, match=rf"end-of-turn id {token} is outside its vocabulary of 8"):
+        build_vocab(COUNTS, draft_vocab_size=4, always=frozenset({0, token}))
+
+
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.data())
 def test_the_chosen_ids_are_those_of_the_definition(counts: list[int], data: st.DataObject) -> None:
     size = data.draw(st.integers(1, len(counts)))

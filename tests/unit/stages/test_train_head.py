@@ -359,7 +359,9 @@ def test_an_error_in_one_of_two_processes_ends_in_its_sentence(workspace: Worksp
 
 def test_training_goes_on_from_an_exported_head(workspace: Workspace, trained: tuple[Path, TrainMetrics]) -> None:
     out, metrics = trained
-    _, further = workspace.train("further", init_from=str(out / "head"), max_steps=2, learning_rate=1e-6)
+    _, further = workspace.train(
+        "further", init_from=str(out / "head"), warmup_steps=1, max_steps=2, learning_rate=1e-6
+    )
     assert further.heldout_loss == pytest.approx(metrics.heldout_loss, rel=0.02)  # the export is bfloat16
     with pytest.raises(ValueError, match=r"midlayer.mlp.down_proj.weight is \[32, 32\], but the head to train has"):
         workspace.train("other", init_from=str(out / "head"), intermediate_size=48)
