@@ -153,6 +153,11 @@ def _as_ours(tensors: dict[str, Tensor], config: HeadConfig) -> dict[str, Tensor
     return tensors
 
 
+def read_config(folder: Path, num_target_layers: int) -> HeadConfig:
+    """What the head's config.json says, and where it says nothing what SGLang takes. Raises CheckpointError."""
+    return _read_config(folder / CONFIG, num_target_layers)
+
+
 def _read_config(path: Path, num_target_layers: int) -> HeadConfig:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))

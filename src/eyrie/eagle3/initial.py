@@ -4,13 +4,17 @@ In: a folder in SGLang's layout (or a hub name at a pinned revision). Out: a hea
 matrix go by target id, so the draft vocabularies may differ; a token that only the new one has keeps its start.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from eyrie.eagle3.checkpoint import CheckpointError, read_tensors
+from eyrie.eagle3.checkpoint import CheckpointError, read_config, read_tensors
+from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
+
+_SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
 
 
 def head_folder(name: str, revision: str | None) -> Path:
@@ -31,6 +35,24 @@ def head_folder(name: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"train_head.init_from: {name} at {revision} cannot be fetched: {reason}") from None
+
+
+def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int) -> HeadConfig:
+    """The config to train on with: `config`, turned by the positions that the head in `folder` has learnt.
+
+    Weights say nothing of norms after the layer, heads or aux layers, so shapes alone would let a head start from
+    another kind's weights. Raises CheckpointError.
+    """
+    theirs = read_config(folder, num_target_layers)
+    for name in (*("num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids"), *_SETTINGS):
+        found, wanted = getattr(theirs, name), getattr(config, name)
+        if found != wanted:
+            setting = _SETTINGS.get(name)
+            raise CheckpointError(
+                f"{folder}: {name} is {found} there, but {wanted} in the head to train; "
+                + (f"set train_head.{setting} as it is there" if setting else "it was made for another target model")
+            )
+    return replace(config, rope_parameters=theirs.rope_parameters)
 
 
 def start_from_head(head: Eagle3Head, folder: Path) -> None:

@@ -74,13 +74,18 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
 
     def newest(self) -> Checkpoint | None:
-        """The newest whole checkpoint; None when there is none. A damaged one is named in the log and passed over."""
+        """The newest whole checkpoint; None when there is none.
+
+        A damaged one is named in the log and removed: its best weights must not be linked into later ones, nor may it
+        count among those that are kept.
+        """
         folders = self._folders()
         for folder in folders:
             try:
                 return _read(folder)
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
                 logger.warning("%s: damaged checkpoint (%s); going back to the one before", folder.name, error)
+                shutil.rmtree(folder, ignore_errors=True)
         if folders:
             logger.warning("no whole checkpoint is left; training starts again from step 0")
         return None

@@ -35,7 +35,8 @@ from eyrie.params import TrainHead
 logger = logging.getLogger(__name__)
 
 HEAD, RNG = "head.", "rng"
-DIVERGED = 2.0  # a mean loss this many times that of the first steps will not come back
+DIVERGED = 2.0  # a mean loss this many times that of the first steps will not come back,
+SEVERAL = 32  # over so many steps each: one batch may be easy, another hard
 
 
 class TrainingError(ValueError):
@@ -174,16 +175,15 @@ class Trainer:
     def _log(self, rate: float) -> None:
         """Add a point to the training curve. Raises TrainingError when the loss has grown beyond all hope."""
         done = self.progress
-        loss, num_steps = done.mean_of_last, done.step - (done.train_points[-1].step if done.train_points else 0)
+        loss = done.mean_of_last
         done.train_points.append(TrainPoint(done.step, loss, rate))
         if self._curves is not None:
             self._curves.add_train(done.step, loss, rate)
-        first = done.train_points[0].loss
-        if loss > DIVERGED * first:
+        first, last = mean(done.losses[:SEVERAL]), mean(done.losses[-SEVERAL:])
+        if done.step >= 2 * SEVERAL and last > DIVERGED * first:
             raise TrainingError(
-                f"training stopped at step {done.step}: the mean loss of {num_steps} steps is "
-                f"{loss:.4f}, more than {DIVERGED:g} times the {first:.4f} of the first ones; lower "
-                "train_head.learning_rate"
+                f"training stopped at step {done.step}: the mean loss of the last {SEVERAL} steps is {last:.4f}, more "
+                f"than {DIVERGED:g} times the {first:.4f} of the first ones; lower train_head.learning_rate"
             )
 
     def _evaluate(self) -> None:

@@ -22,7 +22,7 @@ from eyrie.eagle3.checkpoint import save_head
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.curves import Curves
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.eagle3.initial import head_folder, start_from_head
+from eyrie.eagle3.initial import config_to_go_on, head_folder, start_from_head
 from eyrie.eagle3.loggers import open_loggers
 from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.model_card import render_model_card
@@ -103,6 +103,9 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         fc_norm=settings.fc_norm,
         norm_output=settings.norm_output,
     )
+    start = head_folder(settings.init_from, settings.init_revision) if settings.init_from is not None else None
+    if start is not None:
+        head_config = config_to_go_on(head_config, start, num_target_layers=config.num_hidden_layers)
     revision = target_revision(params.target.model, params.target.revision)
     data_digest = _check_features(files.features, head_config, revision)
     _check_heldout(files.features, settings.max_sequence_tokens)
@@ -113,8 +116,8 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
     model = Eagle3Head(head_config)
     model.set_vocab(draft_vocab)
     model.start_from(ends.embedding_VH, ends.lm_head_VH, logit_scale=scaling.scale)
-    if settings.init_from is not None:
-        start_from_head(model, head_folder(settings.init_from, settings.init_revision))
+    if start is not None:
+        start_from_head(model, start)
     trainer = Trainer(
         model.to(device),
         ends.embedding_VH.to(device),

@@ -1,13 +1,15 @@
 """Starting from an existing head: its weights by name, its output rows by target id."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
-from eyrie.eagle3.initial import head_folder, start_from_head
+from eyrie.eagle3.initial import config_to_go_on, head_folder, start_from_head
 from eyrie.eagle3.vocab import build_vocab
 from tests.unit.eagle3.test_checkpoint import publish
 from tests.unit.eagle3.tiny import DRAFT_VOCAB, KINDS, VOCAB, tiny
@@ -94,3 +96,35 @@ def test_a_published_head_is_taken_too(tmp_path: Path) -> None:
     (pickled / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"pytorch_model.bin is a pickle.* Eyrie reads none"):
         start_from_head(ours, pickled)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"norm_output": True},
+            "norm_output is True there, .* set train_head.norm_output",
+        ),
+        ({"num_attention_heads": 8, "head_dim": 4}, "num_attention_heads is 8 there"),
+        ({"eagle_config": {}, "eagle_aux_hidden_state_layer_ids": [3, 4, 5]}, r"aux_layer_ids is \(2, 3, 4\) there"),
+    ],
+)
+def test_a_config_that_the_weights_do_not_show_is_compared(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    head = tiny(torch.float32).head
+    save_head(head, tmp_path, model_card="")
+    raw = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(raw | changes))
+    with pytest.raises(CheckpointError, match=said):
+        config_to_go_on(head.config, tmp_path, num_target_layers=8)
+
+
+def test_training_goes_on_with_the_positions_that_the_head_has_learnt(tmp_path: Path) -> None:
+    head = tiny(torch.float32).head
+    save_head(head, tmp_path, model_card="")
+    rope = {"rope_type": "default", "rope_theta": 12345.0}
+    raw = json.loads((tmp_path / "config.json").read_text()) | {"rope_parameters": rope, "rope_theta": 12345.0}
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    assert config_to_go_on(head.config, tmp_path, num_target_layers=8).rope_parameters == rope
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"config\.json: no such file"):
+        config_to_go_on(head.config, tmp_path, num_target_layers=8)

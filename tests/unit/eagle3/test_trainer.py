@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.optimizer import average_decay, learning_rate
-from eyrie.eagle3.resume import Checkpoints
+from eyrie.eagle3.resume import Checkpoint, Checkpoints
 from eyrie.eagle3.simulate import HeldoutCounts, HeldoutScore
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.params import TrainHead
@@ -218,8 +219,8 @@ def test_a_write_that_was_cut_short_is_no_checkpoint(tmp_path: Path, monkeypatch
 
 
 def test_a_loss_that_grows_beyond_hope_stops_the_run_and_says_where() -> None:
-    trainer = made_trainer(tiny(torch.float32), max_steps=40, log_every=2)
-    scripted = iter([4.0, 2.0, 1.0, 3.0, 6.5, 6.0])
+    trainer = made_trainer(tiny(torch.float32), max_steps=80, log_every=2)
+    scripted = iter([0.1, *[3.0] * 40, *[6.5] * 39])
 
     def step(_rate: float) -> None:
         trainer.progress.step += 1
@@ -227,7 +228,8 @@ def test_a_loss_that_grows_beyond_hope_stops_the_run_and_says_where() -> None:
 
     trainer._step = step  # type: ignore[method-assign]
     with pytest.raises(
-        TrainingError, match=r"at step 6: the mean loss of 2 steps is 6.2500, more than 2 times the 3.0"
+        TrainingError,
+        match=r"at step 68: the mean loss of the last 32 steps is 5\.9531, more than 2 times the 2\.9094 of the first",
     ):
         trainer.run()
 
@@ -238,3 +240,31 @@ def test_features_that_are_no_numbers_are_named() -> None:
     with pytest.raises(TrainingError, match=r"stopped at step \d+: loss nan.*values that are no numbers") as raised:
         made_trainer(tiny(torch.float32), train=[*TRAIN[:2], broken]).run()
     assert raised.value.prompt_ids == ("document 77",)
+
+
+def _weights(step: int) -> dict[str, Tensor]:
+    return {"weight": torch.full((4,), float(step))}
+
+
+def test_best_weights_that_were_damaged_are_not_linked_into_later_checkpoints(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (100, 200):  # the same best weights: one file, linked
+        checkpoints.save(Checkpoint(step, _weights(step), _weights(1), 100, {}))
+    best = tmp_path / "step-00000200/best-00000100.safetensors"
+    best.write_bytes(best.read_bytes()[:-2] + b"\x40\x40")
+    assert checkpoints.newest() is None
+    checkpoints.save(Checkpoint(100, _weights(100), _weights(1), 100, {}))
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert torch.equal(newest.best["weight"], torch.ones(4))
+
+
+def test_a_damaged_checkpoint_does_not_count_among_those_that_are_kept(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(Checkpoint(300, _weights(300), {}, 0, {}))
+    (tmp_path / "step-00000300/state.safetensors").write_bytes(b"cut")
+    assert checkpoints.newest() is None
+    checkpoints.save(Checkpoint(100, _weights(100), {}, 0, {}))
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.step == 100
