@@ -64,7 +64,7 @@ def prompt(number: int, *, long_every: int) -> dict[str, Any]:
         "prompt_id": prompt_id("", turns),
         "source": "synthetic",
         "workload": workload,
-        "split": "heldout" if number == 0 else "train",  # the stage refuses a run without any
+        "split": "heldout" if number % 50 == 0 else "train",  # the stage refuses a run of which none is left
         "system": "",
         "turns": turns,
         "answers": [],
