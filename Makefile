@@ -27,7 +27,7 @@ cluster: $(VENV)/.base
 googlebatch: $(VENV)/.base
 	@uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/googlebatch.lock
 
-# Three files side by side (some only wait), in order: the longest (tests/e2e) begin first. One thread each, or PyTorch's would fight for the cores.
+# Three files side by side (some only wait), in the order of testpaths: the longest begin first. One thread each, or PyTorch's would fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev lint
