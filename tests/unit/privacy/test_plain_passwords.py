@@ -5,21 +5,13 @@ The values are made up here.
 
 import pytest
 
-from eyrie.privacy.assignments import given_secrets
 from eyrie.privacy.passwords import is_phrase, may_be_told
 from eyrie.privacy.plain_words import is_leet, is_plain
 from eyrie.privacy.secrets import SecretRecognizer
+from tests.unit.privacy.test_passwords import is_covered, secrets
 
 # codespell:ignore-begin
 WORDS = ("nightingale", "Portofino", "otter.quartz.meadow", "g0blin", "ThistleBarn")
-
-
-def secrets(text: str) -> list[str]:
-    return [text[start:end] for start, end in given_secrets(text)]
-
-
-def is_covered(value: str, text: str) -> bool:
-    return any(value in secret for secret in secrets(text))
 
 
 @pytest.mark.parametrize(

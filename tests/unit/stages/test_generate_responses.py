@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -294,15 +294,21 @@ def test_both_engines_of_this_process_write_the_same_shard(tiny_target: Path, cl
     assert batched == _run(_tiny(tiny_target, temperature=0.8), clean, "slots").read_bytes()
 
 
+@contextlib.contextmanager
+def _reference_server(target: Path, *, dtype: str, log: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", str(target), "--dtype", dtype]
+    command += ["--device", "cpu", "--threads", "1", "--max-running-requests", "4", "--port", str(port)]
+    with launch_server(command, port=port, log=log, env={}) as server:
+        server.wait_until_healthy(120)
+        yield server.base_url
+
+
 def test_servers_write_the_shard_that_this_process_writes(
     tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", str(tiny_target), "--dtype", "float32"]
-    command += ["--device", "cpu", "--threads", "1", "--max-running-requests", "4", "--port", str(port)]
-    with launch_server(command, port=port, log=clean.parent / "log", env={}) as server:
-        server.wait_until_healthy(120)
-        monkeypatch.setenv("EYRIE_SERVERS", server.base_url)
+    with _reference_server(tiny_target, dtype="float32", log=clean.parent / "log") as base_url:
+        monkeypatch.setenv("EYRIE_SERVERS", base_url)
         served = _run(_tiny(tiny_target, temperature=0.8, engine="sglang"), clean, "served").read_bytes()
     assert served == _run(_tiny(tiny_target, temperature=0.8), clean, "here").read_bytes()
 
@@ -323,12 +329,8 @@ def test_memory_is_taken_for_no_more_conversations_than_there_are_and_running_ou
 def test_a_server_that_does_not_serve_the_target_writes_no_answer(
     tiny_target: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "eyrie.engines.reference", "--model", str(tiny_target), "--dtype", "bfloat16"]
-    command += ["--device", "cpu", "--threads", "1", "--max-running-requests", "4", "--port", str(port)]
-    with launch_server(command, port=port, log=clean.parent / "log", env={}) as server:
-        server.wait_until_healthy(120)
-        monkeypatch.setenv("EYRIE_SERVERS", server.base_url)
+    with _reference_server(tiny_target, dtype="bfloat16", log=clean.parent / "log") as base_url:
+        monkeypatch.setenv("EYRIE_SERVERS", base_url)
         with pytest.raises(ServerError, match=r"named for generate_responses, but its dtype is bfloat16, not float32"):
             _run(_tiny(tiny_target, engine="sglang"), clean, "served")
     assert (clean.parent / "served.scratch/answered.jsonl").read_text() == ""
