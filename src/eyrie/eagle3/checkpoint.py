@@ -54,7 +54,7 @@ def load_head(folder: Path, target_config: Any, *, device: torch.device, dtype: 
 
     Raises CheckpointError: one sentence with the file, the name, the value found and the one expected.
     """
-    config = _read_config(folder / CONFIG, target_config.num_hidden_layers)
+    config = read_config(folder, target_config.num_hidden_layers)
     _check_target(folder / CONFIG, config, target_config)
     path = folder / WEIGHTS
     tensors = _as_ours(read_tensors(folder), config)
@@ -74,7 +74,7 @@ def check_head(folder: Path, target_config: Any, *, context_length: int | None) 
     Raises CheckpointError: one sentence with the file, the name, the value found and the one expected.
     """
     path = folder / CONFIG
-    config = _read_config(path, target_config.num_hidden_layers)
+    config = read_config(folder, target_config.num_hidden_layers)
     _check_target(path, config, target_config)
     tensors = read_tensors(folder, headers_only=True)
     weights = str(tensors["fc.weight"].dtype).removeprefix("torch.") if "fc.weight" in tensors else "bfloat16"
@@ -155,10 +155,7 @@ def _as_ours(tensors: dict[str, Tensor], config: HeadConfig) -> dict[str, Tensor
 
 def read_config(folder: Path, num_target_layers: int) -> HeadConfig:
     """What the head's config.json says, and where it says nothing what SGLang takes. Raises CheckpointError."""
-    return _read_config(folder / CONFIG, num_target_layers)
-
-
-def _read_config(path: Path, num_target_layers: int) -> HeadConfig:
+    path = folder / CONFIG
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

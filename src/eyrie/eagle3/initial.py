@@ -14,6 +14,7 @@ from eyrie.eagle3.checkpoint import CheckpointError, read_config, read_tensors
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
 
+_OF_THE_TARGET = ("num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids")
 _SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
 
 
@@ -44,7 +45,7 @@ def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int)
     another kind's weights. Raises CheckpointError.
     """
     theirs = read_config(folder, num_target_layers)
-    for name in (*("num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids"), *_SETTINGS):
+    for name in (*_OF_THE_TARGET, *_SETTINGS):
         found, wanted = getattr(theirs, name), getattr(config, name)
         if found != wanted:
             setting = _SETTINGS.get(name)
