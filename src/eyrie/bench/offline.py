@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.engines.memory import num_slots
 from eyrie.engines.reference.drafter import Drafter
 from eyrie.engines.reference.engine import PREFILL_CHUNK, Engine
 from eyrie.engines.reference.masks import PrefixMasks
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import TargetRunner
+from eyrie.engines.slots import num_slots
 from eyrie.engines.target import TargetModel
 from eyrie.io import progress
 from eyrie.params import Drafting

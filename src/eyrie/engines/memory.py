@@ -1,4 +1,4 @@
-"""How many requests a measurement runs at a time, and memory that runs out in one sentence, not in a traceback."""
+"""Memory that runs out, in one sentence and not in a traceback."""
 
 import re
 from collections.abc import Iterator
@@ -6,19 +6,11 @@ from contextlib import contextmanager
 
 import torch
 
-MOST_SLOTS = 32
-MOST_COLUMNS = 32_768  # tokens of all slots together: 4.3 GB for an 8B target, beside its 16
 _WANTED = re.compile(r"tried to allocate ([\d.]+ \w+)", re.IGNORECASE)
 
 
 class DeviceMemoryError(ValueError):
     """The device, or the machine, has less memory than the work needs."""
-
-
-def num_slots(num_requests: int, context_length: int) -> int:
-    """Slots of an engine for so many requests, each with room for `context_length` tokens. At least one, however long;
-    answers do not depend on it."""
-    return max(min(MOST_SLOTS, num_requests, MOST_COLUMNS // context_length), 1)
 
 
 @contextmanager

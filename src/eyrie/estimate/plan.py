@@ -8,6 +8,7 @@ one in which all devices work. The efficiencies are assumptions: `eyrie estimate
 from dataclasses import dataclass
 from typing import Any
 
+from eyrie.engines.slots import num_slots
 from eyrie.estimate.lines import (
     USABLE,
     Device,
@@ -24,7 +25,6 @@ from eyrie.params import Params
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 SCREENING_CORE_HOURS_PER_MILLION = 0.33  # docs/decisions.md, Screening
-EVALUATED_AT_ONCE, EVALUATED_TOKENS = 32, 32_768  # engines/memory.py, which imports PyTorch
 OPTIMIZER_BYTES = 16  # per weight of the head: float32 weight, gradient and two moments
 
 
@@ -243,7 +243,7 @@ def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: D
     """Both as if drafting gained nothing, so upper bounds."""
     evaluate, bench = params.evaluate_head, params.benchmark
     longest = params.generate_responses.max_prompt_tokens + evaluate.max_new_tokens  # every cache has room for it
-    at_once = max(min(EVALUATED_AT_ONCE, evaluate.max_prompts, EVALUATED_TOKENS // longest), 1)
+    at_once = num_slots(evaluate.max_prompts, longest)
     step = _step(params, facts, device, at_once, lengths.prompt + evaluate.max_new_tokens // 2)
     seconds = 2 * evaluate.max_prompts * evaluate.max_new_tokens / at_once * step.seconds
     estimate.seconds["evaluate_head"] = seconds

@@ -24,11 +24,12 @@ from eyrie.bench.workloads import conversation_tokens
 from eyrie.chat.conversation import Conversation
 from eyrie.eagle3.checkpoint import check_head, load_head
 from eyrie.eagle3.processes import Processes, joined, launch_here
-from eyrie.engines.memory import num_slots, out_of_memory_says
+from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
+from eyrie.engines.slots import num_slots
 from eyrie.engines.target import TargetModel, count_parameters, load_target
 from eyrie.io import progress, read_table, write_json, write_jsonl
 from eyrie.params import EvaluateHead, Params, Workload, parse_params

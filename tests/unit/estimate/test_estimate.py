@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from eyrie.cli import app
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.engines.memory import MOST_COLUMNS, MOST_SLOTS, num_slots
+from eyrie.engines.slots import num_slots
 from eyrie.estimate.lines import Device, Estimate, Lengths, read_device
 from eyrie.estimate.measured import compare
-from eyrie.estimate.plan import EVALUATED_AT_ONCE, EVALUATED_TOKENS, feature_bytes_per_token, make_estimate
+from eyrie.estimate.plan import feature_bytes_per_token, make_estimate
 from eyrie.estimate.sizes import TargetFacts, head_size, target_facts
 from eyrie.params import Params, load_params
 from tests.architectures import ARCHITECTURES
@@ -174,10 +174,6 @@ def test_every_recipe_is_estimated_on_every_device(name: str) -> None:
         assert stages <= {stage for stage, seconds in estimate.seconds.items() if seconds > 0}
         assert all(line.arithmetic for line in estimate.lines)
         assert estimate.lines[-1].value.endswith("USD/month")
-
-
-def test_evaluation_is_estimated_with_the_caches_that_it_takes() -> None:
-    assert (EVALUATED_AT_ONCE, EVALUATED_TOKENS) == (MOST_SLOTS, MOST_COLUMNS)
 
 
 def test_an_l4_answers_fewer_at_a_time_and_trains_without_decoding() -> None:

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
-from eyrie.engines.memory import num_slots
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
+from eyrie.engines.slots import num_slots
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, read_jsonl, write_table
 from eyrie.params import Params
