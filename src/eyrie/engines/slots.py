@@ -1,7 +1,4 @@
-"""How many requests the reference engine takes at a time where nobody says: evaluation, `eyrie tune --offline`.
-
-Without PyTorch, so that `eyrie estimate` counts with the same numbers.
-"""
+"""How many requests the reference engine takes at a time where nobody says: evaluation and offline tuning."""
 
 MOST_SLOTS = 32
 MOST_COLUMNS = 32_768  # tokens of all slots together: 4.3 GB for an 8B target, beside its 16

@@ -153,6 +153,7 @@ _NEAR = 100  # characters
 _BEFORE, _AFTER = 160, 70  # a number
 _LOCKED = [re.compile(pattern + _DIGITS, re.MULTILINE) for pattern in _LOCKS]
 
+_CODE_OR_KEY = ("cod", "kod", "cód", "key", "cl", "schlü", "chia", "chav")  # in every language of _CODES
 _CODES_STEMS = (
     *("recovery", "backup", "back-up", "scratch", "emergency", "rescue", "one-time", "one time", "single-use", "2fa"),
     *("single use", "mfa", "two-factor", "two factor", "wiederherstell", "reserve", "notfall", "herstel", "secours"),
@@ -206,16 +207,7 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 _LOCK_NEAR.search(text, *near) or (match["says"] and _YOUR.search(text, near[0], match.end()))
             ):
                 yield match.span("v")
-    if (
-        "cod" in lower
-        or "kod" in lower
-        or "cód" in lower
-        or "key" in lower
-        or "cl" in lower
-        or "schlü" in lower
-        or "chia" in lower
-        or "chav" in lower
-    ) and any(stem in lower for stem in _CODES_STEMS):
+    if any(letters in lower for letters in _CODE_OR_KEY) and any(stem in lower for stem in _CODES_STEMS):
         yield from _recovery_codes(text)
     if any(stem in lower for stem in _SEED_STEMS):
         for match in _SEED.finditer(text):

@@ -124,7 +124,7 @@ _KNOWN_USER = re.compile(
     r"(?i:\b(?<![\w/.-])(?:root|admin\w*|sa|postgres|pi|ubuntu|test|guest|demo|oracle|mysql|user\d*|sysadmin))"
     r"(?P<sign> ?/ ?|: ?| [|–-] )(?P<v>[^\s\"'`<>|,;/]{4,40})(?=[\s\"'`),.]|$)"
 )
-_LOGIN_BEFORE = re.compile(r"(?i:log[ -]?in|cred|passw|\\bpw\\b|zugang|identifiant|acces|acceso|router)")
+_LOGIN_BEFORE = re.compile(r"(?i:log[ -]?in|cred|passw|\bpw\b|zugang|identifiant|acces|acceso|router)")
 _ADDRESS = re.compile(
     rf"(?<=[\w+-])@[\w-]+(?:\.[\w-]+)+(?: ?//? ?|:| [|–-] ?|;)(?!\d+\b){VALUE}{SIGNS}(?=\s*$)", re.MULTILINE
 )

@@ -188,3 +188,13 @@ def test_a_hash_of_a_password_and_the_address_of_a_hook_are_secrets(value: str) 
 
 
 # codespell:ignore-end
+
+
+@pytest.mark.parametrize("told", ["staging pw\nadmin / {}", "pw for the box: root: {}"])
+def test_a_known_user_after_pw_stands_beside_a_password(told: str) -> None:
+    assert is_covered("nightingale", told.replace("{}", "nightingale"))
+
+
+@pytest.mark.parametrize("text", ["power\nadmin / nightingale", "the spw team\nroot: nightingale"])
+def test_a_known_user_without_a_word_for_logins_stands_beside_a_word(text: str) -> None:
+    assert secrets(text) == []
