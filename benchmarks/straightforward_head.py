@@ -1,9 +1,12 @@
-"""The training-time test as it is usually written, to compare with: padded, full width, eager, plain autograd.
+"""The training-time test as public trainers write it, to compare with: padded, full width, eager, plain autograd.
 
 Every sequence is padded to the longest of its batch; the teacher's logits over the whole vocabulary exist for every
-position at once; attention over the causal keys and one diagonal key per earlier step is one eager softmax over
-[B, N, T, T + k] scores; every position passes every step, and positions that do not count are masked out of the loss.
-Head, loss and optimizer are those of Eyrie, and so is the result: the benchmark checks that both losses are equal.
+position at once; one linear layer each for q, k, v, gate and up; attention over the causal keys and one diagonal key
+per earlier step is one eager softmax over [B, N, T, T + k] scores; every position passes every step, and positions that
+do not count are masked out of the loss, which is the cross-entropy; each step counts how often head and teacher agree.
+Mirrors SpecForge `core/eagle3.py` and `modeling/draft/llama3_eagle.py` (attention backend "sdpa"), but for two things:
+which positions count is the exact rule of Eyrie, and a step's mean is over those. Weights and optimizer are Eyrie's, and
+so is the loss: the benchmark checks that both are equal.
 
 Shapes: B sequences, T tokens of the longest, H hidden, V and D target and draft vocabulary, N query heads, K steps.
 """
@@ -15,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eyrie.eagle3.batches import Document
-from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.head import DecoderLayer, Eagle3Head
+from eyrie.eagle3.rope import Rotation, rotate
 from eyrie.eagle3.teacher import Teacher
 from eyrie.schemas import span_rows, teacher_positions
 
@@ -36,38 +40,67 @@ class StraightforwardLoss(torch.nn.Module):
         ids_BT, aux_BTE, last_BTH, supervised_KBT = (x.to(device) for x in _padded(documents, num_steps))
         with torch.no_grad():
             logits_BTV = last_BTH.to(self.teacher.lm_head_VH.dtype) @ self.teacher.lm_head_VH.T
-            p_BTD = logits_BTV.float()[..., self.teacher.target_ids_D].softmax(-1)
+            inside_BT = head.t2d[logits_BTV.argmax(-1)]
+            p_BTD = logits_BTV[..., head.t2d].float().softmax(-1)
+            negative_entropy_BT = torch.xlogy(p_BTD, p_BTD).sum(-1)
+            del logits_BTV
         num_tokens = ids_BT.shape[1]
         positions_BT = torch.arange(num_tokens, device=device)[None]
         future_TT = torch.ones(num_tokens, num_tokens, dtype=torch.bool, device=device).triu(1)
-        layer = head.midlayer
-        weights = layer.weights()
         hidden_BTH = head.fuse(aux_BTE)
         keys: list[Tensor] = []
         values: list[Tensor] = []
+        self.agreements: list[Tensor] = []
         loss = torch.zeros((), device=device)
         for step in range(num_steps):
             embeds_BTH = head.embed(_shift(ids_BT, step + 1), self.embedding_VH)
-            queries, key, value = layer.project(embeds_BTH, hidden_BTH, head.rotation(positions_BT + step), weights)
-            groups = queries.shape[2] // key.shape[2]
-            keys.append(key.repeat_interleave(groups, 2).transpose(1, 2))
-            values.append(value.repeat_interleave(groups, 2).transpose(1, 2))
-            queries = queries.transpose(1, 2) * queries.shape[-1] ** -0.5
-            scores = (queries @ keys[0].transpose(2, 3)).masked_fill(future_TT, -torch.inf)
-            diagonals = [(queries * earlier).sum(-1, keepdim=True) for earlier in keys[1:]]
-            shares = torch.cat([scores, *diagonals], -1).softmax(-1)
-            attended = shares[..., :num_tokens] @ values[0]
-            for index, earlier in enumerate(values[1:]):
-                attended = attended + shares[..., num_tokens + index, None] * earlier
-            hidden_BTH = layer.finish(hidden_BTH, attended.transpose(1, 2).flatten(2), weights)
-            log_q_BTD = head.logits(hidden_BTH).log_softmax(-1)
+            rotation = head.rotation(positions_BT + step)
+            hidden_BTH = _layer(head.midlayer, embeds_BTH, hidden_BTH, rotation, keys, values, future_TT)
+            logits_BTD = head.logits(hidden_BTH).float()
             target_BTD = _shift(p_BTD, step + 1)
-            divergence_BT = (torch.xlogy(target_BTD, target_BTD) - target_BTD * log_q_BTD).sum(-1)
-            supervised_BT = supervised_KBT[step]
-            if supervised_BT.any():
-                mean = divergence_BT.masked_fill(~supervised_BT, 0.0).sum() / supervised_BT.sum()
-                loss = loss + self.decay**step * mean
+            mask_BT1 = supervised_KBT[step][..., None]
+            with torch.no_grad():
+                agree_BT = logits_BTD.argmax(-1) == target_BTD.argmax(-1)
+                self.agreements.append((agree_BT & mask_BT1[..., 0] & _shift(inside_BT, step + 1)).sum())
+            entropies_BTD = target_BTD * logits_BTD.log_softmax(-1)
+            if mask_BT1.any():
+                cross = -(mask_BT1 * entropies_BTD).sum()
+                constant = _shift(negative_entropy_BT, step + 1)[mask_BT1[..., 0]].sum()
+                loss = loss + self.decay**step * (cross + constant) / mask_BT1.sum()
         return loss
+
+
+def _layer(
+    layer: DecoderLayer,
+    embeds_BTH: Tensor,
+    hidden_BTH: Tensor,
+    rotation: Rotation,
+    keys: list[Tensor],
+    values: list[Tensor],
+    future_TT: Tensor,
+) -> Tensor:
+    """The next hidden state; this step's keys and values are appended to those of the steps before."""
+    attention, mlp, num_tokens = layer.self_attn, layer.mlp, len(future_TT)
+    assert layer.input_layernorm is not None
+    inputs = torch.cat([layer.input_layernorm(embeds_BTH), layer.hidden_norm(hidden_BTH)], -1)
+    queries, key, value = (
+        torch.unflatten(projection(inputs), -1, (-1, layer.head_dim))
+        for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+    groups = queries.shape[2] // key.shape[2]
+    keys.append(rotate(key, rotation).repeat_interleave(groups, 2).transpose(1, 2))
+    values.append(value.repeat_interleave(groups, 2).transpose(1, 2))
+    queries = rotate(queries, rotation).transpose(1, 2) * queries.shape[-1] ** -0.5
+    scores = (queries @ keys[0].transpose(2, 3)).masked_fill(future_TT, -torch.inf)
+    diagonals = [(queries * earlier).sum(-1, keepdim=True) for earlier in keys[1:]]
+    shares = torch.cat([scores, *diagonals], -1).float().softmax(-1).to(queries.dtype)
+    attended = shares[..., :num_tokens] @ values[0]
+    for index, earlier in enumerate(values[1:]):
+        attended = attended + shares[..., num_tokens + index, None] * earlier
+    middle = hidden_BTH + attention.o_proj(attended.transpose(1, 2).flatten(2))
+    normed = layer.post_attention_layernorm(middle)
+    next_hidden: Tensor = middle + mlp.down_proj(F.silu(mlp.gate_proj(normed)) * mlp.up_proj(normed))
+    return next_hidden
 
 
 def _padded(documents: Sequence[Document], num_steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

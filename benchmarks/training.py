@@ -4,15 +4,16 @@
 
 Both ways train the same head on the same documents (K = 7, D = 8192, V = 32000), each in a process of its own: seconds
 per optimizer step (the least disturbed one), per supervised token (one row at one step), and how far resident memory
-grows above what it was before the first step. `--documents one` is a single sequence; `mixed` draws lengths from a
-log-normal distribution like that of chat data, cut off so that they fill `--tokens`. The roofline counts the
+grows above what it was before the first step. `--documents mixed` draws lengths from a log-normal distribution like that
+of chat data until they fill `--tokens`; with `one`, a single sequence, nobody pads. The roofline counts the
 floating-point operations of Eyrie's way and divides by the speed of a large matrix product measured on the same threads
 right before and after. CPU seconds are printed beside wall seconds: on a busy machine they are what to compare.
+With `--dtype bfloat16` products are bfloat16 under autocast, as public trainers compute, and weights float32.
 
-    python -m benchmarks.training --device cuda --hidden 4096 --tokens 4096 --documents mixed \\
+    python -m benchmarks.training --device cuda --dtype bfloat16 --hidden 4096 --tokens 4096 --documents mixed \\
         --vocab 128256 --draft-vocab 32000
 
-On a GPU the products are bfloat16 under autocast, time is the device's, memory is what PyTorch allocates.
+On a GPU time is the device's, and memory is what PyTorch allocates.
 """
 
 import argparse
@@ -41,6 +42,7 @@ class Shape:
     vocab: int = 32000
     draft_vocab: int = 8192
     device: str = "cpu"
+    dtype: str = "float32"
 
     @property
     def heads(self) -> tuple[int, int]:
@@ -52,7 +54,7 @@ class Shape:
 
 
 def lengths(shape: Shape) -> list[int]:
-    """Document lengths that add up to `tokens`: log-normal, median 380, a third above 600."""
+    """Document lengths that add up to `tokens`: log-normal, median 380, those that do not fit drawn again."""
     import numpy as np
 
     if shape.documents == "one":
@@ -60,8 +62,11 @@ def lengths(shape: Shape) -> list[int]:
     generator = np.random.default_rng(1)
     found: list[int] = []
     while (room := shape.tokens - sum(found)) > 0:
-        drawn = int(np.clip(math.exp(generator.normal(math.log(380), 0.8)), 48, shape.tokens // 2))
-        found.append(drawn if room - drawn >= 48 else room)
+        drawn = int(math.exp(generator.normal(math.log(380), 0.8)))
+        if room < 96 or (found and room < 200):
+            found.append(room)
+        elif 48 <= drawn <= room - 48:
+            found.append(drawn)
     return found
 
 
@@ -101,7 +106,7 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
         teachers = torch.randn(len(teacher_positions(spans)), shape.hidden).bfloat16()
         documents.append(Document(str(index), torch.randint(0, shape.vocab, (length,)), aux, teachers, spans))
     device = torch.device(shape.device)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32  # the target's
+    dtype = getattr(torch, shape.dtype)  # the target's
     embedding, output = (torch.randn(shape.vocab, shape.hidden, device=device) * shape.hidden**-0.5 for _ in range(2))
     return head.to(device), embedding.to(dtype), Teacher(output.to(dtype), LogitScaling(), ids.to(device)), documents
 
@@ -131,7 +136,7 @@ def work(way: str, shape: Shape, num_steps: int) -> dict[str, Any]:
     import torch
 
     on_gpu = shape.device == "cuda"
-    matmul_before = matmul_gflops(on_gpu)
+    matmul_before = matmul_gflops(shape)
     head, compute_loss = loss_of(way, shape)
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-4, fused=True)
     memory: Memory | GpuMemory = GpuMemory() if on_gpu else Memory()
@@ -139,7 +144,7 @@ def work(way: str, shape: Shape, num_steps: int) -> dict[str, Any]:
     for _ in range(num_steps + 1):  # the first one warms up
         wall, cpu = time.perf_counter(), time.process_time()
         optimizer.zero_grad()
-        with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
+        with torch.autocast(shape.device, torch.bfloat16, enabled=shape.dtype == "bfloat16"):
             loss = compute_loss()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
@@ -156,12 +161,12 @@ def work(way: str, shape: Shape, num_steps: int) -> dict[str, Any]:
         "wall_s": min(walls[1:]),
         "cpu_s": min(cpus[1:]),
         "peak_mib": peak,
-        "matmul_gflops": [matmul_before, matmul_gflops(on_gpu)],
+        "matmul_gflops": [matmul_before, matmul_gflops(shape)],
     }
 
 
 class Memory:
-    """How far resident memory grows, sampled every 2 ms."""
+    """How far resident memory grows, sampled every 5 ms."""
 
     def __init__(self) -> None:
         self._before = self._peak = self._now()
@@ -176,7 +181,7 @@ class Memory:
         return (self._peak - self._before) / 2**20
 
     def _watch(self) -> None:
-        while not self._done.wait(0.002):
+        while not self._done.wait(0.005):
             self._peak = max(self._peak, self._now())
 
     def _now(self) -> int:
@@ -199,31 +204,25 @@ class GpuMemory:
         return float(torch.cuda.max_memory_allocated() - self._before) / 2**20
 
 
-def matmul_gflops(on_gpu: bool) -> float:
-    """The best of several large products, in 10^9 operations a second: of the device, or of a CPU thread's own time.
-
-    On a GPU 8192 x 8192 bfloat16 matrices, on the CPU 2048 x 2048 float32 ones.
-    """
+def matmul_gflops(shape: Shape) -> float:
+    """The best of several large products, in 10^9 operations a second: of the device, or of a CPU thread's own time."""
     import torch
 
-    if on_gpu:
-        a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
-        best = math.inf
-        for _ in range(6):
-            torch.cuda.synchronize()
-            start = time.perf_counter()
-            for _ in range(5):
-                a @ a
-            torch.cuda.synchronize()
-            best = min(best, (time.perf_counter() - start) / 5)
-        return 2 * 8192**3 / best / 1e9
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    on_gpu = shape.device == "cuda"
+    size, repeats = (8192, 5) if on_gpu else (2048, 1)
+    clock = time.perf_counter if on_gpu else time.process_time
+    a, b = (torch.randn(size, size, device=shape.device, dtype=getattr(torch, shape.dtype)) for _ in range(2))
     best = math.inf
     for _ in range(6):
-        begin = time.process_time()
-        a @ b
-        best = min(best, time.process_time() - begin)
-    return 2 * 2048**3 / best / 1e9
+        if on_gpu:
+            torch.cuda.synchronize()
+        start = clock()
+        for _ in range(repeats):
+            a @ b
+        if on_gpu:
+            torch.cuda.synchronize()
+        best = min(best, (clock() - start) / repeats)
+    return 2 * size**3 / best / 1e9
 
 
 def operations(shape: Shape) -> tuple[float, int]:
@@ -248,6 +247,7 @@ def main() -> None:
     parser.add_argument("--vocab", type=int, default=Shape.vocab)
     parser.add_argument("--draft-vocab", type=int, default=Shape.draft_vocab)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     shape = Shape(
@@ -258,6 +258,7 @@ def main() -> None:
         arguments.vocab,
         arguments.draft_vocab,
         arguments.device,
+        arguments.dtype,
     )
     clock = "wall_s" if shape.device == "cuda" else "cpu_s"
     if arguments.objective != "kl" and "straightforward" in arguments.ways:
@@ -289,7 +290,9 @@ def main() -> None:
         )
     if {"eyrie", "straightforward"} <= results.keys():
         ours, theirs = results["eyrie"], results["straightforward"]
-        assert math.isclose(ours["first_loss"], theirs["first_loss"], rel_tol=1e-4 if clock == "cpu_s" else 1e-2)
+        assert math.isclose(
+            ours["first_loss"], theirs["first_loss"], rel_tol=1e-4 if shape.dtype == "float32" else 1e-2
+        )
         print(
             f"straightforward / eyrie: {theirs['cpu_s'] / ours['cpu_s']:.2f} x CPU time, "
             f"{theirs['wall_s'] / ours['wall_s']:.2f} x wall time, {theirs['peak_mib'] / ours['peak_mib']:.2f} x memory"

@@ -78,9 +78,14 @@ class PackedBatch:
     runs: tuple[Run, ...]
     documents: tuple[Run, ...]  # each document whole: every token is a row
 
-    def next_ids(self, index: Tensor, step: int) -> Tensor:
-        """x_{t+1+step} of the tokens `index`; past the batch's end any token, for rows that do not count there."""
-        return self.input_ids_T[(index + 1 + step).clamp(max=len(self.input_ids_T) - 1)]
+    @property
+    def next_ids_T(self) -> Tensor:  # noqa: N802 - a tensor with its shape
+        """x_{t+1} of every token t; at the batch's end any token, for a row that does not count."""
+        return torch.cat([self.input_ids_T[1:], self.input_ids_T[-1:]])
+
+    def tokens_after(self, step: int) -> Tensor:
+        """[R]: the token `step` after each row's; past the batch's end the last, for rows that do not count there."""
+        return (self.rows_R + step).clamp(max=len(self.input_ids_T) - 1)
 
     def supervised(self, step: int) -> Tensor:
         """The rows (indices into R) supervised at TTT step `step`; their teachers are rows `supervised + step`."""

@@ -52,10 +52,11 @@ def operations(
     """`row_keys` and `token_keys`: how many step-0 keys all rows see, and all tokens see, at one step."""
     hidden, layers = config.hidden_size, config.num_hidden_layers
     query, key = (n * config.head_dim for n in (config.num_attention_heads, config.num_key_value_heads))
-    projections = (layers + 1) * hidden * (query + 2 * key)  # the first layer reads twice the width
+    projection = hidden * (query + 2 * key)
     finish = query * hidden + 3 * hidden * config.intermediate_size
     later = (num_steps - 1) * num_rows
-    linear = (num_tokens + later) * projections
+    linear = num_tokens * projection  # of the embeddings, once for all steps
+    linear += (num_tokens + later) * layers * projection
     linear += (num_tokens * (layers - 1) + num_rows + later * layers) * finish
     linear += num_steps * num_rows * hidden * config.draft_vocab_size
     diagonals = layers * num_rows * sum(range(num_steps))

@@ -8,6 +8,9 @@ the checkpoint's. EAGLE-3.1 is two options of the same head: `fc_norm` norms eac
 Shapes: B batch, T tokens, S keys (cached and new), H hidden, N query heads, G key/value heads, D head dimension.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +22,22 @@ from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.rope import Rotation, cos_sin, rotate, signed_frequencies
 from eyrie.eagle3.vocab import DraftVocab
 
-Weights = tuple[Tensor, Tensor]  # of a layer: q, k and v as one matrix, gate and up as one matrix
+Product = Callable[[Tensor], Tensor]  # x -> x W^T for one weight
+
+
+@dataclass(frozen=True)
+class Products:
+    """What a layer multiplies by: q, k and v as one matrix, gate and up as one matrix.
+
+    The first layer's q/k/v matrix is in two halves, of the embedding and of g: a token's embedding is the same at every
+    TTT step that reads it.
+    """
+
+    embeds: Product | None
+    qkv: Product
+    output: Product
+    gate_up: Product
+    down: Product
 
 
 class KeyValueCache(Protocol):
@@ -71,7 +89,7 @@ class SwiGlu(torch.autograd.Function):
         grads = torch.empty_like(both)
         grad_gate, grad_up = grads.chunk(2, dim=-1)
         torch.mul(grad, F.silu(gate), out=grad_up)
-        grad_gate.copy_(torch.ops.aten.silu_backward(grad * up, gate))
+        torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=grad_gate)
         return grads
 
 
@@ -98,42 +116,56 @@ class DecoderLayer(nn.Module):
         self.hidden_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps) if first else None
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self._fused: Weights | None = None
+        self._fused: Products | None = None
 
-    def weights(self) -> Weights:
-        """What `project` and `finish` multiply by; made once for many passes."""
-        return (self._qkv_weight(), self._gate_up_weight()) if self._fused is None else self._fused
+    def products(self, multiply: Callable[[Tensor], Product] | None = None) -> Products:
+        """What `project` and `finish` multiply by, made once for many passes; `multiply` makes a product of a weight."""
+        if self._fused is not None:
+            return self._fused
+        make = multiply or _plain_product
+        attention, mlp = self.self_attn, self.mlp
+        qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
+        *embeds, hidden = torch.split(qkv, len(self.hidden_norm.weight), 1)
+        return Products(
+            embeds=make(embeds[0]) if embeds else None,
+            qkv=make(hidden),
+            output=make(attention.o_proj.weight),
+            gate_up=make(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
+            down=make(mlp.down_proj.weight),
+        )
+
+    def read(self, embeds: Tensor, products: Products) -> Tensor | None:
+        """The next tokens' embeddings [..., H] -> their part of q, k and v [..., (N + 2G) D]; later layers have none."""
+        if self.input_layernorm is None or products.embeds is None:
+            return None
+        return products.embeds(self.input_layernorm(embeds))
 
     def project(
-        self, embeds_BTH: Tensor, hidden_BTH: Tensor, rotation: Rotation, weights: Weights
+        self, read_BTE: Tensor | None, hidden_BTH: Tensor, rotation: Rotation, products: Products
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]."""
-        inputs = self.hidden_norm(hidden_BTH)
-        if self.input_layernorm is not None:
-            inputs = torch.cat([self.input_layernorm(embeds_BTH), inputs], dim=-1)
-        heads = torch.unflatten(F.linear(inputs, weights[0]), -1, (-1, self.head_dim))
+        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]. `read_BTE` is what `read` made."""
+        qkv_BTE = products.qkv(self.hidden_norm(hidden_BTH))
+        if read_BTE is not None:
+            qkv_BTE = qkv_BTE + read_BTE
+        heads = torch.unflatten(qkv_BTE, -1, (-1, self.head_dim))
         rotated, values_BTGD = torch.split(heads, [self.num_heads + self.num_kv_heads, self.num_kv_heads], 2)
         queries_BTND, keys_BTGD = torch.split(rotate(rotated, rotation), [self.num_heads, self.num_kv_heads], 2)
         return queries_BTND, keys_BTGD, values_BTGD
 
-    def finish(self, hidden: Tensor, attended: Tensor, weights: Weights) -> Tensor:
+    def finish(self, hidden: Tensor, attended: Tensor, products: Products) -> Tensor:
         """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""
-        middle = hidden + self.self_attn.o_proj(attended)
-        both = F.linear(self.post_attention_layernorm(middle), weights[1])
-        next_hidden: Tensor = middle + self.mlp.down_proj(SwiGlu.apply(both))
-        return next_hidden
+        middle = hidden + products.output(attended)
+        both = products.gate_up(self.post_attention_layernorm(middle))
+        return middle + products.down(SwiGlu.apply(both))
 
     def fuse_for_inference(self) -> None:
         """Keep q/k/v and gate/up as one matrix each: fewer calls per drafted token. Weights must not change after."""
-        qkv, gate_up = self.weights()
-        self._fused = (qkv.detach(), gate_up.detach())
+        with torch.no_grad():
+            self._fused = self.products()
 
-    def _qkv_weight(self) -> Tensor:
-        attention = self.self_attn
-        return torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
 
-    def _gate_up_weight(self) -> Tensor:
-        return torch.cat([self.mlp.gate_proj.weight, self.mlp.up_proj.weight])
+def _plain_product(weight: Tensor) -> Product:
+    return partial(F.linear, weight=weight)
 
 
 class Eagle3Head(nn.Module):
@@ -214,8 +246,9 @@ class Eagle3Head(nn.Module):
         """
         rotation = self.rotation(positions_BT)
         for index, layer in enumerate(self.stack):
-            weights = layer.weights()
-            queries_BTND, keys_BTGD, values_BTGD = layer.project(embeds_BTH, hidden_BTH, rotation, weights)
+            products = layer.products()
+            read_BTE = layer.read(embeds_BTH, products)
+            queries_BTND, keys_BTGD, values_BTGD = layer.project(read_BTE, hidden_BTH, rotation, products)
             keys_BGSD, values_BGSD = keys_BTGD.transpose(1, 2), values_BTGD.transpose(1, 2)
             if cache is not None:
                 keys_BGSD, values_BGSD = cache.update(index, keys_BGSD, values_BGSD)
@@ -232,7 +265,7 @@ class Eagle3Head(nn.Module):
                 is_causal=mask_B1TS is None and num_new > 1,
                 enable_gqa=True,
             )
-            hidden_BTH = layer.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2), weights)
+            hidden_BTH = layer.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2), products)
         return self.feed_forward(hidden_BTH)
 
     def rotation(self, positions_BT: Tensor) -> Rotation:

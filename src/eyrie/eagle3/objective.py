@@ -17,6 +17,7 @@ Shapes: C rows of a chunk, R rows, H hidden, D draft vocabulary, K TTT steps.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -24,9 +25,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eyrie.eagle3.batches import PackedBatch
-from eyrie.eagle3.teacher import CHUNK_ROWS, Teacher
+from eyrie.eagle3.reused import computed
+from eyrie.eagle3.teacher import Teacher
 
 COMPILER = "inductor"
+CHUNK_ROWS = {"cpu": 128, "cuda": 256}  # K times as many rows of logits exist at once
 
 
 @dataclass(frozen=True)
@@ -65,47 +68,78 @@ def score(
     with_drafts: bool = False,
 ) -> Scores:
     """Score every step's normed hidden states [R, H]. Gradients of the weighted sum when `step_weights` are given."""
-    hidden, weight = [_computed(tensor) for tensor in normed], _computed(weight_DH)
+    hidden, weight = [computed(tensor) for tensor in normed], computed(weight_DH)
     num_rows = len(batch.rows_R)
     wide = torch.promote_types(hidden[0].dtype, torch.float32)
     scores = Scores(
         sums_K=torch.zeros(len(hidden), dtype=wide, device=weight.device),
         drafts_KR=torch.zeros(len(hidden), num_rows, dtype=torch.int64, device=weight.device) if with_drafts else None,
         grad_hidden=[] if step_weights is None else [torch.zeros_like(tensor) for tensor in hidden],
-        grad_weight_DH=None if step_weights is None else torch.zeros(weight.shape, dtype=wide, device=weight.device),
+        grad_weight_DH=None,
     )
-    # the gradients of a chunk's logits at all steps: one product then adds them to that of the weight, which is as
-    # large as the vocabulary and would be read and written for each step
-    grads_ND = weight.new_empty(0 if step_weights is None else len(hidden) * min(CHUNK_ROWS, num_rows), len(weight))
-    for begin in range(0, num_rows, CHUNK_ROWS):
-        end = min(begin + CHUNK_ROWS, num_rows)
-        target = _Target(objective, teacher, batch.teacher_last_RH[begin:end])
-        scored: list[Tensor] = []
-        num_scored = 0
-        for step, hidden_RH in enumerate(hidden):
-            first = max(begin, step)
-            if first >= end or (step_weights is not None and not step_weights[step]):
-                continue
-            rows = slice(first - step, end - step)  # of the head; their teachers are first ... end - 1
-            past_end_C = batch.places_R[first:end] < step
-            logits_CD = (hidden_RH[rows] @ weight.T).to(wide)
+    chunks = _chunks(num_rows, weight.device)
+    # logits of a chunk at all steps, and then their gradients: products with a matrix as large as the vocabulary, which
+    # each reads all of it, are few and tall
+    logits_ND = weight.new_empty(len(hidden) * max(map(len, chunks)), len(weight))
+    for chunk in chunks:
+        target = _Target(objective, teacher, batch.teacher_last_RH[chunk.start : chunk.stop])
+        pieces = [
+            _Piece(step, first=max(chunk.start, step), end=chunk.stop)
+            for step in range(len(hidden))
+            if chunk.stop > step and (step_weights is None or step_weights[step])
+        ]
+        inputs_NH = torch.cat([hidden[piece.step][piece.rows] for piece in pieces])
+        parts = torch.split(logits_ND[: len(inputs_NH)], [len(piece) for piece in pieces])
+        torch.mm(inputs_NH, weight.T, out=logits_ND[: len(inputs_NH)])
+        shares: list[Tensor] = []
+        for piece, part_CD in zip(pieces, parts, strict=True):
+            logits_CD = part_CD.to(wide)
             if scores.drafts_KR is not None:
-                scores.drafts_KR[step, rows] = logits_CD.argmax(-1)
-            losses_C, grad_CD = target.compare(logits_CD, first - begin)
-            scores.sums_K[step] += losses_C.masked_fill_(past_end_C, 0.0).sum()
+                scores.drafts_KR[piece.step, piece.rows] = logits_CD.argmax(-1)
+            losses_C, grad_CD = target.compare(logits_CD, piece.first - chunk.start)
+            past_end_C = batch.places_R[piece.first : piece.end] < piece.step
+            scores.sums_K[piece.step] += losses_C.masked_fill_(past_end_C, 0.0).sum()
             if step_weights is not None:
-                share_C1 = torch.where(past_end_C, 0.0, step_weights[step])[:, None].to(wide)
-                grad = torch.mul(grad_CD, share_C1, out=grads_ND[num_scored : num_scored + end - first])
-                torch.mm(grad, weight, out=scores.grad_hidden[step][rows])
-                scored.append(hidden_RH[rows])
-                num_scored += end - first
-        if scores.grad_weight_DH is not None and scored:
-            rows_NH = torch.cat(scored)
-            if rows_NH.dtype == wide:
-                scores.grad_weight_DH.addmm_(grads_ND[:num_scored].T, rows_NH)
+                part_CD.copy_(grad_CD)
+                shares.append(torch.where(past_end_C, 0.0, step_weights[piece.step]).to(wide))
+        if shares:
+            shares_N1 = torch.cat(shares)[:, None]
+            grads_ND = logits_ND[: len(inputs_NH)]
+            grads_NH = (grads_ND @ weight).mul_(shares_N1)
+            for piece, grad_CH in zip(pieces, torch.split(grads_NH, [len(piece) for piece in pieces]), strict=True):
+                scores.grad_hidden[piece.step][piece.rows] = grad_CH
+            inputs_NH = (inputs_NH * shares_N1).to(weight.dtype)
+            if scores.grad_weight_DH is None:
+                scores.grad_weight_DH = (grads_ND.T @ inputs_NH).to(wide)
+            elif weight.dtype == wide:
+                scores.grad_weight_DH.addmm_(grads_ND.T, inputs_NH)
             else:
-                scores.grad_weight_DH += grads_ND[:num_scored].T @ rows_NH
+                scores.grad_weight_DH += grads_ND.T @ inputs_NH
     return scores
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One step's part of a chunk: its teachers are the batch's rows `first` ... `end` - 1."""
+
+    step: int
+    first: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    @property
+    def rows(self) -> slice:
+        """The head's rows that these teachers teach."""
+        return slice(self.first - self.step, self.end - self.step)
+
+
+def _chunks(num_rows: int, device: torch.device) -> list[range]:
+    """All of nearly one size: a short last one would run at half the speed."""
+    num_chunks = -(-num_rows // CHUNK_ROWS.get(device.type, CHUNK_ROWS["cpu"]))
+    bounds = [num_rows * index // num_chunks for index in range(num_chunks + 1)]
+    return [range(*pair) for pair in pairwise(bounds)]
 
 
 class WeightedScore(torch.autograd.Function):
@@ -136,7 +170,8 @@ class WeightedScore(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _grad_sums: Tensor) -> tuple[Tensor | None, ...]:
         grad_weight_DH, *grad_hidden = ctx.saved_tensors
         hidden = [(tensor * grad).to(ctx.hidden_dtype) for tensor in grad_hidden]
-        return None, None, None, None, grad_weight_DH * grad, *hidden
+        # in place: another matrix as large as the vocabulary would be made for it; a second backward is an error
+        return None, None, None, None, grad_weight_DH.mul_(grad), *hidden
 
 
 class _Target:
@@ -199,9 +234,3 @@ def compare(
 def _compiled_compare() -> Callable[..., tuple[Tensor, Tensor]]:
     """`compare` as one or two loops over [C, D] in place of one for each operation."""
     return torch.compile(compare, dynamic=True, backend=COMPILER)
-
-
-def _computed(tensor: Tensor) -> Tensor:
-    """In the type of matrix products: autocast's where it is on."""
-    kind = tensor.device.type
-    return tensor.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else tensor

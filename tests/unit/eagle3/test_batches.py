@@ -51,7 +51,7 @@ def test_supervised_rows_are_exactly_the_drafts_that_serving_asks_for(
     asked = [(one, row) for one in documents for row in brute_force(len(one), list(one.spans), step)]
     assert teachers.tolist() == [teacher_at(one, row + 1 + step).tolist() for one, row in asked]
     ids = torch.cat([one.input_ids for one in documents])
-    assert torch.equal(batch.next_ids(batch.rows_R[rows], step), ids[batch.rows_R[rows] + 1 + step])
+    assert torch.equal(batch.next_ids_T[batch.tokens_after(step)[rows]], ids[batch.rows_R[rows] + 1 + step])
 
 
 @given(spans_of())

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eyrie.eagle3 import objective
 from eyrie.eagle3.batches import Document, num_supervised, pack
 from eyrie.eagle3.loss import TttLoss, unroll
 from eyrie.eagle3.objective import Objective, _compiled_compare
@@ -184,7 +185,7 @@ def test_chunks_of_rows_are_scored_as_one(monkeypatch: pytest.MonkeyPatch) -> No
     made = tiny()
     whole = fast_loss(made, [*DOCUMENTS, LONGER], CHAIN, "lk_hybrid")
     expected = gradients(made, whole)
-    monkeypatch.setattr("eyrie.eagle3.objective.CHUNK_ROWS", 3)
+    monkeypatch.setitem(objective.CHUNK_ROWS, "cpu", 3)
     chunked = fast_loss(made, [*DOCUMENTS, LONGER], CHAIN, "lk_hybrid")
     torch.testing.assert_close(chunked, whole)
     for name, gradient in gradients(made, chunked).items():
