@@ -4,8 +4,8 @@
 
 Both ways train the same head on the same documents (K = 7, D = 8192, V = 32000), each in a process of its own: seconds
 per optimizer step (the least disturbed one), per supervised token (one row at one step), and how far resident memory
-grows above what it was before the first step. `--documents mixed` draws lengths from a log-normal distribution like that
-of chat data until they fill `--tokens`; with `one`, a single sequence, nobody pads. The roofline counts the
+grows above what it was before the first step. `--documents mixed` draws lengths from a log-normal distribution like
+that of chat data until they fill `--tokens`; with `one`, a single sequence, nobody pads. The roofline counts the
 floating-point operations of Eyrie's way and divides by the speed of a large matrix product measured on the same threads
 right before and after. CPU seconds are printed beside wall seconds: on a busy machine they are what to compare.
 With `--dtype bfloat16` products are bfloat16 under autocast, as public trainers compute, and weights float32.
@@ -166,7 +166,7 @@ def work(way: str, shape: Shape, num_steps: int) -> dict[str, Any]:
 
 
 class Memory:
-    """How far resident memory grows, sampled every 5 ms."""
+    """How far resident memory grows, sampled every 10 ms."""
 
     def __init__(self) -> None:
         self._before = self._peak = self._now()
@@ -181,7 +181,7 @@ class Memory:
         return (self._peak - self._before) / 2**20
 
     def _watch(self) -> None:
-        while not self._done.wait(0.005):
+        while not self._done.wait(0.01):
             self._peak = max(self._peak, self._now())
 
     def _now(self) -> int:

@@ -119,7 +119,7 @@ class DecoderLayer(nn.Module):
         self._fused: Products | None = None
 
     def products(self, multiply: Callable[[Tensor], Product] | None = None) -> Products:
-        """What `project` and `finish` multiply by, made once for many passes; `multiply` makes a product of a weight."""
+        """What the other methods multiply by, made once for many passes; `multiply` makes a product of a weight."""
         if self._fused is not None:
             return self._fused
         make = multiply or _plain_product
@@ -135,7 +135,7 @@ class DecoderLayer(nn.Module):
         )
 
     def read(self, embeds: Tensor, products: Products) -> Tensor | None:
-        """The next tokens' embeddings [..., H] -> their part of q, k and v [..., (N + 2G) D]; later layers have none."""
+        """Embeddings of the next tokens [..., H] -> their part of q, k, v [..., E = (N + 2G) D], in the first layer."""
         if self.input_layernorm is None or products.embeds is None:
             return None
         return products.embeds(self.input_layernorm(embeds))
@@ -143,7 +143,7 @@ class DecoderLayer(nn.Module):
     def project(
         self, read_BTE: Tensor | None, hidden_BTH: Tensor, rotation: Rotation, products: Products
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]. `read_BTE` is what `read` made."""
+        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]. `read_BTE` comes from `read`."""
         qkv_BTE = products.qkv(self.hidden_norm(hidden_BTH))
         if read_BTE is not None:
             qkv_BTE = qkv_BTE + read_BTE

@@ -8,7 +8,6 @@ Shapes: T tokens and R rows of the batch, H hidden, V target vocabulary, K TTT s
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eyrie.eagle3.batches import PackedBatch
-from eyrie.eagle3.reused import computed
+from eyrie.eagle3.reused import WeightGradient, computed
 from eyrie.eagle3.teacher import Teacher
 
 COMPILER = "inductor"
@@ -77,10 +77,11 @@ def score(
         grad_hidden=[] if step_weights is None else [torch.zeros_like(tensor) for tensor in hidden],
         grad_weight_DH=None,
     )
+    gradient = WeightGradient(weight, wide)
     chunks = _chunks(num_rows, weight.device)
-    # logits of a chunk at all steps, and then their gradients: products with a matrix as large as the vocabulary, which
-    # each reads all of it, are few and tall
-    logits_ND = weight.new_empty(len(hidden) * max(map(len, chunks)), len(weight))
+    # logits of a chunk at all steps, and then their gradients: few and tall products with a matrix that is as large as
+    # the vocabulary and is read whole by each
+    buffer_ND = weight.new_empty(len(hidden) * max(map(len, chunks)), len(weight))
     for chunk in chunks:
         target = _Target(objective, teacher, batch.teacher_last_RH[chunk.start : chunk.stop])
         pieces = [
@@ -88,11 +89,11 @@ def score(
             for step in range(len(hidden))
             if chunk.stop > step and (step_weights is None or step_weights[step])
         ]
+        sizes = [len(piece) for piece in pieces]
         inputs_NH = torch.cat([hidden[piece.step][piece.rows] for piece in pieces])
-        parts = torch.split(logits_ND[: len(inputs_NH)], [len(piece) for piece in pieces])
-        torch.mm(inputs_NH, weight.T, out=logits_ND[: len(inputs_NH)])
+        logits_ND = torch.mm(inputs_NH, weight.T, out=buffer_ND[: len(inputs_NH)])
         shares: list[Tensor] = []
-        for piece, part_CD in zip(pieces, parts, strict=True):
+        for piece, part_CD in zip(pieces, torch.split(logits_ND, sizes), strict=True):
             logits_CD = part_CD.to(wide)
             if scores.drafts_KR is not None:
                 scores.drafts_KR[piece.step, piece.rows] = logits_CD.argmax(-1)
@@ -102,19 +103,13 @@ def score(
             if step_weights is not None:
                 part_CD.copy_(grad_CD)
                 shares.append(torch.where(past_end_C, 0.0, step_weights[piece.step]).to(wide))
-        if shares:
+        if step_weights is not None:
             shares_N1 = torch.cat(shares)[:, None]
-            grads_ND = logits_ND[: len(inputs_NH)]
-            grads_NH = (grads_ND @ weight).mul_(shares_N1)
-            for piece, grad_CH in zip(pieces, torch.split(grads_NH, [len(piece) for piece in pieces]), strict=True):
+            grads_NH = (logits_ND @ weight).mul_(shares_N1)
+            for piece, grad_CH in zip(pieces, torch.split(grads_NH, sizes), strict=True):
                 scores.grad_hidden[piece.step][piece.rows] = grad_CH
-            inputs_NH = (inputs_NH * shares_N1).to(weight.dtype)
-            if scores.grad_weight_DH is None:
-                scores.grad_weight_DH = (grads_ND.T @ inputs_NH).to(wide)
-            elif weight.dtype == wide:
-                scores.grad_weight_DH.addmm_(grads_ND.T, inputs_NH)
-            else:
-                scores.grad_weight_DH += grads_ND.T @ inputs_NH
+            gradient.add(logits_ND, (inputs_NH * shares_N1).to(weight.dtype))
+    scores.grad_weight_DH = gradient.take()
     return scores
 
 

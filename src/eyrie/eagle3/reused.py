@@ -16,7 +16,7 @@ class ReusedLinear:
     """x [..., I] -> x W^T [..., O] for one W [O, I], as `torch.nn.functional.linear`."""
 
     def __init__(self, weight_OI: Tensor) -> None:
-        self._gradient = _Gradient(computed(weight_OI.detach()), weight_OI.dtype)
+        self._gradient = WeightGradient(computed(weight_OI.detach()), weight_OI.dtype)
         self._anchor: Tensor = _Anchor.apply(weight_OI, self._gradient)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -24,8 +24,8 @@ class ReusedLinear:
         return applied
 
 
-class _Gradient:
-    """The weight as products read it, and the sum of its gradients so far."""
+class WeightGradient:
+    """A weight as products read it, and the sum of its gradients so far, in `dtype`."""
 
     def __init__(self, weight_OI: Tensor, dtype: torch.dtype) -> None:
         self.weight_OI, self._dtype = weight_OI, dtype
@@ -33,6 +33,7 @@ class _Gradient:
         self._product_OI: Tensor | None = None
 
     def add(self, grad_RO: Tensor, x_RI: Tensor) -> None:
+        """The share of one product x W^T whose gradient is `grad_RO`."""
         if self._sum_OI is None:
             self._sum_OI = (grad_RO.T @ x_RI).to(self._dtype)
         elif x_RI.dtype == self._dtype:
@@ -42,6 +43,7 @@ class _Gradient:
             self._sum_OI += self._product_OI
 
     def take(self) -> Tensor | None:
+        """The sum, which then begins anew; None where nothing was added."""
         taken, self._sum_OI, self._product_OI = self._sum_OI, None, None
         return taken
 
@@ -50,7 +52,7 @@ class _Anchor(torch.autograd.Function):
     """Stands for the weight in the graph: autograd comes back to it once, after all applications."""
 
     @staticmethod
-    def forward(ctx: Any, weight_OI: Tensor, gradient: _Gradient) -> Tensor:
+    def forward(ctx: Any, weight_OI: Tensor, gradient: WeightGradient) -> Tensor:
         ctx.gradient = gradient
         return weight_OI.new_zeros(())
 
@@ -62,7 +64,7 @@ class _Anchor(torch.autograd.Function):
 
 class _Apply(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, anchor: Tensor, gradient: _Gradient) -> Tensor:
+    def forward(ctx: Any, x: Tensor, anchor: Tensor, gradient: WeightGradient) -> Tensor:
         ctx.save_for_backward(x)
         ctx.gradient, ctx.anchor_dtype = gradient, anchor.dtype
         return torch.nn.functional.linear(x, gradient.weight_OI)
