@@ -20,6 +20,7 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from eyrie.privacy.name_features import FAMOUS, FIRST, LAST, NAME_CODES, TECHNICAL, Featurizer, Lexicon, tokenize
+from eyrie.privacy.no_names import no_name_in
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
@@ -61,6 +62,16 @@ class NameTagger:
 
     def spans(self, text: str) -> list[Span]:
         """Names at or above the thresholds, in order, with the repeats of what was found surely."""
+        if not (found := self._found(text)):
+            return []
+        is_no_name = no_name_in(text, self._is_on_a_list)
+        return [span for span in found if not is_no_name(span.start, span.end)]
+
+    def _is_on_a_list(self, word: str) -> bool:
+        known = self.featurizer.word(word)
+        return known.capitalised and not NAME_CODES.isdisjoint(known.codes)
+
+    def _found(self, text: str) -> list[Span]:
         marked = [(tokens, self._marginals(rows)) for tokens, rows in self.featurizer.sequences(text)]
         found: list[Span] = []
         for tokens, best in marked:

@@ -1,0 +1,65 @@
+"""What the name tagger takes for names and no reader would: dates, points of the compass, German nouns.
+
+Asked only of texts in which something was found. German capitalises every noun, so there a capital says nothing: the
+tagger, which reads English and French, takes nouns that are on no list for names. What is left of a German text are
+listed names and what follows a form of address.
+"""
+
+import re
+from collections.abc import Callable
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_DATE = re.compile(rf"\b(?:{_DAY},?\s+)?(?:\d{{1,2}}[ -]{_MONTH}|{_MONTH}\s+\d{{1,2}})\b(?:[ -]\d{{4}})?[ \d:]*")
+_DATE_WORD = re.compile(rf"\b(?:{_MONTH}|{_DAY})\b")
+_COMPASS = _words("North South East West Nord Sud Est Ouest")
+# Words of German that English and French do not share.
+_GERMAN = _words("""
+aber auch auf bei beim bis bitte dem der dich ein eine einem einen einer fehlt für haben hat ich ihr im ist kann kein
+keine mein meine meinen meiner mir mit muss nach nicht noch nur oder sich sie sind und uns unser unsere vom von warum
+welche welcher welches wenn werden wie wieso wir wird wurde zum zur zwischen über
+""")
+_BEGINNINGS = _GERMAN | _words("das die was wo wer")
+_ELSEWHERE = _words("""
+a and are can de do does for from have how i in is it la le les my not of on or our that the this to we what with you
+your
+""")
+_WORD = re.compile(r"[^\W\d_]+")
+_UMLAUT = re.compile(r"[äöüß]")
+_ADDRESSED = re.compile(r"\b(?:Herrn?|Frau|Familie|Dr\.|Prof\.)\s+[^\W\d_]")
+_ENOUGH = 2  # words
+
+
+def is_german(text: str) -> bool:
+    """Two words that only German has, or that are spelt with its letters, and no more of English or French."""
+    words = set(text.split())
+    german = len(_GERMAN & words)
+    if _UMLAUT.search(text):
+        german += sum(_UMLAUT.search(word) is not None for word in words)
+    return german >= _ENOUGH and german >= len(_ELSEWHERE & words)
+
+
+def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, int], bool]:
+    """Whether the characters `start:end` of a text are no name; `is_listed` tells words on lists of names."""
+    german = is_german(text)
+
+    def is_no_name(start: int, end: int) -> bool:
+        value = text[start:end]
+        if all(word in _COMPASS or word.islower() for word in value.split()) or (
+            _DATE_WORD.search(value) and _is_in_a_date(text, start, end)
+        ):
+            return True
+        if not german or _ADDRESSED.search(text, max(0, start - 12), end):
+            return False
+        return not any(is_listed(word) for word in _WORD.findall(value) if word.lower() not in _BEGINNINGS)
+
+    return is_no_name
+
+
+def _is_in_a_date(text: str, start: int, end: int) -> bool:
+    return any(date.start() <= start and end <= date.end() for date in _DATE.finditer(text))

@@ -1,0 +1,57 @@
+"""What the name tagger takes for names and no reader would."""
+
+from pathlib import Path
+
+import pytest
+
+from eyrie.privacy.names import NameTagger
+from eyrie.privacy.no_names import is_german
+
+TAGGER = NameTagger(Path("resources/privacy/names"))
+
+
+def names(text: str) -> list[str]:
+    return [text[span.start : span.end] for span in TAGGER.spans(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "german"),
+    [
+        ("Auftrag 66, Position 30, 250 Stück Flansch. Lieferverzug freundlich ankündigen", True),
+        ("Checkliste: Schlüssel, Laptop, Zugänge sperren, Zeugnis. was fehlt?", True),
+        ("Das Passwort muss mindestens 8 Zeichen haben, eines davon eine Zahl.", True),
+        ("Tell Jürgen Schröder and Anna that the meeting is on Monday", False),
+        ("Rappelle à Müller que la réunion est lundi", False),
+        ("Translate to German: what is the price of this, and can we do it?", False),
+        ("", False),
+    ],
+)
+def test_a_text_is_german_by_its_function_words_and_letters(text: str, german: bool) -> None:
+    assert is_german(text) == german
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Auftrag 6646384, Position 30, 250 Stück Flansch DN80, Liefertermin KW 41. Lieferverzug freundlich ankündigen",
+        "Zeichnung KZ9-33517 Blatt 2, Maß 12,5 +0,1/-0,05, Passung H7. Welche Toleranz bei 20 mm?",
+        "Das Passwort muss mindestens 8 Zeichen haben, eines davon eine Zahl. Formuliere das freundlicher.",
+        "last-modified: Tue, 02 Jul 2024 10:00:00 GMT\n\nbrowser still revalidates on every load, why?",
+        "Region;Orders;Returns\nNorth;1.204;88\nSouth;987;61\nWest;1.530;140\n\nWrite that West has the most returns",
+    ],
+)
+def test_german_nouns_dates_and_points_of_the_compass_are_no_names(text: str) -> None:
+    assert names(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Das Kennwort liegt im Tresor, den Schlüssel dazu hat Frau Brandt. Ins Englische bitte.", "Brandt"),
+        ("Bitte schreib an Herrn Wrzosek, dass wir den Termin nicht einhalten können.", "Wrzosek"),
+        ("Bitte schreib Jessica Thompson, dass wir den Termin nicht einhalten können.", "Jessica Thompson"),
+        ("Remind Jan Novak that the 3 Jan 2025 deadline is firm", "Jan Novak"),
+    ],
+)
+def test_names_in_german_and_beside_dates_stay(text: str, name: str) -> None:
+    assert name in " ".join(names(text))
