@@ -68,8 +68,8 @@ class NameTagger:
         return [span for span in found if not is_no_name(span.start, span.end)]
 
     def _is_on_a_list(self, word: str) -> bool:
-        known = self.featurizer.word(word)
-        return known.capitalised and not NAME_CODES.isdisjoint(known.codes)
+        codes = self.featurizer.word(word).codes
+        return not NAME_CODES.isdisjoint(codes) and (word[0].isupper() or "o" not in codes)
 
     def _found(self, text: str) -> list[Span]:
         marked = [(tokens, self._marginals(rows)) for tokens, rows in self.featurizer.sequences(text)]

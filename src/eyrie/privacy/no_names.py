@@ -1,4 +1,4 @@
-"""What the name tagger takes for names and no reader would: dates, points of the compass, German nouns.
+"""What the name tagger takes for names and no reader would: dates, points of the compass, verbs, German nouns.
 
 Asked only of texts in which something was found. German capitalises every noun, so there a capital says nothing: the
 tagger, which reads English and French, takes nouns that are on no list for names. What is left of a German text are
@@ -49,14 +49,17 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
     german = is_german(text)
 
     def is_no_name(start: int, end: int) -> bool:
-        value = text[start:end]
-        if all(word in _COMPASS or word.islower() for word in value.split()) or (
-            _DATE_WORD.search(value) and _is_in_a_date(text, start, end)
-        ):
+        words = text[start:end].split()
+        if all(map(str.islower, words)) and not any(map(is_listed, words)):
+            return True
+        if words[0] in _COMPASS and all(map(str.islower, words[1:])):
+            return True
+        if _DATE_WORD.search(text, start, end) and _is_in_a_date(text, start, end):
             return True
         if not german or _ADDRESSED.search(text, max(0, start - 12), end):
             return False
-        return not any(is_listed(word) for word in _WORD.findall(value) if word.lower() not in _BEGINNINGS)
+        capitalised = [word for word in _WORD.findall(text, start, end) if word[0].isupper()]
+        return not any(is_listed(word) for word in capitalised if word.lower() not in _BEGINNINGS)
 
     return is_no_name
 

@@ -44,12 +44,19 @@ def test_german_nouns_dates_and_points_of_the_compass_are_no_names(text: str) ->
     assert names(text) == []
 
 
+def test_ordinary_words_beside_names_are_none() -> None:
+    text = "Peux-tu relire ce message : « Michael m'a promis de passer chez Eva Saudan avant de rentrer à Ligornetto. »"
+    assert not any(name.islower() for name in names(text))
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
         ("Das Kennwort liegt im Tresor, den Schlüssel dazu hat Frau Brandt. Ins Englische bitte.", "Brandt"),
         ("Bitte schreib an Herrn Wrzosek, dass wir den Termin nicht einhalten können.", "Wrzosek"),
         ("Bitte schreib Jessica Thompson, dass wir den Termin nicht einhalten können.", "Jessica Thompson"),
+        ("The invoice for Anne Joly (29 Mboya Street, North Bay) is 30 days overdue", "North Bay"),
+        ("hey can u tell nadia im late", "nadia"),
         ("Remind Jan Novak that the 3 Jan 2025 deadline is firm", "Jan Novak"),
     ],
 )
