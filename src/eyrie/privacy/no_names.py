@@ -18,6 +18,7 @@ _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _DATE = re.compile(rf"\b(?:{_DAY},?\s+)?(?:\d{{1,2}}[ -]{_MONTH}|{_MONTH}\s+\d{{1,2}})\b(?:[ -]\d{{4}})?[ \d:]*")
 _DATE_WORD = re.compile(rf"\b(?:{_MONTH}|{_DAY})\b")
 _COMPASS = _words("North South East West Nord Sud Est Ouest")
+# codespell:ignore-begin
 # Words of German that English and French do not share.
 _GERMAN = _words("""
 aber auch auf bei beim bis bitte dem der dich ein eine einem einen einer fehlt für haben hat ich ihr im ist kann kein
@@ -29,6 +30,7 @@ _ELSEWHERE = _words("""
 a and are can de do does for from have how i in is it la le les my not of on or our that the this to we what with you
 your
 """)
+# codespell:ignore-end
 _WORD = re.compile(r"[^\W\d_]+")
 _UMLAUT = re.compile(r"[äöüß]")
 _ADDRESSED = re.compile(r"\b(?:Herrn?|Frau|Familie|Dr\.|Prof\.)\s+[^\W\d_]")

@@ -7,6 +7,7 @@ import pytest
 from eyrie.privacy.names import NameTagger
 from eyrie.privacy.no_names import is_german
 
+# codespell:ignore-begin
 TAGGER = NameTagger(Path("resources/privacy/names"))
 
 
@@ -62,3 +63,6 @@ def test_ordinary_words_beside_names_are_none() -> None:
 )
 def test_names_in_german_and_beside_dates_stay(text: str, name: str) -> None:
     assert name in " ".join(names(text))
+
+
+# codespell:ignore-end
