@@ -11,12 +11,14 @@ Three kernels, one interface:
   square of its own rows; no mask is ever built.
 - *varlen*, on a GPU in half precision: PyTorch's variable-length FlashAttention, one call for the whole batch. A
   sequence is a document from its first supervised row on; rows between and after its runs are filled with zeros.
-- in blocks of rows, plain matrix products: what else there is (float32 on a GPU).
+- in blocks of rows, plain matrix products: what else there is (float32 on a GPU), and what varlen is checked against
+  once in a process, because PyTorch may change operators that are private to it.
 
 Shapes: T tokens of the batch, R rows of the batch, F rows with the filled ones, P parts, n rows of one run, L keys of
 one part, N query heads, G key/value heads, M = N/G, D head dimension.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +29,7 @@ from torch import Tensor
 
 from eyrie.eagle3.batches import Run
 
+VARLEN_TOLERANCE = 0.1  # of values of about 1 in half precision
 BLOCK_ROWS = 128  # of the kernel in blocks: its scores are [G, M, 128, keys]
 Part = tuple[Tensor, Tensor]  # output [R, N, D]; log-sum-exp [R, N] in float32 or wider, -inf where a row has no key
 
@@ -38,14 +41,47 @@ def kernel_for(queries_RND: Tensor) -> str:
     half = queries_RND.dtype in (torch.float16, torch.bfloat16)
     fits = queries_RND.shape[-1] % 8 == 0 and queries_RND.shape[-1] <= 256
     if queries_RND.device.type == "cuda" and torch.version.hip is None and half and fits:
-        return "varlen" if torch.cuda.get_device_capability(queries_RND.device)[0] >= 8 else "blocks"
+        recent = torch.cuda.get_device_capability(queries_RND.device)[0] >= 8
+        if recent and varlen_agrees(queries_RND.device, queries_RND.dtype, queries_RND.shape[-1]):
+            return "varlen"
     return "blocks"
+
+
+@lru_cache
+def varlen_agrees(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
+    """Whether the variable-length kernel computes on this device what the one in blocks does; a warning if not."""
+    runs = (Run(0, 3, 9, 0), Run(12, 12, 40, 6))  # a prefix, rows between, a document that is all rows
+    generator = torch.Generator().manual_seed(1)
+    shapes = (34, 4), (34, 4), (40, 2), (40, 2)
+    grad, queries, keys, values = (
+        torch.randn(*shape, head_dim, generator=generator).to(device, dtype) for shape in shapes
+    )
+    outs, lses = map(torch.stack, zip(*_parts_by_run(queries, keys, values, runs), strict=True))
+    lse = lses.logsumexp(0)
+    out = ((lses - lse).exp()[..., None] * outs).sum(0).to(dtype)
+    merged = out, lse, (grad.float() * out).sum(-1)
+    expected = out, lse, *_backward_by_run(grad, queries, keys, values, merged, runs)
+    try:
+        found = *_varlen(queries, keys, values, runs), *_varlen_backward(grad, queries, keys, values, out, lse, runs)
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+    else:
+        far = max(float((one.float() - other).abs().max()) for one, other in zip(found, expected, strict=True))
+        if far < VARLEN_TOLERANCE:
+            return True
+        reason = f"its results differ by {far:.2g}, {VARLEN_TOLERANCE} allowed"
+    warnings.warn(f"attention runs in blocks: PyTorch's variable-length kernel cannot be used ({reason})", stacklevel=2)
+    return False
 
 
 def parts(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...]) -> list[Part]:
     """Attention of every row to its document's keys up to its own token."""
     if kernel_for(queries_RND) == "varlen":
         return [_varlen(queries_RND, keys_TGD, values_TGD, runs)]
+    return _parts_by_run(queries_RND, keys_TGD, values_TGD, runs)
+
+
+def _parts_by_run(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...]) -> list[Part]:
     queries_RGMD = torch.unflatten(queries_RND, 1, (keys_TGD.shape[1], -1))
     wide = torch.promote_types(queries_RND.dtype, torch.float32)
     outputs_2RGMD = queries_RND.new_zeros((2, *queries_RGMD.shape))
@@ -74,6 +110,17 @@ def parts_backward(
     """
     if kernel_for(queries_RND) == "varlen":
         return _varlen_backward(grad_RND, queries_RND, keys_TGD, values_TGD, *merged[:2], runs)
+    return _backward_by_run(grad_RND, queries_RND, keys_TGD, values_TGD, merged, runs)
+
+
+def _backward_by_run(
+    grad_RND: Tensor,
+    queries_RND: Tensor,
+    keys_TGD: Tensor,
+    values_TGD: Tensor,
+    merged: tuple[Tensor, Tensor, Tensor],
+    runs: tuple[Run, ...],
+) -> tuple[Tensor, Tensor, Tensor]:
     num_groups, wide = keys_TGD.shape[1], merged[1].dtype
     grad_RGMD, queries_RGMD = (torch.unflatten(x, 1, (num_groups, -1)) for x in (grad_RND, queries_RND))
     merged_RGM = [torch.unflatten(x, 1, (num_groups, -1)) for x in merged]

@@ -1,6 +1,6 @@
 """Attention of one TTT step: every kernel, any run, against one plain softmax over every key a row sees."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -131,16 +131,45 @@ def test_the_gpus_kernel_agrees_with_one_softmax() -> None:
 def test_a_gpus_kernel_is_chosen_by_device_precision_and_head_dimension(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tensor on a device that need not be there: shapes and types only."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(
+        flash, "varlen_agrees", lambda device, dtype, head_dim: dtype != torch.float16 or head_dim != 128
+    )
     with torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True):
         for dtype, size, kernel in (
             (torch.bfloat16, 128, "varlen"),
             (torch.float16, 64, "varlen"),
+            (torch.float16, 128, "blocks"),
             (torch.float32, 128, "blocks"),
             (torch.bfloat16, 20, "blocks"),
             (torch.bfloat16, 320, "blocks"),
         ):
             assert flash.kernel_for(torch.empty(2, N, size, dtype=dtype, device="cuda")) == kernel
     assert flash.kernel_for(torch.empty(2, N, D)) == "cpu"
+
+
+def test_a_kernel_of_pytorch_that_computes_as_expected_is_used(varlen_on_cpu: None) -> None:
+    assert flash.varlen_agrees.__wrapped__(torch.device("cpu"), torch.float32, D)
+
+
+@pytest.mark.parametrize(
+    ("operator", "mistake", "reason"),
+    [
+        ("forward", lambda made: (made[0], made[1] + 1, *made[2:]), "its results differ by 1"),
+        ("backward", lambda made: (made[0], made[1], -made[2]), "its results differ by"),
+        ("backward", lambda made: made[0].mm(made[1]), "must be a matrix"),
+    ],
+)
+def test_a_kernel_of_pytorch_that_has_changed_is_not_used(
+    operator: str, mistake: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]], reason: str
+) -> None:
+    made = {"forward": varlen_forward, "backward": varlen_backward}
+    right = made[operator]
+    made[operator] = lambda *args: mistake(right(*args))
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        for name, function in made.items():
+            library.impl(f"_flash_attention_{name}", function, "CPU")
+        with pytest.warns(UserWarning, match=f"attention runs in blocks: .*{reason}"):
+            assert not flash.varlen_agrees.__wrapped__(torch.device("cpu"), torch.float32, D)
 
 
 def test_scores_are_never_as_large_as_rows_times_keys() -> None:
