@@ -82,13 +82,13 @@ _MEASURES = (
     r"|-?zip\w*)(?:-[a-z]+)*"
 )
 _NUMBERED_THINGS = re.compile(
-    rf"(?i:(?:{_NUMBERED})[-_ .]?\d[\d.]*(?:[-_.]?[a-z]{{0,8}}\d?)?|{_MEASURES}"
+    rf"(?i:[a-z]{{2,}}v\d(?:-v\d)?|(?:{_NUMBERED})[-_ .]?\d[\d.]*(?:[-_.]?[a-z]{{0,8}}\d?)?|{_MEASURES}"
     r"|.*(?:pbkdf|hmac|(?<![a-z])sha-?\d|(?<![a-z])aes\d|utf-?8|0-9|a-z).*)"
 )
 _THINGS = re.compile(
     rf"{_NUMBERED_THINGS.pattern}|(?i:0x[0-9a-f]+|[0-9a-f]{(7,)}|#[0-9a-f]{3, 8}|\d+[a-z]\d*"
     r"|(?=.{1,5}$)[a-z]{1,2}\d{1,2}[a-z]{1,3}\d?|[a-z]{1,3}-?\d+)"
-    r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|[A-Za-z]+%\d+"
+    r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|(?:[A-Z]?[a-z]+|[A-Z]+)%\d+"
     r"|.*\.(?:[a-z]{2,5}|mp[34]|7z)|\d+(?:[.,:/_-]\d+)*[a-z]?|[\w.]+\.[A-Z][A-Za-z]+|[a-z_]\w*(?:\.[A-Za-z_]\w*)+"
 )
 # Constants, resources and parts by number, unless a mark at the end says otherwise: `COPPER-99!`.
@@ -105,12 +105,23 @@ _WORD_AND_NUMBER = re.compile(
     r"[A-Za-zÀ-ÿ]{4,}(?:[-_.@&][A-Za-zÀ-ÿ]{3,})*[-_.@]?\d{2,6}|\d{1,4}[-_.@]?[A-Za-zÀ-ÿ]{4,}"
     r"|(?:[A-Z][a-z]{2,}){2,}\d|[A-Za-z][a-z]{2,}\d{2,4}[a-z]{3,}|[A-Z]{3,}\d{1,4}[a-z]{3,}"
 )
+# Words with one sign between and a number behind (`garten.pumpkin197`), a short one and a date (`Rex_2019`).
+_WORDS_AND_LONG_NUMBER = re.compile(
+    r"[A-Za-z]{3,}(?P<sign>[-_.])[A-Za-z]{3,}(?:(?P=sign)[A-Za-z]{3,})*\d{2,4}"
+    r"|(?!(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))[A-Za-z][a-z]{2}[-_.@]?\d{4,6}"
+)
+# A walk over the keys of a keyboard with something behind it.
+_WALK = re.compile(
+    r"(?i)(?=.{7})(?=\S*\d)\d{0,3}(?:qwer|qwea|asdf|yxcv|zxcv|azer|qazw|aqwz|poiu|lkjh|mnbv|1qa[yz]|1q2w|q1w2|zaq1"
+    r"|3edc|0okm|147258)[!-~]+"
+)
 # As Apple draws them: `hzwykq-mnftmT-lvejp2`.
 _GROUPS = re.compile(r"(?=.*[A-Z])(?=.*\d)(?:[A-Za-z\d]{6}-){2}[A-Za-z\d]{6}")
 _RESOURCE = re.compile(r"[a-z]+\d*(?:-[a-z0-9]+)+")
 _HAS_WORD = re.compile(r"[A-Za-zÀ-ÿ]{4,}")
 _NUMBER_AND_SIGN = re.compile(r"\d{2}|\d[!?@#$%&*^]|[@#$%&*^!]\d")
 _NAME_AT = re.compile(r"[a-z.-]+@[\w.-]+|[a-z._-]{3,}\d{0,3}@[a-z][a-z.-]*\d{0,3}")  # a user at a host, npm's name
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _RUNS = re.compile(r"\d+|[A-Z]+|[a-z]+|[^\dA-Za-z]+")
 _END_MARKS = "!?.,;:*_~"
 
@@ -128,7 +139,7 @@ def is_words(value: str) -> bool:
 
 
 def _is_of_names(value: str) -> bool:
-    lower = value.lower()
+    lower = value.lower().replace("compass", "")
     return any(stem in lower for stem in _OF_NAMES) or any(map(_PART_OF_NAMES.fullmatch, _PART.findall(value)))
 
 
@@ -213,6 +224,10 @@ def stands_out(word: str) -> bool:
     `Summer2024!`, `s1lv3r`, `monkey123`, `Xk9$mQ2v`; not `SHA256`, `Windows11`, `8-character`, `app-prod-01`.
     """
     core = word.rstrip(_END_MARKS)
+    if _WALK.fullmatch(core):
+        return True
+    if _WORDS_AND_LONG_NUMBER.fullmatch(core):
+        return not (_is_of_names(core) or _NUMBERED_THINGS.fullmatch(core))
     if not _may_stand_out(word, core):
         return False
     if _RESOURCE.fullmatch(core) and word[-1] not in "!?":
@@ -250,7 +265,9 @@ def _is_mixed(word: str, core: str) -> bool:
 
 
 def _is_name(core: str) -> bool:
-    """A name in code with a number in it: `OAuth2PasswordForm`."""
+    """A name in code with a number in it: `OAuth2PasswordForm`; not `CM7iQStgAT`, of which no part is a word."""
     if not re.fullmatch(r"[\w-]+", core) or not _HAS_WORD.search(core):
+        return False
+    if len(core) < 2.5 * len(_PARTS.findall(core)):
         return False
     return len(re.findall(r"\d+", core)) < (2 if re.search(r"[a-z][013457][a-z]", core) else 3)

@@ -18,12 +18,13 @@ _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _INNER_NAME = re.compile(r"[A-Z]\w*=")
 _MIN_SEGMENT = 12
 _KEYISH = re.compile(
-    r"(?i:secret|token|passw(?:or)?d|passphrase|pwd|credential|creds?(?![a-z])|bearer|jwt|authorization|api.?key"
+    r"(?i:secret|token|passw(?:or)?[dt]|passphrase|pwd|kennwort|mot de passe|contrase[nñ]a|senha|wachtwoord"  # codespell:ignore mot
+    r"|credential|creds?(?![a-z])|bearer|jwt|authorization|api.?key"
     r"|(?:access|private|signing|encryption|licen[cs]e|auth|account|client|master|shared|session|service|storage|deploy"
     r"|webhook|admin|server|rest|write|ingest|integration|app|user|customer|consumer|subscription|rsa|ssh|hmac|aes)"
     r"[ _.-]?(?:api[ _.-]?)?key|x-[a-z-]*key|clé|clave|schlüssel|chiave|chave|sleutel|jeton"
     r"|vault login|totp|2fa|mfa|authenticator|pepper|fernet)"
-    r"|(?<![a-z])(?:[kK]ey|KEY|[aA]uth|AUTH|[pP]at|PAT|sig|SIG|[cC]ookie|[jJ]?[sS]ession(?:[iI]d|_id)?|JSESSIONID|sid|SID)(?![a-z])"
+    r"|(?<![a-z])(?:[kK]ey|KEY|[pP]ass|PASS|[pP]w|PW|[mM]dp|MDP|[aA]uth|AUTH|[pP]at|PAT|sig|SIG|[cC]ookie|[jJ]?[sS]ession(?:[iI]d|_id)?|JSESSIONID|sid|SID)(?![a-z])"
     r"|(?<=[a-z])(?:Key|Auth)(?![a-z])"
 )
 _PUBLIC = re.compile(
