@@ -74,7 +74,7 @@ _NUMBERED = (
     r"|ticket|inc|case|order|invoice|item|user(?:name)?|admin|test|col|column|row|field|var|arg|param|option|day|week"
     r"|month|file|image|img|host|vm|s|h|k|us|eu|ap|gpt|llama|claude|gemini|mistral|qwen|u?int|float|char|varchar"
     r"|string|str|num|id|key|token|auth|microsoft|dynamics|sharepoint|webauthn|fido|ctap|totp|hotp|otp|mfa|fa"
-    r"|keepass\w*|urllib|timeout|web"
+    r"|keepass\w*|urllib|timeout|web|aarch|powerpc|ppc|amd|arm|mips|riscv"
 )
 _MEASURES = (
     r"[~<>+≥≤]?\d+(?:[.,]\d+)?[-+]?(?:th|st|[nr]d|[kmgt]?i?b?|x|px|ms|hrs?|am|pm|cm|kg|mm|passwords?|char\w*|bits?"

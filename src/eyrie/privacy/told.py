@@ -32,7 +32,7 @@ _LOGIN_STEMS = (
     *("log", "sign", "authenticat", "cred", "account", "user", "access", "zugang", "anmelde", "melde dich", "konto"),
     *("benutzer", "identifiant", "compte", "connecte", "accès", "sesión", "usuario", "cuenta", "acceso", "accedi"),
     *("utente", "rdp", "ssh", "ftp", "vpn", "net use", "locked", "crypt", "protected", "for everything", "it to "),
-    *("entra con", "it from ", "wifi", "wi-fi", "wlan"),
+    *("entra con", "it from ", "wifi", "wi-fi", "wlan", "aanmeld", "inlog", "pdf"),
 )
 _LOGIN = re.compile(
     r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\blogins?\b|\bauthenticat|\bcred(?:ential)?s?\b"
@@ -41,12 +41,31 @@ _LOGIN = re.compile(
     r"|\bssh|\bs?ftp\b|\bvpn\b|\bnet use\b|\b(?:un)?locked\b|\b(?:en|de)crypt|protected|for everything|\bentra con\b"
     r"|\b(?:chang\w+|set|updat\w+|reset) it (?:to|from)\b)"
 )
+# Where people sign in, and what is said of passwords without calling them so: how strong they are, and what they open.
+_SIGNING_STEMS = (
+    *("log", "sign", "cred", "zugangsd", "anmeld", "benutzer", "identifiant", "connect", "sesi", "usuario", "accedi"),
+    *("utente", "usu", "gebruiker", "crack", "rockyou", "brute", "pwned", "breach", "guess", "enough", "genug", "assez"),
+    *("suficiente", "abbastanza", "genoeg", "reus", "everything", "everywhere", "überall", "partout", "todo", "tutto"),
+    *("overal", "opens", "protect", "master", "question", "frage", "pregunta", "domanda", "pergunta", "leak", "melde"),
+)
+_SIGNING_IN = re.compile(
+    r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)(?= |:|$)|\bsign(?:ed|ing)?[ -]in\b|\blogins?\b|\bcred(?:ential)?s\b|\busername\b"
+    r"|zugangsdaten|anmeldedaten|\banmeld|\bmelde dich|benutzername|\bidentifiants?\b|\bconnecte-|\binicia\w* sesión"
+    r"|\busuario\b|\baccedi|\bnome utente|\busuário\b|gebruikersnaam|\binlog"
+    r"|\bcrack(?:ed|ing|able)?\b|rockyou|\bbrute[ -]?forc|pwned|\bguess(?:able|ed|ing)\b|\bleak(?:ed)?\b|\bbreach"
+    r"|\b(?:strong|secure|safe|good|long) enough|\bsicher genug|\bassez (?:s[ûu]r|fort)|suficientemente (?:segur|fuert|fort)"
+    r"|abbastanza (?:sicur|fort)|veilig genoeg|sterk genoeg|\breus(?:e[sd]?|ing)\b|\b(?:for|in|on) everything|\beverywhere"
+    r"|\büberall|\bpartout|\b(?:en|para|em) tod[oa]s?|\b(?:per|dapper)tutto|\boveral\b|\bopens? with|\bprotect(?:ed|ion)\b"
+    r"|\bmaster\b|\b(?:security|secret) question|sicherheitsfrage|question secrète|pregunta (?:secreta|de seg)"
+    r"|domanda (?:segreta|di sic)|pergunta (?:secreta|de seg))"
+)
 # A word between spaces, quotes or marks of a sentence, with a digit in it or of joined words.
 _WORD = re.compile(
     r"(?:(?<=[\s\"'“”„‘’«»(\[|*`>，：:是は])|(?<!.))(?=\S{0,63}\d|[a-z]{3,}-[a-z]{3,}-)"
     r"(?P<v>(?:(?![\"'`<>()|\[\]{}:])[!-~À-ɏ]){4,64})(?=[\s\"'“”„‘’«»)\]|*`<，。、で]|$)",
     re.MULTILINE,
 )
+_HEX = re.compile(r"[0-9a-f]+")
 _REACH_BEFORE, _REACH_AFTER = 110, 70  # characters from the word for passwords on to the password, and back
 _OPEN, _SHUT = r"[\"'`«“„*(]{0,3} ?", r" ?[\"'`»”“*)]{0,3}"
 # What stands between "password" and a password that it is said to be ...
@@ -162,6 +181,9 @@ def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
     is_login = any(stem in lower for stem in _LOGIN_STEMS)
     if is_login:
         yield from _near(text, [word for word in words if looks_made_up(word[2])], _LOGIN, looks_made_up)
+    if any(stem in lower for stem in _SIGNING_STEMS):
+        told = [word for word in words if stands_out(word[2]) and not _HEX.fullmatch(word[2])]
+        yield from _near(text, told, _SIGNING_IN, stands_out)
     if is_login or "@" in text:
         for match in _PAIR.finditer(text):
             start, _ = match.span(match.lastgroup or 0)
