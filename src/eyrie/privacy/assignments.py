@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from eyrie.privacy.codes import told_codes
 from eyrie.privacy.commands import given_to_programs
 from eyrie.privacy.labels import labelled
+from eyrie.privacy.listings import listed
+from eyrie.privacy.loosely_told import loosely_told
 from eyrie.privacy.passwords import is_password, is_placeholder, is_words, may_be_told
 from eyrie.privacy.plain_told import names_in, plainly_told
 from eyrie.privacy.plain_words import is_plain
@@ -38,6 +40,7 @@ _GIVES = (
     r"[\"'`\\\])*}»”]{0,4}(?:\.(?:[tT]ext|[vV]alue))?(?:: ?(?:&?(?:'static )?str|string|String|SecretStr)(?= ?=))?"
     r"(?: \([^()\n]{1,30}\))?(?:[ \t]{0,20}(?::=|=>|->|={1,3}|:|\||–|—)[ \t]{0,20}(?:</b>|\n[ \t]{0,12})?"
     r"|[ \t]?>[ \t]{0,3}(?:<!\[CDATA\[)?|\"?,?\s{1,20}\"?value\"?[=:] ?|\"?>\s{0,8}<value>|</key>\s{0,12}<string>"
+    r"|\" \{(?:\s{1,8}\w+ ?= ?[^\n]{1,60}){0,3}?\s{1,8}default ?= ?"
     r"|\{(?=[\"'])|[ \t]?<-[ \t]?(?=[\"'])|\((?=[\"'`])|,["
     r" \t]?(?=[\"'])"
     r"|(?:,? [\w'’@.+-]{1,30}){1,6}?(?: ?[:=] | (?i:to|is) )(?=\S*\d)"
@@ -46,8 +49,10 @@ _GIVES = (
     r"|\s?(?i:values)\s?\((?=[\"'])|(?: [^\W\d_]{1,12}){0,3} \((?=[^\s()]{0,40}\d)|[ \t]{1,3}(?=[\"'`]))"
 )
 # codespell:ignore-end
+# A call that passes its literal on: `String::from("...")`, `Hash::make('...')`.
+_CALL = r"(?:new )?(?:[\w.]{1,30}(?:::|\.))?(?:from|make|of|new|[sS]tring|[sS]ecret\w*|[pP]assword|bytes|hash\w*|encrypt\w*)\("
 _GIVEN = re.compile(
-    rf"{_START}{_NAME}{_GIVES}(?:[Nb](?=[\"']))?"
+    rf"{_START}{_NAME}{_GIVES}(?:[Nbfru@](?=[\"'])|{_CALL}(?=[\"']))?"
     rf"(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;"
     rf"|«»“”]{{4,128}})"
 )
@@ -58,6 +63,7 @@ _BESIDE = re.compile(
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}|(?i:secret[_ ]access[_ ]key)")
 _MAX_ROWS = 50
+_HEADER_STEMS = ("pass", "pwd", "pw", "secret", "mdp", "kennw", "contrase", "clave", "senha", "wachtw", "hasło", "parola")
 _HEADER = re.compile(r"(?i)pass|pwd|pw\b|secret|cred|pin|psk|mdp|kennw|contrase|clave|senha|wachtw|hasło|parola")
 # codespell:ignore-begin
 # Names with which a word is a password, others only where nothing but a sign stands between.
@@ -65,6 +71,7 @@ _MAY_BE_WORD = re.compile(
     r"(?i:passw|pwd|(?<![a-z])pw(?![a-z])|pass[ _-]?(?:phrase|code)|kennw|mdp|mot de|contra|senha|wacht|parola|hasło"
     r"|identified|requirepass|masterauth)"  # codespell:ignore mot
 )
+_WORD_BELOW = re.compile(rf"{_MAY_BE_WORD.pattern}|(?i:\bpass$|^clave$)")
 _SAYS_ALL = re.compile(
     r"(?i:pass|psk|secret(?:_key)?|clave)[\"'\]]{0,2}(?:: ?&?\w+)?\s?(?:=>|:=|[:=>])\s?[\"'`]?(?:<!\[CDATA\[)?$"
 )
@@ -82,7 +89,8 @@ _TOLD = re.compile(
     re.DOTALL,
 )
 _SENTENCE_END = ".,;:)]}"
-_INSERTED = re.compile(r"(?i:\((?P<names>[^()]{3,200})\)\s{0,3}values\s{0,3}\((?P<values>[^()]{3,400})\))")
+_INSERTED = re.compile(r"(?i:\((?P<names>[^()]{3,200})\)\s{0,3}values)(?=\s{0,3}\()")
+_INSERTED_ROW = re.compile(r"\s{0,12},?\s{0,12}\((?P<values>[^()]{3,400})\)")
 _CELL = re.compile(r"\s*(?:N?'(?P<v>[^']*)'|[^,]*)\s*(?:,|$)")
 _DEFINES = re.compile(
     r"(?i:define|setdefault|set_?env|put_?env|put|setProperty)\( ?[\"'][\w.-]+[\"'], ?[\"'][^\"',()]*$"
@@ -100,9 +108,11 @@ def given_secrets(text: str) -> Iterator[tuple[int, int]]:
     yield from told_secrets(text, lower)
     names = names_in(text, lower)
     yield from plainly_told(text, lower, names)
+    yield from loosely_told(text, lower, names)
     yield from labelled(text, lower, names)
     yield from told_codes(text, lower)
-    if "pass" in lower or "pwd" in lower or "secret" in lower:
+    yield from listed(text, lower)
+    if any(stem in lower for stem in _HEADER_STEMS):
         for start, end, may_be_word in _in_columns(text):
             yield from _accepted(text, start, end, quoted=may_be_word and may_be_told(text[start:end]))
         for start, end in _inserted(text) if "values" in lower else ():
@@ -159,9 +169,12 @@ def _inserted(text: str) -> Iterator[tuple[int, int]]:
     """The literals of an INSERT whose columns say password."""
     for match in _INSERTED.finditer(text):
         names = [name.strip(' `"[]\n') for name in match["names"].split(",")]
-        for name, cell in zip(names, _CELL.finditer(text, *match.span("values")), strict=False):
-            if _COLUMN.fullmatch(name) and cell["v"]:
-                yield cell.span("v")
+        row, rows = _INSERTED_ROW.match(text, match.end()), 0
+        while row is not None and rows < _MAX_ROWS:
+            for name, cell in zip(names, _CELL.finditer(text, *row.span("values")), strict=False):
+                if _COLUMN.fullmatch(name) and cell["v"]:
+                    yield cell.span("v")
+            row, rows = _INSERTED_ROW.match(text, row.end()), rows + 1
 
 
 def _in_columns(text: str) -> Iterator[tuple[int, int, bool]]:
@@ -174,12 +187,13 @@ def _in_columns(text: str) -> Iterator[tuple[int, int, bool]]:
         names = [name for _, name in _cells(line, sign)] if _HEADER.search(line) else []
         columns = [i for i, name in enumerate(names) if sum(map(bool, names)) > 1 and _COLUMN.fullmatch(name)]
         start = position
+        may_be_word = _WORD_BELOW if sign else _MAY_BE_WORD
         for row in lines[number + 1 : number + 1 + _MAX_ROWS] if columns else ():
             cells = list(_cells(row, sign))
             for column in columns if len(cells) == len(names) else ():
                 begin, value = cells[column]
                 if value and " " not in value:
-                    yield start + begin, start + begin + len(value), _MAY_BE_WORD.search(names[column]) is not None
+                    yield start + begin, start + begin + len(value), may_be_word.search(names[column]) is not None
             start += len(row)
 
 

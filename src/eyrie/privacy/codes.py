@@ -120,6 +120,15 @@ _LOCKS = (
     rf" (?i:to|on|at|in|for|into|and"
     r"|then|sur|pour|à|auf|am|an|zum|um|ein|per|su|en|para|na|no|op|om|y|e|et|und)\b))"
     rf"(?=[^\n.]{{4,80}}?\b{_LOCK})",
+    # "the alarm panel: enter 4821 and", "pin della carta 4821"
+    rf"\b{_LOCK}\b[^\n.]{{0,50}}?\b(?i:enter|type|punch in|press|dial|key in|eingeben|tippen|tapez|composez|marca|teclea"
+    rf"|digita|inserisci|digite|toets)(?: (?i:in|the|code|pin))* {_OPEN}"
+    r"(?=[*#\dA-D-]{4,9}[\"'`”»*)]{0,3}(?:[,.;:)]|\s*$| (?i:then|and|und|dann|et|puis|y|luego|e|poi|en|dan)\b))",
+    r"(?<![a-z])(?i:pin|puk)(?: (?i:of|for|del?|de la|della|da|do|von|der|du|van de|my|the|carte|carta|card|karte|tarjeta"
+    rf"|cartão|kaart|sim|bank|debit|credit)){{1,4}} {_OPEN}(?=\d{{4,8}}(?:[,.;)]|\s*$| -))",
+    # "Key safe by the back door. 4821."
+    rf"\b(?i:key ?safe|(?:lock|key) ?box|keypad|schlüsselsafe|digicode|sleutelkluis)\b[^\n\d]{{0,50}}[.:,] {_OPEN}"
+    r"(?=\d{4,6}[A-D]?[.,;\n])",
     # "4821 is my pin", "I use 4821 as my PIN"
     r"(?=[*#\d][\d*# -]{3,9}[\"'`”»]{0,2} (?i:(?:is|was|as) (?:my|our|the|his|her) (?:[\w-]+ ){0,2}?(?:pin|passcode"
     r"|combination)"
@@ -159,6 +168,7 @@ _CODES_STEMS = (
     *("single use", "mfa", "two-factor", "two factor", "wiederherstell", "reserve", "notfall", "herstel", "secours"),
     *("récupération", "sauvegarde", "recuperaci", "respaldo", "seguridad", "recuperação", "segurança", "recupero"),
 )
+_TWO_STEP_STEMS = (*_CODES_STEMS, "two-step", "two step", "2-step", "2 step", "notfall")
 _CODES = re.compile(
     r"(?i:(?:recovery|backup|back-up|scratch|emergency|rescue|one[- ]time|single[- ]use|2fa|mfa|two[- ]factor"
     r"|wiederherstellungs"
@@ -171,6 +181,18 @@ _CODES = re.compile(
     r"[^\n:=]{0,50}?(?:[:=–—]|\b(?:is|are|ist|lauten|sont|son|sono|são|zijn)\b|\n"
     r"|(?=\s[\"'`]?[\w-]*\d))[\s\"'`*>\[(]{0,8}",
 )
+# Somewhere behind a word for them: only what is grouped as these are, or, where codes are called so, digits.
+_TWO_STEP = re.compile(
+    r"(?i:(?:recovery|backup|back-up|scratch|emergency|rescue|2fa|mfa|two[- ](?:factor|step)|2[- ]step|wiederherstell\w*"
+    r"|notfall|herstel|secours|récupération|sauvegarde|recuperaci[óo]n|respaldo|recuperação|recupero)\b)"
+)
+_GROUPED = re.compile(
+    r"(?<![\w-])(?P<v>(?=[a-z-]*\d)(?:[a-z0-9]{4,5}-){1,3}[a-z0-9]{4,5}|(?=[A-Z-]*\d)(?:[A-Z0-9]{4,5}-){1,7}[A-Z0-9]{4,5}"
+    r"|(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{10}|(?P<digits>\d{4} \d{4}))(?![\w-]|\.\d| \d)"
+)
+_CODES_NEAR = re.compile(r"(?i:codes?\b|códigos?|codici)")
+_YEARS = re.compile(r"(?:19|20)\d\d[ -](?:19|20)\d\d|\d{4}-\d{4}(?:-\d{4})+")
+_REACH = 150  # characters
 _BULLET = re.compile(r"(?:[\s,;|\"'`*>\])\[(•+-]|\d{1,2}[.)](?=\s)|\b(?:and|und|et|y|e|or|en)\b){1,12}")
 _ITEM = re.compile(
     r"(?=[\w -]*\d|[a-zA-Z]{4,5}-[a-zA-Z]{4,5}\b)(?:[A-Za-z0-9]{3,8}(?:-[A-Za-z0-9]{3,8}){1,7}|\d{3,5} \d{3,5}(?! ?\d)"
@@ -209,6 +231,8 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 yield match.span("v")
     if any(letters in lower for letters in _CODE_OR_KEY) and any(stem in lower for stem in _CODES_STEMS):
         yield from _recovery_codes(text)
+    if any(stem in lower for stem in _TWO_STEP_STEMS):
+        yield from _grouped_codes(text)
     if any(stem in lower for stem in _SEED_STEMS):
         for match in _SEED.finditer(text):
             if any(map(str.isdigit, match["v"])) or len(match["v"]) > 24:
@@ -243,6 +267,15 @@ def _recovery_codes(text: str) -> Iterator[tuple[int, int]]:
             position = item.end()
         if any(not _NO_CODE.fullmatch(text[start:end]) for start, end in spans):
             yield from spans
+
+
+def _grouped_codes(text: str) -> Iterator[tuple[int, int]]:
+    for match in _GROUPED.finditer(text):
+        reach = max(0, match.start() - _REACH), match.start()
+        if _YEARS.fullmatch(match["v"]) or not _TWO_STEP.search(text, *reach):
+            continue
+        if match["digits"] is None or _CODES_NEAR.search(text, *reach):
+            yield match.span("v")
 
 
 def _of_kubernetes(text: str) -> Iterator[tuple[int, int]]:

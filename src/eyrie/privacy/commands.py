@@ -72,7 +72,7 @@ _LETTERS = {
     r"ldap\w+": "[wy]",
     r"openssl": "[kK]",
     r"ssh-keygen": "[NP]",
-    r"snmp\w+": "[AXc]",
+    r"snmp\w+(?: [^\n|]{0,80}? -A \S+)?": "[AXc]",
 }
 _WAYS = (
     _ways(
@@ -81,7 +81,7 @@ _WAYS = (
         *(rf"\b(?:{program})\b{_LINE}\s-(?:{letters}) ?VALUE" for program, letters in _LETTERS.items()),
         # A user before, whatever the program.
         r"\s(?:-[uUl]|--?user(?:name)?|--login)[ =]?[\"']?[\w.@\\-]+[\"']?\s(?:[^\n|]{0,80}?\s)?-[pPw][ =]?(?!/)VALUE",
-        r"\s(?:-[uUaA]|--?(?:proxy-)?user(?:pass)?|--?(?:basic-)?auth)[ =]?[\"']?[A-Za-z][\w.@\\-]*[:,%]VALUE",
+        r"\s(?:-[uUaA]|--?(?:proxy-)?user(?:pass)?|--?(?:basic-)?auth)[ =]?[\"']?(?:\w+/)?[A-Za-z][\w.@\\-]*[:,%]VALUE",
         r"\s/p(?:ass(?:word)?)?:VALUE",
         accepts=_no_word,
     ),
@@ -98,9 +98,10 @@ _WAYS = (
         rf" -u)\b"
         rf"{_LINE}\s-p VALUE|\b(?:zip|unzip|mosquitto_\w+|ssh-keygen)\b{_LINE}\s-P VALUE",
         rf"\bredis-cli\b{_LINE}\s-a VALUE|\bldap\w+\b{_LINE}\s-w VALUE|\bopenssl\b{_LINE}\s-[kK] VALUE"
-        rf"|\bssh-keygen\b{_LINE}\s-N VALUE|\bsnmp\w+\b{_LINE}\s-[AXc] VALUE",
+        rf"|\bssh-keygen\b{_LINE}\s-N VALUE|\bsnmp\w+\b{_LINE}\s-[AXc] VALUE(?:{_LINE}\s-X VALUE)?"
+        r"|\bopenssl passwd(?: -\w+)* VALUE",
         r"\s(?:-[uUaA]|--?(?:proxy-)?user(?:pass)?|--?auth)[ =]?[\"']?"
-        r"(?P<user>[A-Za-z][\w.@\\-]*)[:,%](?!(?P=user))VALUE",
+        r"(?:\w+/)?(?P<user>[A-Za-z][\w.@\\-]*)[:,%](?!(?P=user))VALUE",
         r"\s/p(?:ass(?:word)?)?:VALUE|[?&]user?=[^&\s\"']+&p=VALUE",
         # After a user, but not where the letter means a directory, a port or that a password will be asked for.
         r"^(?![^\n]*\b(?:mysql\w*|maria\w*|mkdir|cp|ssh|scp|docker (?:run|exec)|nmap|ps|kill|python\d?|node|git)\b)"
@@ -168,8 +169,8 @@ _WAYS = (
     ),
     # A key or a password after its name at a place of its own
     _ways(
-        ("psk", "pre-shared-key", "_pw ", "bindpw", "isakmp", "radius", "tacacs", "wpa personal", "requirepass"),
-        r"(?i:\b(?:(?:wpa-|sec\.|: )psk|pre-shared-key|(?:input|user|owner)_pw|bindpw|isakmp key|requirepass|wpa"
+        (": eap", ": xauth", "psk", "pre-shared-key", "_pw ", "bindpw", "isakmp", "radius", "tacacs", "wpa personal", "requirepass"),
+        r"(?i:\b(?:(?:wpa-|sec\.|: )psk|(?<=: )(?:eap|xauth)|pre-shared-key|(?:input|user|owner)_pw|bindpw|isakmp key|requirepass|wpa"
         r" personal"
         r"|(?:radius|tacacs)(?:-server)? [^\n]{0,40}?key) VALUE)",
     ),
@@ -203,29 +204,29 @@ _WAYS = (
     ),
     # Hashed or compared as it stands, or typed in by a test
     _ways(
-        ("assw", "bcrypt", "pwd", "securestring", "md5(", "pass'", 'pass"'),
-        r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|send_?keys|send|type|fill"
+        ("assw", "bcrypt", "protect", "matches(", "pwd", "securestring", "md5(", "pass'", 'pass"'),
+        r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|matches|send_?keys|send|type|fill"
         r"|typeText|enter_text)\((?:[\w.#\[\]$]{1,40},\s?|[\"'][#.\w\[\]=@-]{1,40}[\"'],\s?)?b?)(?=[\"'])VALUE"
         r"|(?i:securestring(?: -\w+){0,3} )(?=[\"'])VALUE|(?i:\bpass\w*[\"']?\)\.\w+\()(?=[\"'])VALUE"
-        r"|assword:?\"\)?\s*\{?\s*\n?send VALUE",
+        r"|assword:?[\"']\)?\s*\{?\s*\n?[\w.]*send(?:line)?[ (]VALUE|(?i:\b(?:un)?protect[ (]+)(?=[\"'])VALUE",
     ),
 )
 
 # A call that signs in: each of its literals but the first may be the password.
 _CALL_WORDS = (
     *("auth", "basic", "cred", "login", "sign", "connect", "user(", "account(", "pdo(", "mysqli("),
-    *("sequelize", "begin("),
+    *("sequelize", "begin(", "pw_set("),
 )
 _CALL = re.compile(
     r"(?i:\b(?:\w*(?:auth|creds?|credentials|login)\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']"
     r"|\w*(?:credentials?|authenticat\w+"
-    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|sequelize|ftp|wifi\.begin"
+    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|sequelize|ftp|wifi\.begin|username_pw_set"
     r"|account)"
     r"\s?\())(?P<arguments>[^\n]{4,200})"
 )
 # ... of which the second may be a word; the third where the first is a server or a name and an address.
 _SIGNS_IN = re.compile(
-    r"(?i)(?:\w+\.)?\w*(?:log_?in|sign_?in|auth\w*|credentials?|basic|begin|user|connect(?:ion)?|mysqli|pdo"
+    r"(?i)(?:\w+\.)?\w*(?:log_?in|sign_?in|auth\w*|credentials?|basic|begin|user\w*|connect(?:ion)?|mysqli|pdo"
     r"|sequelize)\W"
 )
 _THIRD = re.compile(r"(?i)(?!wifi|wlan)(?:\w+\.)?\w*(?:connect(?:ion)?|mysqli|pdo|sequelize|create_?(?:super)?user)\W")
@@ -246,10 +247,11 @@ def given_to_programs(text: str, lower: str) -> Iterator[tuple[int, int]]:
         yield from _in_calls(text)
     for way in _WAYS:
         for match in way.pattern.finditer(text) if any(word in lower for word in way.words) else ():
-            start, end = match.span(match.lastgroup or 0)
-            value = re.sub(r"\\[rn]$", "", text[start:end].rstrip(",;)"))
-            if way.accepts(value):
-                yield start, start + len(value)
+            for group in match.re.groupindex:
+                start, end = match.span(group)
+                value = re.sub(r"\\[rn]$", "", text[start:end].rstrip(",;)"))
+                if value and group != "user" and way.accepts(value):
+                    yield start, start + len(value)
 
 
 def _in_calls(text: str) -> Iterator[tuple[int, int]]:

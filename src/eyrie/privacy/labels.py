@@ -94,8 +94,8 @@ _WORD_FOR_USERS = (
 # After a user: "user bob, password moonlight", "log in as bob with the password moonlight"
 _BESIDE = re.compile(
     rf"(?:(?i:\b(?:{_WORD_FOR_USERS})(?:[:=]| is)? [\w.@+-]{{2,40}}|connect \S+)|[\w.+-]@[\w.-]+|\bas \w+)[\"']?"
-    r"\s{0,2}(?:[,;/|(–-]|\n|and|with|using|und|et|y|e)?\s{0,3}(?i:the |mit |my |con |avec |con la )?"
-    rf"(?:{NAME}|(?i:\bpass)(?=\W))[:=]? {{1,3}}{OPEN}{VALUE}(?:{END}|(?=\"|'))"
+    r"\s{0,2}(?:[,;/|(–-]|\n|and|with|using|und|et|y|e)?\s{0,3}(?i:the |mit |my |con |avec |con la |la |el |le |il |a |o |de |het |das )?"
+    rf"(?:{NAME}|(?i:\b(?:pass|clave))(?=\W))[:=]? {{1,3}}{OPEN}{VALUE}(?:{END}|(?=\"|'))"
 )
 _WEAK_NAME = re.compile(r"\b(?i:pass|clave)(?=\W)")
 _IN_NAME = re.compile(r"[(\w.\"']")

@@ -146,12 +146,21 @@ _NO_PHRASE = re.compile(
     r"|please|at|least|should|confirm|new|old|change|reset|login|here|le|est|votre|ist|ihr|falsch|la|su|of|for|to|and"
     r"|or|no|cannot|can)\b)"
 )
-_SEED_STEMS = ("seed", "mnemonic", "phrase")
+# As wallets draw them: 12 to 24 words of 3 to 8 letters, of which no sentence is made.
+_SEED_STEMS = ("seed", "mnemonic", "phrase", "wallet", "recover", "metamask", "ledger", "trezor", "backup", "words")
 _SEED = re.compile(
-    r"(?i:seed|mnemonic|recovery|wallet|phrase)[^\n]{0,60}[\s:\"'`]\s?(?P<v>(?:[a-z]{3,8}[ \n]){11,23}[a-z]{3,8})"
-    r"(?![a-z])"
+    r"(?<![A-Za-z'’-])(?<![a-z] )(?P<v>(?:[a-z]{3,8}(?:,? |,?\n(?: {0,4}\d{0,2}\.? )?)){11,23}[a-z]{3,8})(?![a-z'’])"
 )
-_NO_SEED = re.compile(r"\b(?:the|and|are|for|with|into|that|this|you|not|from)\b")
+_SEED_ANCHOR = re.compile(
+    r"(?i:seed|mnemonic|recover|wallet|phrase|metamask|ledger|trezor|backup|\bwords?\b|wörter|\bmots\b|palabras|\bparole\b"
+    r"|palavras|woorden|geldbörse|semilla|semente)"
+)
+_SEED_NEAR = 120  # characters
+_NO_SEED = re.compile(
+    r"\b(?:the|and|are|for|with|into|that|this|you|not|from|was|has|have|his|her|its|our|can|will|but|they|their"
+    r"|them|which|when|then|than|what|who|how|all|any|more|also|such|der|die|das|und|ist|mit|les|des|une|est|que|los"
+    r"|las|para|con|per|che|het|een|van)\b"
+)
 # codespell:ignore-end
 # A part of every password with letters. Begins with what is rare, so that looking for it is cheap.
 _CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.~-][0-9]))|-[a-z]{3,}-[a-z]{3}")
@@ -164,13 +173,21 @@ def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
             if not _NO_PHRASE.search(match["v"]):
                 yield match.span("v")
     if any(stem in lower for stem in _SEED_STEMS):
-        yield from (match.span("v") for match in _SEED.finditer(text) if not _NO_SEED.search(match["v"]))
+        yield from _seeds(text)
     if _NUMBER.search(text) and any(stem in lower for stem in _PIN_STEMS):
         for match in _PIN.finditer(text):
             yield from (match.span(group) for group in ("v", "w") if match[group])
         yield from (match.span("v") for match in _OF_LOCK.finditer(text))
     if _CHOSEN.search(text):
         yield from _chosen(text, lower)
+
+
+def _seeds(text: str) -> Iterator[tuple[int, int]]:
+    """Runs of words that may be the seed of a wallet: less a word before or behind that belongs to the sentence."""
+    for match in _SEED.finditer(text):
+        start, end = match.span("v")
+        if not _NO_SEED.search(match["v"]) and _SEED_ANCHOR.search(text, max(0, start - _SEED_NEAR), end + _SEED_NEAR):
+            yield start, end
 
 
 def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
