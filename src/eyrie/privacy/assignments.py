@@ -50,7 +50,10 @@ _GIVES = (
 )
 # codespell:ignore-end
 # A call that passes its literal on: `String::from("...")`, `Hash::make('...')`.
-_CALL = r"(?:new )?(?:[\w.]{1,30}(?:::|\.))?(?:from|make|of|new|[sS]tring|[sS]ecret\w*|[pP]assword|bytes|hash\w*|encrypt\w*)\("
+_CALL = (
+    r"(?:new )?(?:[\w.]{1,30}(?:::|\.))?"
+    r"(?:from|make|of|new|string|String|secret\w*|Secret\w*|password|Password|bytes|hash\w*|encrypt\w*)\("
+)
 _GIVEN = re.compile(
     rf"{_START}{_NAME}{_GIVES}(?:[Nbfru@](?=[\"'])|{_CALL}(?=[\"']))?"
     rf"(?P<open>[\"'`\\(<\[{{*«“]{{0,4}}[ \t]?)(?P<v>[^\s\"'`<>,;"
@@ -63,7 +66,20 @@ _BESIDE = re.compile(
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}|(?i:secret[_ ]access[_ ]key)")
 _MAX_ROWS = 50
-_HEADER_STEMS = ("pass", "pwd", "pw", "secret", "mdp", "kennw", "contrase", "clave", "senha", "wachtw", "hasło", "parola")
+_HEADER_STEMS = (
+    "pass",
+    "pwd",
+    "pw",
+    "secret",
+    "mdp",
+    "kennw",
+    "contrase",
+    "clave",
+    "senha",
+    "wachtw",
+    "hasło",
+    "parola",
+)
 _HEADER = re.compile(r"(?i)pass|pwd|pw\b|secret|cred|pin|psk|mdp|kennw|contrase|clave|senha|wachtw|hasło|parola")
 # codespell:ignore-begin
 # Names with which a word is a password, others only where nothing but a sign stands between.

@@ -57,6 +57,7 @@ _LOCK_STEMS = (
         "immeuble",
         "edificio",
         "open",
+        "get in",
         "öffne",
         "ouvr",
         "abr",
@@ -106,7 +107,9 @@ _LOCKS = (
     # A label alone: "Gate: 4821, garage: 5930"
     rf"(?:^|[,;.(|•>-] ?|\b(?i:and|und|et|y|e|the|my) )"
     rf"(?!(?i:building|entr|elevator|locker|edificio|immeuble)\w* (?:is|est|es|è|é|ist))"
-    rf"(?:\w{{2,12}} )?{_LOCK}(?: opener| keypad| panel)?(?:,| ?[:=–]| -| is| est| c'est| es| è"
+    rf"(?:\w{{2,12}} )?{_LOCK}(?: opener| keypad| panel|(?: (?i:de|du|der|im|in|of|at|della|del|da|van"
+    rf"|d['’])(?: \w{{2,12}}){{1,3}}?)"
+    r"(?= ?:))?(?:,| ?[:=–]| -| is| est| c'est| es| è"
     rf"| é| ist) "
     rf"{_OPEN}(?!(?:[01]\d|2[0-4])[0-5]\d\b)(?!(?:19|20)\d\d\b)",
     # "alarm 4821, garage 5930"
@@ -116,15 +119,19 @@ _LOCKS = (
     r"\b(?i:use|enter|type|punch|press|dial|input|key in|put in|tap|tippe?|gib|eingeben|tapez?|compose[rz]?|entre[zr]?"
     r"|utilise[zr]?|marca|pulsa|introduce|teclea|usa|digita|inserisci|digite|use|toets|gebruik)(?: (?i:in|the|code"
     r"|le|el|il|o"
-    rf"|den|de|código|codice|pin|combo|combination)){{0,3}} {_OPEN}(?=[*#\dA-D-]{{4,9}}[\"'`”»*)]{{0,3}}(?:[,.;:)]|"
+    rf"|den|de|código|codice|pin|combo|combination)){{0,3}} {_OPEN}(?!(?:19|20)\d\d in\b"
+    rf"|\d0{{3}}\b)(?=[*#\dA-D-]{{4,9}}[\"'`”»*)]{{0,3}}(?:[,.;:)]|"
     rf" (?i:to|on|at|in|for|into|and"
     r"|then|sur|pour|à|auf|am|an|zum|um|ein|per|su|en|para|na|no|op|om|y|e|et|und)\b))"
     rf"(?=[^\n.]{{4,80}}?\b{_LOCK})",
     # "the alarm panel: enter 4821 and", "pin della carta 4821"
-    rf"\b{_LOCK}\b[^\n.]{{0,50}}?\b(?i:enter|type|punch in|press|dial|key in|eingeben|tippen|tapez|composez|marca|teclea"
+    rf"\b(?:{_LOCK}|(?i:get|come|let \w+) in)\b[^\n.]{{0,50}}?\b(?i:then|dann|puis|enter|type|punch in|press|dial"
+    rf"|key in|eingeben|tippen|tapez|composez|marca|teclea"
     rf"|digita|inserisci|digite|toets)(?: (?i:in|the|code|pin))* {_OPEN}"
-    r"(?=[*#\dA-D-]{4,9}[\"'`”»*)]{0,3}(?:[,.;:)]|\s*$| (?i:then|and|und|dann|et|puis|y|luego|e|poi|en|dan)\b))",
-    r"(?<![a-z])(?i:pin|puk)(?: (?i:of|for|del?|de la|della|da|do|von|der|du|van de|my|the|carte|carta|card|karte|tarjeta"
+    r"(?!(?:19|20)\d\d\b|\d0{3}\b)(?=[*#\dA-D-]{4,9}[\"'`”»*)]{0,3}(?:[,.;:)]|\s*$| (?i:then|and|und|dann|et|puis|y"
+    r"|luego|e|poi|en|dan)\b))",
+    r"(?<![a-z])(?i:pin|puk)(?: (?i:of|for|del?|de la|della|da|do|von|der|du|van de|my|the|carte|carta|card|karte"
+    r"|tarjeta"
     rf"|cartão|kaart|sim|bank|debit|credit)){{1,4}} {_OPEN}(?=\d{{4,8}}(?:[,.;)]|\s*$| -))",
     # "Key safe by the back door. 4821."
     rf"\b(?i:key ?safe|(?:lock|key) ?box|keypad|schlüsselsafe|digicode|sleutelkluis)\b[^\n\d]{{0,50}}[.:,] {_OPEN}"
@@ -147,7 +154,8 @@ _SAID = re.compile(
 _OTHER_CODE = re.compile(
     r"(?i:area|zip|post(?:al)?|country|promo|discount|coupon|voucher|order|qr|bar|error|status|exit|dress|source"
     r"|colou?r|http"
-    r"|dial(?:ling)?|product|item|model|part|flight|booking|tracking|tax|morse|airport|sort|swift|fehler|länder)[ -]?$"
+    r"|dial(?:ling)?|product|item|model|part|flight|booking|tracking|tax|morse|airport|sort|swift|fehler|länder)[ -]?"
+    r"(?:codes? (?:of|for|to) (?:the )?)?$"
 )
 _LOCK_NEAR = re.compile(
     rf"\b(?:{_LOCK}|(?i:\w*(?:kluis\w*|schloss|kasten|lock)|unlock\w*|disarm\w*|alarm\w*|open(?:s|ed)?|apr\w+|abr\w+"
@@ -183,14 +191,17 @@ _CODES = re.compile(
 )
 # Somewhere behind a word for them: only what is grouped as these are, or, where codes are called so, digits.
 _TWO_STEP = re.compile(
-    r"(?i:(?:recovery|backup|back-up|scratch|emergency|rescue|2fa|mfa|two[- ](?:factor|step)|2[- ]step|wiederherstell\w*"
+    r"(?i:(?:recovery|backup|back-up|scratch|emergency|rescue|2fa|mfa|two[- ](?:factor|step)|2[- ]step"
+    r"|wiederherstell\w*"
     r"|notfall|herstel|secours|récupération|sauvegarde|recuperaci[óo]n|respaldo|recuperação|recupero)\b)"
 )
 _GROUPED = re.compile(
-    r"(?<![\w-])(?P<v>(?=[a-z-]*\d)(?:[a-z0-9]{4,5}-){1,3}[a-z0-9]{4,5}|(?=[A-Z-]*\d)(?:[A-Z0-9]{4,5}-){1,7}[A-Z0-9]{4,5}"
+    r"(?<![\w-])(?P<v>(?=[a-z-]*\d)(?:[a-z0-9]{4,5}-){1,3}[a-z0-9]{4,5}"
+    r"|(?=[A-Z-]*\d)(?:[A-Z0-9]{4,5}-){1,7}[A-Z0-9]{4,5}"
     r"|(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{10}|(?P<digits>\d{4} \d{4}))(?![\w-]|\.\d| \d)"
 )
 _CODES_NEAR = re.compile(r"(?i:codes?\b|códigos?|codici)")
+_LONG_GROUPS = re.compile(r"(?:\w{4}-){2}\w{4}|\w{5}-[\w-]{5,}|\w{10}")
 _YEARS = re.compile(r"(?:19|20)\d\d[ -](?:19|20)\d\d|\d{4}-\d{4}(?:-\d{4})+")
 _REACH = 150  # characters
 _BULLET = re.compile(r"(?:[\s,;|\"'`*>\])\[(•+-]|\d{1,2}[.)](?=\s)|\b(?:and|und|et|y|e|or|en)\b){1,12}")
@@ -229,18 +240,22 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 _LOCK_NEAR.search(text, *near) or (match["says"] and _YOUR.search(text, near[0], match.end()))
             ):
                 yield match.span("v")
+    if "kind: secret" in lower:
+        yield from _of_kubernetes(text)
+    if not _DIGIT.search(text):
+        return
     if any(letters in lower for letters in _CODE_OR_KEY) and any(stem in lower for stem in _CODES_STEMS):
         yield from _recovery_codes(text)
-    if any(stem in lower for stem in _TWO_STEP_STEMS):
+    if _GROUP.search(text) and any(stem in lower for stem in _TWO_STEP_STEMS):
         yield from _grouped_codes(text)
     if any(stem in lower for stem in _SEED_STEMS):
         for match in _SEED.finditer(text):
             if any(map(str.isdigit, match["v"])) or len(match["v"]) > 24:
                 yield match.span("v")
-    if "kind: secret" in lower:
-        yield from _of_kubernetes(text)
 
 
+_DIGIT = re.compile("[0-9]")
+_GROUP = re.compile(r"[0-9][A-Za-z0-9]{0,4}-[0-9A-Za-z]|[A-Za-z0-9]-[A-Za-z]{0,4}[0-9]|[0-9]{4} [0-9]{4}|[A-Z0-9]{10}")
 _FOUR = re.compile(r"[0-9][0-9][- ]?[0-9][0-9]|[0-9][-–/ .][0-9]{1,2}[-–/ .][0-9]")
 
 
@@ -271,10 +286,12 @@ def _recovery_codes(text: str) -> Iterator[tuple[int, int]]:
 
 def _grouped_codes(text: str) -> Iterator[tuple[int, int]]:
     for match in _GROUPED.finditer(text):
-        reach = max(0, match.start() - _REACH), match.start()
-        if _YEARS.fullmatch(match["v"]) or not _TWO_STEP.search(text, *reach):
+        reach = max(0, match.start() - _REACH), match.end() + _REACH // 2
+        about = None if _YEARS.fullmatch(match["v"]) else _TWO_STEP.search(text, *reach)
+        if about is None:
             continue
-        if match["digits"] is None or _CODES_NEAR.search(text, *reach):
+        is_long = about[0].lower() != "backup" and _LONG_GROUPS.fullmatch(match["v"]) is not None
+        if is_long or _CODES_NEAR.search(text, *reach):
             yield match.span("v")
 
 

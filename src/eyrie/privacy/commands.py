@@ -20,7 +20,7 @@ _BARE = (
     *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial"),
     *("pass ", "snmp-", "expdp", "impdp", "sqlldr", "ctl ", "psk", "pw ", "pre-shared", "isakmp", "radius"),
     *("tacacs", "wpa personal", "obscure", "wpa_pass", "rabbitmqctl", "option key", "requirepass"),
-    *("masterauth",),
+    *("masterauth", "protect ", ": eap", ": xauth"),
 )
 _PASSWORD_LIKE = re.compile(
     r"\d(?:[^\W\d]|[!#$%&*^@~]|(?<=[^\W\d].))|[!#$%&*^@~](?:\d|(?<=\w.)\w)|[-_.](?:[a-z]+[-_.][a-z]|(?<=[a-z].)\d)"
@@ -110,6 +110,7 @@ _WAYS = (
         accepts=is_plain,
     ),
     _ways((" -", " /"), r"\s(?:-{1,2}[A-Za-z]\w{0,24}|/\w{1,12}[: ])[ =]?VALUE", accepts=looks_made_up),
+    _ways((" -p ", " -w "), r"\s-[pPw] VALUE", accepts=stands_out),
     # Said to standard input
     _ways(
         ("echo", "printf", "<<<"),
@@ -169,8 +170,21 @@ _WAYS = (
     ),
     # A key or a password after its name at a place of its own
     _ways(
-        (": eap", ": xauth", "psk", "pre-shared-key", "_pw ", "bindpw", "isakmp", "radius", "tacacs", "wpa personal", "requirepass"),
-        r"(?i:\b(?:(?:wpa-|sec\.|: )psk|(?<=: )(?:eap|xauth)|pre-shared-key|(?:input|user|owner)_pw|bindpw|isakmp key|requirepass|wpa"
+        (
+            ": eap",
+            ": xauth",
+            "psk",
+            "pre-shared-key",
+            "_pw ",
+            "bindpw",
+            "isakmp",
+            "radius",
+            "tacacs",
+            "wpa personal",
+            "requirepass",
+        ),
+        r"(?i:\b(?:(?:wpa-|sec\.|: )psk|(?<=: )(?:eap|xauth)|pre-shared-key|(?:input|user|owner)_pw|bindpw"
+        r"|isakmp key|requirepass|wpa"
         r" personal"
         r"|(?:radius|tacacs)(?:-server)? [^\n]{0,40}?key) VALUE)",
     ),
@@ -205,7 +219,8 @@ _WAYS = (
     # Hashed or compared as it stands, or typed in by a test
     _ways(
         ("assw", "bcrypt", "protect", "matches(", "pwd", "securestring", "md5(", "pass'", 'pass"'),
-        r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|matches|send_?keys|send|type|fill"
+        r"(?i:\b(?:\w*bcrypt\w*\.\w+|\w*hash\w*|md5|sha\d+|\w*verify\w*|compare\w*|checkpw|matches|send_?keys|send"
+        r"|type|fill"
         r"|typeText|enter_text)\((?:[\w.#\[\]$]{1,40},\s?|[\"'][#.\w\[\]=@-]{1,40}[\"'],\s?)?b?)(?=[\"'])VALUE"
         r"|(?i:securestring(?: -\w+){0,3} )(?=[\"'])VALUE|(?i:\bpass\w*[\"']?\)\.\w+\()(?=[\"'])VALUE"
         r"|assword:?[\"']\)?\s*\{?\s*\n?[\w.]*send(?:line)?[ (]VALUE|(?i:\b(?:un)?protect[ (]+)(?=[\"'])VALUE",
@@ -220,7 +235,8 @@ _CALL_WORDS = (
 _CALL = re.compile(
     r"(?i:\b(?:\w*(?:auth|creds?|credentials|login)\w*\s{0,3}[=:]\s{0,3}[(\[{]|\w*basic_?(?:auth)?\s?[(\"']"
     r"|\w*(?:credentials?|authenticat\w+"
-    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|sequelize|ftp|wifi\.begin|username_pw_set"
+    r"|auth|log_?in|sign_?in|(?:create|add)_?(?:super)?user|connect(?:ion)?|mysqli|pdo|sequelize|ftp|wifi\.begin"
+    r"|username_pw_set"
     r"|account)"
     r"\s?\())(?P<arguments>[^\n]{4,200})"
 )

@@ -39,7 +39,7 @@ _USERS = (
 )
 _NETWORKS = ("ssid", "wifi", "wi-fi", "wlan", "network", "netz", "réseau", " red ", " rete ", " rede ", "netwerk")
 _WHOLE = rf"{OPEN}{VALUE}{SIGNS}{SHUT}"
-_SPEAKER = r"(?:(?:\[[\d:. -]{4,20}\] ?)?[*_<]{0,2}[\w.]{1,16}(?: \([\d:]{4,8}\))?[*_>]{0,2}: ?|\w{1,16}> ?|[>-] ?)"
+_SPEAKER = r"(?:(?:\[[\d:. -]{4,20}\] ?)?[*_<]{0,2}[\w.]{1,16}(?: \([\d:]{4,8}\))?[*_>]{0,2}: ?|\w{1,16} ?> ?|[>-] ?)"
 _LABEL = re.compile(
     rf"(?:{NAME}|\b(?i:pass|clave)(?=\W)(?!\W{{0,3}}\n))[\"'`*_]{{0,3}}(?:\)(?=: ))?(?: \([^()\n]{{1,30}}\)|{MORE})?"
     rf"(?P<gives>[\"'`*_]{{0,3}} ?(?:[:=|]|[-=–—]*[>→⇒]+|›|»)[\"'`*_]{{0,3}} {{0,4}}(?:\n {{0,8}})?|\s[–—-]+ "
@@ -94,7 +94,8 @@ _WORD_FOR_USERS = (
 # After a user: "user bob, password moonlight", "log in as bob with the password moonlight"
 _BESIDE = re.compile(
     rf"(?:(?i:\b(?:{_WORD_FOR_USERS})(?:[:=]| is)? [\w.@+-]{{2,40}}|connect \S+)|[\w.+-]@[\w.-]+|\bas \w+)[\"']?"
-    r"\s{0,2}(?:[,;/|(–-]|\n|and|with|using|und|et|y|e)?\s{0,3}(?i:the |mit |my |con |avec |con la |la |el |le |il |a |o |de |het |das )?"
+    r"\s{0,2}(?:[,;/|(–-]|\n|and|with|using|und|et|y|e)?\s{0,3}(?i:the |mit |my |con |avec |con la |la |el |le |il "
+    r"|a |o |de |het |das )?"
     rf"(?:{NAME}|(?i:\b(?:pass|clave))(?=\W))[:=]? {{1,3}}{OPEN}{VALUE}(?:{END}|(?=\"|'))"
 )
 _WEAK_NAME = re.compile(r"\b(?i:pass|clave)(?=\W)")
@@ -116,8 +117,9 @@ _PUNCTUATED = re.compile(r"[(,;:] ?$")
 _NEAR = 90  # characters
 _NETWORK = re.compile(
     r"(?i:\b(?:ssid|wi-?fi|wlan|network|netz\w*|réseau|red|rete|rede|netwerk)\b)[^\n]{0,40}\n?[ \t*•,;-]{0,4}"
-    rf"(?i:\b(?:key|schlüssel|code|clé|chiave|chave|sleutel|pass))[*_]{{0,2}} ?[:=–-][*_]{{0,2}} ?{_WHOLE}"
-    r"(?=\s*$|\s*\n|[,.;)])"
+    r"(?i:\b(?:key|\w*schlüssel|code|clé(?: de sécurité)?|chiave|chave|sleutel|pass)(?: \([^()]{1,12}\))?)[*_]{0,2}"
+    rf"(?: ?[:=–-][*_]{{0,2}} ?| (?:(?i:is|ist|est|es|è|é) )?(?=\S*\d|\S*[A-Z_.]\S*[a-z])){_WHOLE}"
+    r"(?=\s*$|\s*\n|[,.;)]| \()"
 )
 # A user that is one by its name, or an address.
 _KNOWN_USER = re.compile(
@@ -138,7 +140,9 @@ _PAIR = re.compile(
     rf"(?: ?//? ?| ?[:|] ?|, | (?i:and|und|et|y|e|with|mit) ){_WHOLE}(?=[.!?]?(?:\s*$|\n|[,;)](?!\S)|[.!] | -| \())",
     re.MULTILINE,
 )
-_CODE = re.compile(r"(?<!\w )[({]|[\[<;$](?!\d\d:|sudo)|\w=>")  # before a label: what it is given is a variable
+_CODE = re.compile(
+    r"(?<!\w )[({]|(?!^<\w+> )[\[<;$](?!\d\d:|sudo)|\w=>"
+)  # before a label: what it is given is a variable
 _LINE_OF_TABLE = re.compile(r"\s*(?:[|+]|[-=]{3})")
 _PARTS = re.compile(r"[A-Z]?[a-z]+")
 # codespell:ignore-end

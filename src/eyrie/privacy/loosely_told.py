@@ -8,7 +8,7 @@ or a word with a digit or a sign in it.
 import re
 from collections.abc import Iterator, Sequence
 
-from eyrie.privacy.passwords import is_thing, may_be_told
+from eyrie.privacy.passwords import is_thing
 from eyrie.privacy.plain_told import END, NAME, OPEN, SHUT, SIGNS, VALUE, accepted
 from eyrie.privacy.plain_words import is_plain, is_said_of_things
 
@@ -22,27 +22,40 @@ _COPULA = (
     r"(?i:is|was|are|were|stays?|remains?|ist|war|lautete?|heißt|bleibt|est|était|reste|es|era|è|sarà|é|foi|fica"
     r"|sempre stata|toujours été|blijft|will be|has always been|used to be)"
 )
-_ADVERBS = r"(?:(?i:still|now|just|always|apparently|übrigens|jetzt|nun|noch|immer|nach wie vor|toujours|siempre|ahora|sempre|ora|agora|nog|steeds) ){0,2}"
+_ADVERBS = (
+    r"(?:(?i:still|now|just|always|apparently|übrigens|jetzt|nun|noch|immer|nach wie vor|toujours|siempre|ahora|sempre"
+    r"|ora|agora|nog|steeds) ){0,2}"
+)
 _BY_NAME = (
+    # "my password ThunderMaison expired"
+    re.compile(rf"{NAME} {OPEN}{VALUE}{SHUT}(?= [a-zà-ÿ]|[.,?!;)]|\s*$)"),
+    # "alice's password: ..., bob's: ..."
+    re.compile(rf"{NAME}[^\n]{{4,80}}?\w['’]s:? {OPEN}{VALUE}{END}"),
     # "my netflix password is ... and", "the password (it's ..."
     re.compile(rf"{NAME}[^\n.?!;=]{{0,60}}?[ ('’]{_COPULA}:? {_ADVERBS}{OPEN}{VALUE}{SHUT}(?![\w/:=(])"),
     # "... my password, ThunderMaison, ...", "the temporary password ThunderMaison."
-    re.compile(rf"{NAME}(?:,|:|\?)? (?:(?i:tempor\w+|initial\w*|provis\w+|inicial|provvisori[ao]|actuel|atual) )?{OPEN}{VALUE}{END}"),
+    re.compile(
+        rf"{NAME}(?:,|:|\?)? (?:(?i:tempor\w+|initial\w*|provis\w+|inicial|provvisori[ao]|actuel"
+        rf"|atual) )?{OPEN}{VALUE}{END}"
+    ),
     # "the password? It was ...", "... password. It is ..., it stays ..."
     re.compile(
-        rf"{NAME}[^\n]{{0,90}}?\b(?i:it|that|this|es|das|c['’]|il|elle|esa|quella|essa|dat|(?:new|temp\w*|old|next|other"
-        rf"|right|correct) one) ?{_COPULA} {_ADVERBS}{OPEN}{VALUE}{END}"
+        rf"{NAME}[^\n]{{0,90}}?\b(?i:it|that|this|es|das|c['’]|il|elle|esa|quella|essa|dat|(?:new|temp\w*|old|next"
+        rf"|other"
+        rf"|right|correct) one)(?: ?{_COPULA}|['’]s) {_ADVERBS}{OPEN}{VALUE}{END}"
         rf"(?:[,;] (?:and )?(?i:it|es|elle|il) {_COPULA} {OPEN}(?P<w>[^\s\"'<>|,;:()]{{4,40}}))?"
     ),
 )
 # "changed the laptop login to ..."
 _CHANGED = re.compile(
-    r"\b(?i:chang\w+|set|reset\w*|updat\w+|switch\w+|geändert|ändern|changé|cambi\w+|mud\w+|veranderd)\b(?: [\w'’-]{1,16}){1,6}? "
+    r"\b(?i:chang\w+|set|reset\w*|updat\w+|switch\w+|geändert|ändern|changé|cambi\w+|mud\w+"
+    r"|veranderd)\b(?: [\w'’-]{1,16}){1,6}? "
     rf"(?i:to|auf|en|a|para|in|naar) {OPEN}{VALUE}{END}"
 )
 # "... as the ... password"
 _AS = re.compile(
-    rf"(?<=\s){OPEN}{VALUE}{SIGNS}{SHUT} (?i:as|als|comme|como|come|en|de|for) (?:[\w'’-]{{1,14}} ){{0,3}}?{NAME}"
+    rf"(?<=\s){OPEN}{VALUE}{SIGNS}{SHUT} (?i:as|als|comme|como|come|en|de|for|in|into|im|dans|nel|in het)"
+    rf" (?:[\w'’-]{{1,14}} ){{0,3}}?[\"“]?{NAME}"
 )
 # codespell:ignore-end
 _NEAR = 120  # characters

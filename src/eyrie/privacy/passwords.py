@@ -17,7 +17,7 @@ _STANDS_FOR = re.compile(
     r"(?!\$(?!pass|user|token|secret|arg)[a-z]{4,}\d{2,})[${(\[].*[\])}%]?$|[&@][A-Za-z_.-]*$"
     r"|%(?:\w+%|[sdrv](?:\W.*)?$|\(.*)$|!(?:vault|ref|sub|getatt|secret|env|include)\b"
     r"|.*(?:\(|\)|\[|\{\{|\$\{|::|\.\.\.).*|your[-_ ]?|x{3,}|\*{3,}|change_?me|placeholder|redacted"
-    r"|example$|none$|null$|true$|false$|process\.env|os\.environ|env\.|(?:secrets|vars|config|self|this|settings"
+    r"|\?|example$|none$|null$|true$|false$|process\.env|os\.environ|env\.|(?:secrets|vars|config|self|this|settings"
     r"|request|req|user|data|args|params|options|form|body|props|state|event|var|local|random|string|crypto|hashlib"
     r"|bcrypt)[.\[].*|https?:|.*[-_]goes[-_]here|&(?:#|[a-z]{2,6};)",
     re.IGNORECASE,
@@ -88,7 +88,7 @@ _NUMBERED_THINGS = re.compile(
 _THINGS = re.compile(
     rf"{_NUMBERED_THINGS.pattern}|(?i:0x[0-9a-f]+|[0-9a-f]{(7,)}|#[0-9a-f]{3, 8}|\d+[a-z]\d*"
     r"|(?=.{1,5}$)[a-z]{1,2}\d{1,2}[a-z]{1,3}\d?|[a-z]{1,3}-?\d+)"
-    r"|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|(?:[A-Z]?[a-z]+|[A-Z]+)%\d+"
+    r"|R\.[\w.]+|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|(?:[A-Z]?[a-z]+|[A-Z]+)%\d+"
     r"|.*\.(?:[a-z]{2,5}|mp[34]|7z)|\d+(?:[.,:/_-]\d+)*[a-z]?|[\w.]+\.[A-Z][A-Za-z]+|[a-z_]\w*(?:\.[A-Za-z_]\w*)+"
 )
 # Constants, resources and parts by number, unless a mark at the end says otherwise: `COPPER-99!`.
@@ -260,14 +260,21 @@ def _is_mixed(word: str, core: str) -> bool:
     if signed and _HAS_WORD.search(core) and (_NUMBER_AND_SIGN.search(word) or _LEET.fullmatch(core)):
         return not _NAME_AT.fullmatch(core)
     kinds = {"digit" if c.isdigit() else "capital" if c.isupper() else "small" if c.islower() else "sign" for c in word}
-    mixed = len(kinds) >= 3 and {"digit", "small"} <= kinds and len(core) >= 8 and len(_RUNS.findall(core)) >= 5
-    return mixed and not _is_name(core)
+    if len(kinds) < 3 or not {"digit", "small"} <= kinds or len(core) < 8:
+        return False
+    runs = len(_RUNS.findall(core))
+    return (runs >= 5 and not _is_name(core)) or (runs == 4 and _is_unreadable(core))
+
+
+def _is_unreadable(core: str) -> bool:
+    """Whether letters change their case and digits stand as in no name: `otz7vrxF`."""
+    return len(core) < 2.5 * len(_PARTS.findall(core))
 
 
 def _is_name(core: str) -> bool:
     """A name in code with a number in it: `OAuth2PasswordForm`; not `CM7iQStgAT`, of which no part is a word."""
     if not re.fullmatch(r"[\w-]+", core) or not _HAS_WORD.search(core):
         return False
-    if len(core) < 2.5 * len(_PARTS.findall(core)):
+    if _is_unreadable(core):
         return False
     return len(re.findall(r"\d+", core)) < (2 if re.search(r"[a-z][013457][a-z]", core) else 3)

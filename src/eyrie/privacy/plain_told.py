@@ -38,7 +38,12 @@ NAME = (
     r"|(?:wi-?fi|wlan|network|netzwerk|wpa2?|hotspot)[ -]?(?:key|schlüssel|code|pass|sleutel)|clé (?:du |de )?wi-?fi"
     r"|(?:(?<=^)|(?<=\n)|(?<=my )|(?<=admin )|(?<=root )|(?<=login )|(?<=wifi )|(?<=the ))pass(?= is |['’]s | was ))"
 )
-_NAMED = re.compile(NAME)
+# Not where another noun follows, of which the sentence speaks then: "the password policy is strict".
+_NAMED = re.compile(
+    NAME
+    + r"(?![ -](?i:polic|rule|strength|manag|field|hash|length|form|input|prompt|generat|protect|complex|expir|requir"
+    r"|storage|box|dialog|polít|richtl|regel|criteri|meter))"
+)
 # What may say more of a password before its verb: "... for the router", "which I use", "(at home)".
 MORE = (
     r"(?: (?i:tempor\w+|ini[cz]ia\w*|initiale?|provis\w+|a[ct]tua\w+|nuov[ao]|nuev[ao]|nouveau|nov[ao]|wi-?fi"
@@ -55,7 +60,8 @@ _COPULA = (
     r"|c['’]est"
     r"|es|era|è|é|foi|sarà|será|sera|become|became|zijn|to|jest|är|er|called|being)"
     rf"|[,;:] ?(?:[\w'’]+ ){{0,4}}?(?i:{_IS_IT}))"
-    r"(?: (?i:just|now|still|only|currently|literally|simply|um+|uh+|er+|like|actually|jetzt|einfach|noch|nur|auch|halt"
+    r"(?: (?i:either|entweder|soit|just|now|still|only|currently|literally|simply|um+|uh+|er+|like|actually|jetzt"
+    r"|einfach|noch|nur|auch|halt"
     r"|maintenant|toujours|simplement|ahora|solo|sólo|simplemente|ancora|sempre|adesso|agora|ainda|apenas|só|nu|gewoon"
     r"|nog|set to|going to be|always|originally|wieder|weiterhin|doch|ja|eigentlich|immer noch|probably|maybe|(?:ab"
     r"|from|dès|desde|a partir de|da) \w+(?: on)?))?(?:"
@@ -168,6 +174,10 @@ _PHRASE = re.compile(
     re.MULTILINE,
 )
 # As Google and Apple draw passwords for programs.
+_PHRASE_AS = re.compile(
+    rf"[\"“„«`](?P<v>[A-Za-zÀ-ɏ]{{2,12}}(?: [A-Za-zÀ-ɏ]{{2,12}}){{2,8}})[\"`”“»] (?i:as|als|comme|como|come"
+    rf"|is) (?:[\w'’]+ ){{0,2}}{NAME}"
+)
 _FOR_APPS = re.compile(
     r"(?i:app(?:lication)?[- ]?(?:specific )?(?:pass\w*|kennwort|wachtwoord)|(?:mots? de passe|contraseñas?|senhas?"
     r"|passwords?) (?:d['’]application|de (?:la )?aplicaci[óo]n|de app|de aplicativo|per (?:le )?app)"
@@ -204,6 +214,7 @@ def plainly_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[
     for match in _IT_WAS.finditer(text):
         if any(match.start() - _NEAR <= start <= match.end() + _NEAR for start in names):
             yield from accepted(match)
+    yield from (match.span("v") for match in _PHRASE_AS.finditer(text) if is_phrase(match["v"], quoted=True))
     yield from (match.span("v") for match in _FOR_APPS.finditer(text))
 
 

@@ -18,13 +18,15 @@ _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _INNER_NAME = re.compile(r"[A-Z]\w*=")
 _MIN_SEGMENT = 12
 _KEYISH = re.compile(
-    r"(?i:secret|token|passw(?:or)?[dt]|passphrase|pwd|kennwort|mot de passe|contrase[nñ]a|senha|wachtwoord"  # codespell:ignore mot
+    r"(?i:secret|token|passw(?:or)?[dt]|passphrase|pwd|kennwort|mot de passe|contrase[nñ]a"  # codespell:ignore mot
+    r"|senha|wachtwoord"
     r"|credential|creds?(?![a-z])|bearer|jwt|authorization|api.?key"
     r"|(?:access|private|signing|encryption|licen[cs]e|auth|account|client|master|shared|session|service|storage|deploy"
     r"|webhook|admin|server|rest|write|ingest|integration|app|user|customer|consumer|subscription|rsa|ssh|hmac|aes)"
     r"[ _.-]?(?:api[ _.-]?)?key|x-[a-z-]*key|clé|clave|schlüssel|chiave|chave|sleutel|jeton"
     r"|vault login|totp|2fa|mfa|authenticator|pepper|fernet)"
-    r"|(?<![a-z])(?:[kK]ey|KEY|[pP]ass|PASS|[pP]w|PW|[mM]dp|MDP|[aA]uth|AUTH|[pP]at|PAT|sig|SIG|[cC]ookie|[jJ]?[sS]ession(?:[iI]d|_id)?|JSESSIONID|sid|SID)(?![a-z])"
+    r"|(?<![a-z])(?:[kK]ey|KEY|[pP]ass|PASS|[pP]w|PW|[mM]dp|MDP|[aA]uth|AUTH|[pP]at|PAT|sig|SIG|[cC]ookie"
+    r"|[jJ]?[sS]ession(?:[iI]d|_id)?|JSESSIONID|sid|SID)(?![a-z])"
     r"|(?<=[a-z])(?:Key|Auth)(?![a-z])"
 )
 _PUBLIC = re.compile(
@@ -36,13 +38,17 @@ _PUBLIC = re.compile(
 # A value given to a name that says nothing of keys: services whose name is enough, and whatever is no hash.
 _SERVICES = re.compile(
     r"(?i:adafruit|adobe|airtable|algolia|alibaba|aliyun|amplitude|anthropic|asana|atlassian|auth0|beamer|bitbucket"
-    r"|bitly|bittrex|braintree|browserstack|bugsnag|checkout|circleci|cisco|clerk|clickhouse|cloudflare|cloudinary|codecov"
-    r"|cohere|coinbase|confluent|contentful|coveralls|crates|databricks|datadog|deepgram|deepl|deepseek|digitalocean|discord"
-    r"|disqus|docusign|doppler|drone|dropbox|dynatrace|ebay|elastic|elevenlabs|etsy|facebook|fastly|figma|finicity|finnhub"
+    r"|bitly|bittrex|braintree|browserstack|bugsnag|checkout|circleci|cisco|clerk|clickhouse|cloudflare|cloudinary"
+    r"|codecov"
+    r"|cohere|coinbase|confluent|contentful|coveralls|crates|databricks|datadog|deepgram|deepl|deepseek|digitalocean"
+    r"|discord"
+    r"|disqus|docusign|doppler|drone|dropbox|dynatrace|ebay|elastic|elevenlabs|etsy|facebook|fastly|figma|finicity"
+    r"|finnhub"
     r"|firebase|flickr|flutterwave|foursquare|freshbooks|freshdesk|gemini|gitea|github|gitlab|gitter|gocardless|google"
     r"|grafana|heroku|honeycomb|hubspot|ibm|infura|instagram|intercom|ipstack|jenkins|jfrog|artifactory|jira|jumpcloud"
     r"|kagi|klaviyo|kraken|kucoin|launchdarkly|linkedin|linked[_-]in|looker|mailchimp|mailgun|mailjet|mapbox"
-    r"|mattermost|meraki|messagebird|mistral|mixpanel|mongodb|netlify|newrelic|new[_-]relic|notion|npm|nvidia|nytimes|okta"
+    r"|mattermost|meraki|messagebird|mistral|mixpanel|mongodb|netlify|newrelic|new[_-]relic|notion|npm|nvidia"
+    r"|nytimes|okta"
     r"|onelogin|openai|openweather|opsgenie|pagerduty|paypal|pendo|perplexity|pinecone|plaid|planetscale|plivo|postman"
     r"|postmark|pusher|rapidapi|razorpay|readme|replicate|rollbar|salesforce|sendbird|sendgrid|sendinblue|brevo|sentry"
     r"|shodan|shopify|slack|snyk|sonar|splunk|spotify|squarespace|stripe|sumo|supabase|tavily|telegram|terraform|tiktok"
@@ -58,7 +64,8 @@ _GIVEN_TO_KEY = re.compile(
     r"|(?i:[a-z](?:key|token|secret))\s*\n[^\n]{0,40},$"
 )
 _IDENTIFIER = re.compile(
-    r"(?i:(?:chatcmpl|file|req|cus|asst|call|toolu|msg|run|thread|vpc|subnet|sg|ami|vol|arn|img|sha\d*|urn|uuid|id|evt|pi|in"
+    r"(?i:(?:chatcmpl|file|req|cus|asst|call|toolu|msg|run|thread|vpc|subnet|sg|ami|vol|arn|img|sha\d*|urn|uuid|id"
+    r"|evt|pi|in"
     r"|sub|price|prod|test|step|item|session|trace|span|user|org|proj|resp|ws|ft|batch|wrkspc)[_-])"
 )
 _PREFIXED = re.compile(r"[A-Za-z]{2,9}\d?(?:[_-][A-Za-z]{1,8}|[_-]v?\d)?[_-](?=[A-Za-z0-9_-]{24,}$)")

@@ -25,7 +25,8 @@ _PASSWORD = re.compile(
     r"|mdp|mots? de passe|phrase de passe|kennw[oö]rt|contrase[nñ]a|(?<![a-z])claves?(?![a-z])|senha|wachtwoord"
     r"|hasło|lösenord|adgangskode|heslo|парол|密码|密碼|パスワード|비밀번호|parola (?:d|chiave)|secret (?:word|code)"
     r"|(?<![a-z])psk(?![a-z])"
-    r"|(?:wi-?fi|wlan|wpa\d?|hotspot|network|ssid)[^\n]{0,40}?\s{0,2}(?<![a-z])(?:code|key|clé|schlüssel|chiave)(?![a-z])"
+    r"|(?:wi-?fi|wlan|wpa\d?|hotspot|network|ssid)[^\n]{0,40}?\s{0,2}(?<![a-z])(?:code|key|clé|schlüssel"
+    r"|chiave)(?![a-z])"
     r"|(?<![a-z])(?:code|clé|schlüssel|chiave)(?![a-z])[^\n]{0,12}?(?:wi-?fi|wlan|wpa))"
 )
 _LOGIN_STEMS = (
@@ -44,19 +45,64 @@ _LOGIN = re.compile(
 # Where people sign in, and what is said of passwords without calling them so: how strong they are, and what they open.
 _SIGNING_STEMS = (
     *("log", "sign", "cred", "zugangsd", "anmeld", "benutzer", "identifiant", "connect", "sesi", "usuario", "accedi"),
-    *("utente", "usu", "gebruiker", "crack", "rockyou", "brute", "pwned", "breach", "guess", "enough", "genug", "assez"),
-    *("suficiente", "abbastanza", "genoeg", "reus", "everything", "everywhere", "überall", "partout", "todo", "tutto"),
-    *("overal", "opens", "protect", "master", "question", "frage", "pregunta", "domanda", "pergunta", "leak", "melde"),
+    *(
+        "utente",
+        "usu",
+        "gebruiker",
+        "crack",
+        "rockyou",
+        "brute",
+        "pwned",
+        "guess",
+        "enough",
+        "genug",
+        "assez",
+        "locked",
+    ),
+    *("suficiente", "abbastanza", "genoeg", "master", "question", "frage", "pregunta", "domanda", "pergunta", "melde"),
+)
+# "I use ... everywhere", "the PDF opens with ..."
+_USED_STEMS = (
+    *(
+        "everything",
+        "everywhere",
+        "every ",
+        "all ",
+        "reus",
+        "überall",
+        "alle",
+        "partout",
+        "tout",
+        "todo",
+        "toda",
+        "tutt",
+    ),
+    *("overal", "tudo", "since", "seit", "depuis", "desde", "hacker", "opens", "protect", "unlock"),
+)
+_EVERYWHERE = (
+    r"(?:everywhere|everything|for (?:all|every|years)|all (?:my|over|sites)|since (?:19|20)\d\d|überall"
+    r"|für alle[sn]?|seit"
+    r"|alle konten|partout|pour tout|depuis|en tod|para tod|desde|dappertutto|ovunque|per tutt|da sempre|em tud"
+    r"|para tud"
+    r"|overal|voor alle|hackers?)"
+)
+_IS_EVERYWHERE = re.compile(rf"(?i:\b{_EVERYWHERE})")
+_USED = re.compile(
+    r"\b(?i:us(?:e[sd]?|ing|aba|o|é)|reus(?:e[sd]?|ing)|nutze|benutze|verwende|nehme|nimmt|utilise|mets|gebruik|ho|uso"
+    r"|utilizo|utilizzo)\b(?: [\w'’]{1,10}){0,4}? [\"'`“«]?(?P<v>(?=\S*[0-9])[^\s\"'`<>|;()]{4,64})"
+    r"|\b(?i:opens?|protected|locked|unlock(?:s|ed)?|encrypted|protection) (?i:with|is"
+    r"|by) [\"'`“«]?(?P<w>(?=\S*[0-9])[^\s\"'`<>|;()]{4,64})"
 )
 _SIGNING_IN = re.compile(
-    r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)(?= |:|$)|\bsign(?:ed|ing)?[ -]in\b|\blogins?\b|\bcred(?:ential)?s\b|\busername\b"
+    r"(?i:\blog[ -]?(?:in|on)(?= |:|$)|\bsign[ -]in\b|\blocked out\b|\blogins?\b|\bcred(?:ential)?s\b|\busername\b"
     r"|zugangsdaten|anmeldedaten|\banmeld|\bmelde dich|benutzername|\bidentifiants?\b|\bconnecte-|\binicia\w* sesión"
     r"|\busuario\b|\baccedi|\bnome utente|\busuário\b|gebruikersnaam|\binlog"
-    r"|\bcrack(?:ed|ing|able)?\b|rockyou|\bbrute[ -]?forc|pwned|\bguess(?:able|ed|ing)\b|\bleak(?:ed)?\b|\bbreach"
-    r"|\b(?:strong|secure|safe|good|long) enough|\bsicher genug|\bassez (?:s[ûu]r|fort)|suficientemente (?:segur|fuert|fort)"
-    r"|abbastanza (?:sicur|fort)|veilig genoeg|sterk genoeg|\breus(?:e[sd]?|ing)\b|\b(?:for|in|on) everything|\beverywhere"
-    r"|\büberall|\bpartout|\b(?:en|para|em) tod[oa]s?|\b(?:per|dapper)tutto|\boveral\b|\bopens? with|\bprotect(?:ed|ion)\b"
-    r"|\bmaster\b|\b(?:security|secret) question|sicherheitsfrage|question secrète|pregunta (?:secreta|de seg)"
+    r"|\bcrack(?:ed|ing|able)?\b|rockyou|\bbrute[ -]?forc|pwned|\bguessable\b"
+    r"|\b(?:strong|secure|safe|good|long) enough|\bsicher genug|\bassez (?:s[ûu]r|fort)|suficientemente (?:segur"
+    r"|fuert|fort)"
+    r"|abbastanza (?:sicur|fort)|veilig genoeg|sterk genoeg"
+    r"|\bmaster:|\bmaster (?:is|key|code)\b|\b(?:security|secret) question|sicherheitsfrage|question secrète"
+    r"|pregunta (?:secreta|de seg)"
     r"|domanda (?:segreta|di sic)|pergunta (?:secreta|de seg))"
 )
 # A word between spaces, quotes or marks of a sentence, with a digit in it or of joined words.
@@ -88,7 +134,7 @@ _MARKS = ".,;:)]}'"  # the others may belong to a password
 _PAIR = re.compile(
     r"(?i:\blog(?:ged|ging)?[ -]?(?:in|on)\b|\bsign(?:ed|ing)?[ -]?in\b|\bauthenticat\w+|\bcred(?:ential)?s?\b"
     r"|\blogins?\b|zugangsdaten|anmeldedaten|\bmelde dich\b|identifiants?|\bconnecte\b|\baccedi\b|\bentra\b"
-    r"|inicia\w* sesión|credencial\w+|credenzial\w+|\brdp|\bwi-?fi\b|\bwlan)[^\n]{0,40}?[\s\"'(:,]"
+    r"|inicia\w* sesión|credencial\w+|credenzial\w+|\bconnect to\b|\brdp|\bwi-?fi\b|\bwlan)[^\n]{0,40}?[\s\"'(:,]"
     r"(?:[\w.+-]+@[\w.-]+|[A-Za-z][\w.-]{1,30})[\"'`]?"
     r"(?: ?[:/|,] ?|,? (?:with|using|und|mit|et|avec|y|con|e|and)(?: the)? )[\"'`“«]{0,2}"
     r"(?P<v>[^\s\"'`“”«»<>|,;()]{4,64})"
@@ -147,15 +193,28 @@ _NO_PHRASE = re.compile(
     r"|or|no|cannot|can)\b)"
 )
 # As wallets draw them: 12 to 24 words of 3 to 8 letters, of which no sentence is made.
-_SEED_STEMS = ("seed", "mnemonic", "phrase", "wallet", "recover", "metamask", "ledger", "trezor", "backup", "words")
+_SEED_STEMS = (
+    "seed",
+    "mnemonic",
+    "phrase",
+    "wallet",
+    "recover",
+    "metamask",
+    "ledger",
+    "trezor",
+    "backup",
+    "bip39",
+    "bip-39",
+    "crypto",
+)
 _SEED = re.compile(
-    r"(?<![A-Za-z'’-])(?<![a-z] )(?P<v>(?:[a-z]{3,8}(?:,? |,?\n(?: {0,4}\d{0,2}\.? )?)){11,23}[a-z]{3,8})(?![a-z'’])"
+    r"(?<![A-Za-z'’-])(?<![a-z] )(?P<v>(?:[a-z]{3,8}(?:,? |,?\n(?: {0,4}\d{0,2}\.? )?)){11,40}[a-z]{3,8})(?![a-z'’])"
 )
 _SEED_ANCHOR = re.compile(
-    r"(?i:seed|mnemonic|recover|wallet|phrase|metamask|ledger|trezor|backup|\bwords?\b|wörter|\bmots\b|palabras|\bparole\b"
-    r"|palavras|woorden|geldbörse|semilla|semente)"
+    r"(?i:\bseed|mnemonic|recovery|wallet|phrase|metamask|ledger|trezor|bip-?39|crypto|bitcoin|backup|semilla|semente)"
 )
-_SEED_NEAR = 120  # characters
+_SMALL_WORD, _MIN_SEED = re.compile("[a-z]+"), 12
+_SEED_NEAR = 160  # characters
 _NO_SEED = re.compile(
     r"\b(?:the|and|are|for|with|into|that|this|you|not|from|was|has|have|his|her|its|our|can|will|but|they|their"
     r"|them|which|when|then|than|what|who|how|all|any|more|also|such|der|die|das|und|ist|mit|les|des|une|est|que|los"
@@ -183,11 +242,17 @@ def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
 
 
 def _seeds(text: str) -> Iterator[tuple[int, int]]:
-    """Runs of words that may be the seed of a wallet: less a word before or behind that belongs to the sentence."""
+    """Runs of words of which no sentence is made, long enough for the seed of a wallet."""
     for match in _SEED.finditer(text):
         start, end = match.span("v")
-        if not _NO_SEED.search(match["v"]) and _SEED_ANCHOR.search(text, max(0, start - _SEED_NEAR), end + _SEED_NEAR):
-            yield start, end
+        if not _SEED_ANCHOR.search(text, max(0, start - _SEED_NEAR), end + _SEED_NEAR):
+            continue
+        for run in [*_NO_SEED.finditer(text, start, end), None]:
+            stop = run.start() if run else end
+            words = list(_SMALL_WORD.finditer(text, start, stop))
+            if len(words) >= _MIN_SEED:
+                yield words[0].start(), words[-1].end()
+            start = run.end() if run else end
 
 
 def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
@@ -201,12 +266,24 @@ def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
     if any(stem in lower for stem in _SIGNING_STEMS):
         told = [word for word in words if stands_out(word[2]) and not _HEX.fullmatch(word[2])]
         yield from _near(text, told, _SIGNING_IN, stands_out)
+    if any(stem in lower for stem in _USED_STEMS):
+        yield from _used(text)
     if is_login or "@" in text:
         for match in _PAIR.finditer(text):
             start, _ = match.span(match.lastgroup or 0)
             kept = _kept(match[match.lastgroup or 0])
             if stands_out(kept):
                 yield start, start + len(kept)
+
+
+def _used(text: str) -> Iterator[tuple[int, int]]:
+    """What somebody uses everywhere, or opens a file with."""
+    for match in _USED.finditer(text):
+        group = "v" if match["v"] else "w"
+        begin, end = text.rfind("\n", 0, match.start()) + 1, match.end() + _REACH_AFTER
+        kept = _kept(match[group])
+        if stands_out(kept) and (group == "w" or _IS_EVERYWHERE.search(text, begin, end)):
+            yield match.start(group), match.start(group) + len(kept)
 
 
 def _near(
