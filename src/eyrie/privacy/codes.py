@@ -170,13 +170,13 @@ _NEAR = 100  # characters
 _BEFORE, _AFTER = 160, 70  # a number
 _LOCKED = [re.compile(pattern + _DIGITS, re.MULTILINE) for pattern in _LOCKS]
 
-_CODE_OR_KEY = ("cod", "kod", "cód", "key", "cl", "schlü", "chia", "chav")  # in every language of _CODES
+_CODE_OR_KEY = ("cod", "kod", "cód", "key", "clé", "clav", "schlü", "chiav", "chav")  # in every language of _CODES
 _CODES_STEMS = (
     *("recovery", "backup", "back-up", "scratch", "emergency", "rescue", "one-time", "one time", "single-use", "2fa"),
     *("single use", "mfa", "two-factor", "two factor", "wiederherstell", "reserve", "notfall", "herstel", "secours"),
     *("récupération", "sauvegarde", "recuperaci", "respaldo", "seguridad", "recuperação", "segurança", "recupero"),
 )
-_TWO_STEP_STEMS = (*_CODES_STEMS, "two-step", "two step", "2-step", "2 step", "notfall")
+_TWO_STEP_STEMS = ("-step", " step", "factor", "2fa", "mfa")  # where codes are not called so
 _CODES = re.compile(
     r"(?i:(?:recovery|backup|back-up|scratch|emergency|rescue|one[- ]time|single[- ]use|2fa|mfa|two[- ]factor"
     r"|wiederherstellungs"
@@ -244,9 +244,10 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
         yield from _of_kubernetes(text)
     if not _DIGIT.search(text):
         return
-    if any(letters in lower for letters in _CODE_OR_KEY) and any(stem in lower for stem in _CODES_STEMS):
+    about = any(letters in lower for letters in _CODE_OR_KEY) and any(stem in lower for stem in _CODES_STEMS)
+    if about:
         yield from _recovery_codes(text)
-    if _GROUP.search(text) and any(stem in lower for stem in _TWO_STEP_STEMS):
+    if about or any(stem in lower for stem in _TWO_STEP_STEMS):
         yield from _grouped_codes(text)
     if any(stem in lower for stem in _SEED_STEMS):
         for match in _SEED.finditer(text):
@@ -255,7 +256,6 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
 
 
 _DIGIT = re.compile("[0-9]")
-_GROUP = re.compile(r"[0-9][A-Za-z0-9]{0,4}-[0-9A-Za-z]|[A-Za-z0-9]-[A-Za-z]{0,4}[0-9]|[0-9]{4} [0-9]{4}|[A-Z0-9]{10}")
 _FOUR = re.compile(r"[0-9][0-9][- ]?[0-9][0-9]|[0-9][-–/ .][0-9]{1,2}[-–/ .][0-9]")
 
 
