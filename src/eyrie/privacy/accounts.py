@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -157,13 +158,17 @@ class WalletRecognizer(PatternRecognizer):  # type: ignore[misc]
         self, supported_language: str = "en", name: str | None = None, context: list[str] | None = None
     ) -> None:
         pattern = Pattern(
-            "with checksum", rf"(?<!\w)(?:[{_BASE58}]{{26,36}}|[a-z]{{2,9}}1[a-z0-9]{{20,80}})(?!\w)", 0.5
+            "with checksum", rf"(?<!\w)(?:[{_BASE58}]{{26,44}}|[a-z]{{2,9}}1[a-z0-9]{{20,80}})(?!\w)", 0.5
         )
         super().__init__("CRYPTO", name=name, supported_language=supported_language, patterns=[pattern])
 
     def validate_result(self, pattern_text: str) -> bool:
         """Chance passes a check once in a thousand million words."""
-        return _is_base58check(pattern_text) or CryptoRecognizer.validate_bech32_address(pattern_text)[0]
+        return (
+            _is_base58check(pattern_text)
+            or _is_solana(pattern_text)
+            or CryptoRecognizer.validate_bech32_address(pattern_text)[0]
+        )
 
 
 def _is_base58check(word: str) -> bool:
@@ -180,6 +185,19 @@ def _is_base58check(word: str) -> bool:
             if hashlib.sha256(hashlib.sha256(content).digest()).digest()[:4] == check:
                 return True
     return False
+
+
+def _is_solana(word: str) -> bool:
+    """A public key of 32 bytes in Base58, which has no check: by its length and its mixture."""
+    if len(word) not in (43, 44) or word.lower() == word or word.upper() == word or not re.search(r"\d", word):
+        return False
+    number = 0
+    for char in word:
+        digit = _BASE58.find(char)
+        if digit < 0:
+            return False
+        number = number * 58 + digit
+    return 256**31 <= number < 256**32
 
 
 class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
@@ -212,7 +230,16 @@ class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]
 class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]
     """IP_ADDRESS without what tells of no host: loopback, 0.0.0.0, netmasks, and slices such as `[::2]` or `a::b`."""
 
+    patterns: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Of a link, also with groups that are too long: whoever wrote it down meant a host.
+        self.patterns = [*self.patterns, Pattern("link", r"\bfe80::(?:[0-9a-f]{1,8}:){1,4}[0-9a-f]{1,8}\b", 0.6)]
+
     def invalidate_result(self, pattern_text: str) -> bool:
+        if pattern_text.lower().startswith("fe80::"):
+            return False
         try:
             address = ipaddress.ip_address(pattern_text.split("/")[0].split("%")[0])
         except ValueError:

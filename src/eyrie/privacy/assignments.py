@@ -16,6 +16,8 @@ from eyrie.privacy.loosely_told import loosely_told
 from eyrie.privacy.passwords import is_password, is_placeholder, is_words, may_be_told
 from eyrie.privacy.plain_told import names_in, plainly_told
 from eyrie.privacy.plain_words import is_plain
+from eyrie.privacy.randomness import is_drawn_letters
+from eyrie.privacy.short_codes import short_codes
 from eyrie.privacy.told import told_secrets
 
 # What the names are made of; found first, since looking for plain text is cheap.
@@ -127,6 +129,7 @@ def given_secrets(text: str) -> Iterator[tuple[int, int]]:
     yield from loosely_told(text, lower, names)
     yield from labelled(text, lower, names)
     yield from told_codes(text, lower)
+    yield from short_codes(text, lower)
     yield from listed(text, lower)
     if any(stem in lower for stem in _HEADER_STEMS):
         for start, end, may_be_word in _in_columns(text):
@@ -177,7 +180,7 @@ def _is_shell(name: str) -> bool:
 
 
 def _accepted(text: str, start: int, end: int, *, quoted: bool = False) -> Iterator[tuple[int, int]]:
-    if is_password(text[start:end], quoted=quoted):
+    if is_password(text[start:end], quoted=quoted) or is_drawn_letters(text[start:end]):
         yield start, end
 
 

@@ -125,7 +125,16 @@ def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
         from presidio_analyzer import AnalyzerEngineProvider
 
         # Imported for their classes: Presidio finds recognisers by name among EntityRecognizer's subclasses.
-        from eyrie.privacy import accounts, disclosures, identifiers, names, phones, secrets  # noqa: F401
+        from eyrie.privacy import (  # noqa: F401
+            accounts,
+            bank_accounts,
+            disclosures,
+            identifiers,
+            names,
+            national_numbers,
+            phones,
+            secrets,
+        )
         from eyrie.privacy.gitleaks import GitleaksRecognizer
 
     # Else the first e-mail address fetches the public suffix list from the network.

@@ -19,6 +19,8 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 _GATES: dict[str, Any] = {
     "MailAddressRecognizer": re.compile("@"),
     **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), _DOCUMENT),
+    "NationalNumberRecognizer": re.compile(r"\d[ .-]?\d[^\s]{7}|[A-Z0-9]{9}|\d{2,3}[ .]\d{2,4}[ .]\d{2,4}"),
+    "BankAccountRecognizer": re.compile(r"\d(?:[- ]?\d){4}"),
     "AmericanLicenseRecognizer": re.compile(rf"{_FEW_DIGITS.pattern}|{_DOCUMENT.pattern}"),
     "AnyCaseIbanRecognizer": re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}"),
     "WalletRecognizer": _LONG_WORD,

@@ -140,7 +140,8 @@ class NationalInsuranceRecognizer(_Spelled, UkNinoRecognizer):  # type: ignore[m
             r"|\b(?!BG|GB|NK|KN|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ .-]\d{6}[ .-]?[A-D]\b",
             _ALONE,
         ),
-        (r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2}\b", _NEEDS_CONTEXT),  # without its suffix
+        # Without its suffix, or with a prefix that is no longer given out
+        (r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2}(?: ?[A-D])?\b", _NEEDS_CONTEXT),
     )
 
 
@@ -206,12 +207,15 @@ class _GermanDocument(PatternRecognizer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         serial = r"\b(?=[A-Z]*\d)[CFGHJKLMNPRTVWXYZ](?: ?[CFGHJKLMNPRTVWXYZ0-9]){8}(?: ?\d(?:[D<]{1,2})?)?(?![A-Z0-9])"
-        self.patterns = [*self.patterns, Pattern("serial", serial, _NEEDS_CONTEXT)]
+        letters = r"\b[CFGHJKLMNPRTVWXYZ]{9}(?![A-Z0-9])"  # no vowel is in use, so that no word is one
+        self.patterns = [*self.patterns, Pattern("serial", f"{serial}|{letters}", _NEEDS_CONTEXT)]
 
     def validate_result(self, pattern_text: str) -> bool | None:
         number = compact(pattern_text)[:10]
         if len(number) != 10:
-            return super().validate_result(number) or None  # Presidio's rule takes the ninth for the check digit
+            return (
+                not number.isalpha() and super().validate_result(number)
+            ) or None  # Presidio's rule takes the ninth for the check digit
         numbers = [int(char, 36) for char in number]
         total = sum(number * weight for number, weight in zip(numbers[:9], (7, 3, 1) * 3, strict=True))
         return False if total % 10 != numbers[9] else None  # 1 in 10 fits by chance: a context word decides

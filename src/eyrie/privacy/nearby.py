@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _BEFORE, _AFTER = 72, 56  # characters: half a sentence
+_CELL_SIGNS = ("\t", "|", ";", ",")
+_CELL, _TABLE = 40, 2000  # characters of a cell, and of a table above it
 _LIFT, _LEAST = 0.35, 0.4  # as Presidio's default enhancer scores
 
 
@@ -34,12 +36,33 @@ class NearbyWords:
     def _stands_beside(self, text: str, result: Any, recognizer: Any) -> bool:
         pattern = self._patterns.get(recognizer.id)
         if pattern is None:
-            pattern = self._patterns[recognizer.id] = _any_of(recognizer.context)
-        start, end = result.start, result.end
-        return bool(pattern.search(text, max(0, start - _BEFORE), start) or pattern.search(text, end, end + _AFTER))
+            pattern = self._patterns[recognizer.id] = any_of(recognizer.context)
+        return stands_beside(pattern, text, result.start, result.end)
 
 
-def _any_of(words: Sequence[str]) -> re.Pattern[str]:
+def stands_beside(pattern: "re.Pattern[str]", text: str, start: int, end: int) -> bool:
+    """Whether one of the words is near the characters `start:end`, or is the header of their column."""
+    return bool(
+        pattern.search(text, max(0, start - _BEFORE), start)
+        or pattern.search(text, end, end + _AFTER)
+        or pattern.search(column_header(text, start))
+    )
+
+
+def column_header(text: str, start: int) -> str:
+    """What the first row of a table says of the column of the cell that begins at `start`; "" outside tables."""
+    begin = text.rfind("\n", 0, start) + 1
+    row = text[begin:start]
+    sign = next((sign for sign in _CELL_SIGNS if sign in row or text[start : start + _CELL].find(sign) >= 0), None)
+    top = text.rfind("\n\n", max(0, begin - _TABLE), begin)
+    header = text[top + 2 if top >= 0 else max(0, begin - _TABLE) : begin]
+    if sign is None or not header:
+        return ""
+    names = next((line for line in header.splitlines() if line.count(sign) >= max(1, row.count(sign))), "").split(sign)
+    return names[row.count(sign)] if row.count(sign) < len(names) else ""
+
+
+def any_of(words: Sequence[str]) -> re.Pattern[str]:
     """Whole words, also inside names of code (`passport_no`, `passportNumber`) and with "number" or its like behind."""
     either = "|".join(re.escape(word).replace(r"\ ", r"[ _.-]?") for word in sorted(words, key=len, reverse=True))
     begins = r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"

@@ -25,7 +25,7 @@ _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. /]{0,3})?(?:\([2-9]\d{2}\)[ -]{0,3}|[2-9]\d{2}(?: ?[-./] ?| ))\d{3}(?: ?[-.] ?| )\d{4}"
 )
 _NOT_A_PHONE = re.compile(
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D.*)?"  # 2024-01-15, with or without a time
+    r"(?!0[1-9])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D.*)?"  # 2024-01-15, with or without a time
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?:\D.*)?"  # 15.01.2024
     r"|\d{1,3}(?:\.\d{1,3}){3}"  # IPv4
     r"|\d+\.\d+"  # decimal
@@ -40,6 +40,13 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 _CUE_WIDTH = 40
+# As mobile numbers are written in Britain, France and the Netherlands, Germany, Italy, Brazil and India.
+_MOBILE = re.compile(
+    r"07[1-9]\d{8}|0[67]\d{8}|01[567]\d{8,9}|3[2-9]\d[ ./-]\d{6,7}|[1-9]\d 9\d{4}-?\d{4}|[6-9]\d{4}[ -]\d{5}"
+)
+_PLAIN = re.compile(r"(?:[2-9]\d{9}|[1-9]\d{8}|0\d{8,10})|[1-9]\d{2} \d{3} \d{3,4}")
+_ABROAD = re.compile(r"(?:\+|00)[1-9]\d{0,2}(?:\D*\d){8,12}")
+_LINES = 160  # characters in which one number says of a plain one that it may be another
 _FOUR_PAIRS = re.compile(r"[1-9]\d(?: \d\d){3}")  # a number in Denmark and Norway, and any list of four
 _THOUSANDS = re.compile(r"\d{1,3}(?:\D\d{3})+")
 _HIGH, _GROUPED, _NEEDS_CONTEXT = 0.6, 0.5, 0.25
@@ -62,6 +69,22 @@ _CONTEXT = (
     *("my number", "your number", "his number", "her number", "contact number", "viber", "hotline", "landline"),
     *("telefon", "handy", "anrufen", "rufnummer", "mobil", "téléphone", "telephone", "tél", "portable", "appeler"),
     *("móvil", "movil", "teléfono", "telefono", "llamar", "celular", "cellulare", "telefone", "telefoon", "gsm", "tlf"),
+    *(
+        "caller",
+        "callback",
+        "call back",
+        "caller id",
+        "msisdn",
+        "zap",
+        "liga",
+        "ligar",
+        "telemóvel",
+        "telemovel",
+        "cel",
+    ),
+    *("meu número", "mon numéro", "numéro", "rappeler", "joignable", "bereikbaar", "terugbellen", "bellen", "mobiel"),
+    *("recapito", "richiamare", "contacto", "contato", "retornar", "llámame", "llamame", "rückruf", "zurückrufen"),
+    *("erreichbar", "notdienst", "tfno", "tfno", "mi número", "il mio numero", "mijn nummer", "whats", "twilio"),
 )
 
 
@@ -99,16 +122,23 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
                 score = _GROUPED
             if score is not None:
                 best[candidate.span()] = score
+        certain = [span for span, score in best.items() if score == _HIGH]
+        for (start, end), score in best.items() if certain else ():
+            if score == _NEEDS_CONTEXT and _PLAIN.fullmatch(text, start, end):
+                near = any(start - _LINES < stop and begin < end + _LINES for begin, stop in certain)
+                best[start, end] = _GROUPED if near else score
         return [self._result(start, end, score) for (start, end), score in best.items()]
 
     def _score(self, written: str) -> float | None:
         """None when no region could dial it."""
         if _NORTH_AMERICAN.fullmatch(written):
             return _HIGH
+        if _MOBILE.fullmatch(written):
+            return _GROUPED
         numbers = [number for region in _REGIONS if (number := _parse(written, region)) is not None]
         possible = [number for number in numbers if phonenumbers.is_possible_number(number)]
-        if not possible:
-            return None
+        if not possible:  # also in spellings of yesterday, such as the 1 after Mexico's 52
+            return _HIGH if _ABROAD.fullmatch(written) and numbers else None
         if written.lstrip("(").startswith(("+", "00")):
             return _HIGH
         num_groups = len(re.findall(r"\d+", written))

@@ -48,6 +48,14 @@ def may_be_key(word: str) -> bool:
     return _ALTERNATION.search(word) is not None and _readable(letters) < 0.75
 
 
+def is_drawn_letters(word: str) -> bool:
+    """Letters of randomly changing case: no words joined in camel case, which are to be read."""
+    if len(word) < 12 or not (word.isascii() and word.isalpha()):
+        return False
+    changes = sum(a.islower() != b.islower() for a, b in pairwise(word))
+    return changes > 0.3 * len(word) and _readable(word) < 0.3
+
+
 def is_mixed(word: str) -> bool:
     """Small and capital letters and digits throughout, in no order: more than a name with a number."""
     groups = len(_DIGIT_GROUP.findall(word))

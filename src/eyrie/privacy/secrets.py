@@ -21,7 +21,7 @@ _SYNTAX = {
     "private key": (
         ("-----begin",),
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)",
+        r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\\{1,2}[rn])?|[\s\S]*)",
     ),
     "putty key": (("putty",), r"PuTTY-User-Key-File-\d[\s\S]*?Private-MAC: [0-9a-f]+"),
     # A literal password: `user:pass@host` with placeholders such as <pass>, {pass}, $PASS is left alone.
@@ -71,6 +71,32 @@ _SYNTAX = {
         r"|\b(?:pbkdf2_sha\d+|bcrypt(?:_sha256)?|argon2|scrypt|sha1|md5|django_\w+)\$[\w./,=+$-]{20,}={0,2}"
         r"|\b(?:pbkdf2:sha\d+|scrypt)(?::\d+)+\$[\w./+=]+\$[0-9a-f]{32,}|\bSCRAM-SHA-\d+\$\d+:[\w+/=]+\$[\w+/=:]{40,}",
     ),
+    # What Django draws has brackets and signs in it, which elsewhere tell code from a key.
+    "django": (
+        ("secret_key", "django-insecure"),
+        r"django-insecure-[^\s\"'`]{20,}|SECRET_KEY[\"'\]]{0,2}\s?[=:,]\s?(?:[\w.]+\([^)\n]{0,30}?)?[\"'](?=[^\"'\n]*\d)"
+        r"[^\s\"'\n]{30,}",
+    ),
+    "link that lets in": (
+        ("reset", "invit", "magic", "verif", "confirm", "activat", "recover"),
+        r"https?://[^\s\"'<>?]{0,120}(?:reset|invit|magic|verif|confirm|activat|recover)[\w./-]{0,40}?"
+        r"(?:/|\?[\w=&@.-]{0,60}?(?<=[?&])(?:t|token|code|key)=)(?=[\w-]*\d)[\w-]{20,}",
+    ),
+    "cisco": (("type 7", "type-7"), r"(?i:type[ -]7)[^\n]{0,20}? [0-9A-F]{10,}\b"),
+    "aws pair": (
+        ("akia", "asia"),
+        r"A[KS]IA[A-Z0-9]{16}[\s,;:/|\"']{1,5}(?:[\w ]{0,24}[:=]\s?)?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
+    "user of curl": (
+        (" -u ", " --user "),
+        r"\s(?:-u|--user) [\"']?[A-Za-z][\w.@-]*:(?![${<%*])(?=[^\s\"']*\d)[^\s\"'`<>|]{6,}",
+    ),
+    "hashes of passwords": (
+        ("hash", "md5", "unsalted"),
+        r"(?i:passw\w*[ _-]?hash\w*|hash\w* [^\n]{0,30}?(?:passw|mot de passe|mots de passe|contrase|kennw)|unsalted"
+        r"|crack\w*[^\n]{0,20}?(?:md5|hash|sha)|hash\w* dump\w*|dump\w*[^\n]{0,12}? hash\w*)"
+        r"[\s\S]{0,160}?\b[0-9a-f]{32,128}\b(?:[\s,;:\w@.-]{1,40}?\b[0-9a-f]{32,128}\b){0,20}",
+    ),
     "header": (
         ("x-",),
         r"(?i:\bx-(?:[a-z]+-){0,2}(?:key|token|secret))[\"']?\s*:\s*[\"']?(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*",
@@ -81,6 +107,11 @@ _PREFIX = re.compile(
     r"(?:(?<![A-Za-z0-9_])|(?<=\\[abfnrtv0])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
     r"(?:" + "|".join(PREFIXED.values()) + r")(?![A-Za-z0-9])"
 )
+# Product keys of Windows, and BitLocker's keys of recovery.
+_GROUPED_KEY = re.compile(
+    r"(?<![\w-])(?:(?:[BCDFGHJKMNPQRTVWXY2346789]{5}-){4}[BCDFGHJKMNPQRTVWXY2346789]{5}|(?:\d{6}-){7}\d{6})(?![\w-])"
+)
+_GROUPS = re.compile(r"[A-Z0-9]{5}-[A-Z0-9]{5}-|\d{6}-\d{6}-\d{6}-")
 # A part of everything that has a prefix.
 _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4}))[\w+/=.~%-]{15}")
 
@@ -94,7 +125,11 @@ class SecretRecognizer(ShapeRecognizer):
     """SECRET: API keys, access tokens, private keys and passwords."""
 
     ENTITY = "SECRET"
-    SHAPES = (Shape(_PREFIX, gate=_LONG), *(Shape(re.compile(item), phrases) for phrases, item in _SYNTAX.values()))
+    SHAPES = (
+        Shape(_PREFIX, gate=_LONG),
+        Shape(_GROUPED_KEY, gate=_GROUPS),
+        *(Shape(re.compile(item), phrases) for phrases, item in _SYNTAX.values()),
+    )
     SCORE = 0.9
 
     def analyze(
