@@ -18,15 +18,17 @@ _STEMS = re.compile(
     r"|bankleitzahl|compte|cuenta|conto|rekening|clabe|\bcci?\b|bacs)"
 )
 _NUMBER = re.compile(
-    r"(?<![\w+/#-])(?<!\d[.,])(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4,20}(?:-[\dxX])?|\d{3,4}(?: \d{3,4}){2,4})(?!\w|[.,:/-]\d|%)"
+    r"(?<![\w+/#-])(?<!\d[.,])(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4,20}(?:-[\dxX])?|\d{3,4}(?: \d{3,4}){2,4})(?!\w|"
+    r"[.,:/-]\d|%)"
 )
 _NUMBERED = r"(?:[ _.-]{0,2}(?:number|numero|número|nummer|num|nbr|no|nr|n[º°]|#))"
-_SORT = re.compile(r"(?i:sort[ _-]?code|sortcode|sort(?=[ :=/])|\bbsb\b|\bblz\b|bankleitzahl)|\bSC\b")
+_SORT = re.compile(r"(?i:sort[ _-]?code|sortcode|sort(?=:|=|/acc)|\bbsb\b|\bblz\b|bankleitzahl)|\bSC\b")
 _ROUTING = re.compile(r"(?i:routing|\baba\b|\brtn\b|transit|\brouting_no)")
 _STRONG = re.compile(
     rf"(?i:(?<![a-z])(?:acc(?:oun)?t|acc|ac|a/c){_NUMBERED}|a/c|(?:bank|checking|chequing|savings|current|deposit|giro)"
     r"[ _-]?acc(?:oun)?t|conta[ _-](?:corrente|poupança|bancária)|c/c|(?:bank)?konto(?:nummer|nr)|kto\.?[ -]?nr"
-    r"|(?:numéro|n[º°o]) (?:de |du )?compte|compte bancaire|(?:número|n[º°o]\.?) de cuenta|cuenta (?:bancaria|corriente)"
+    r"|(?:numéro|n[º°o]) (?:de |du )?compte|compte bancaire|(?:número|n[º°o]\.?) de cuenta|cuenta (?:bancaria"
+    r"|corriente)"
     r"|conto corrente|numero (?:di )?conto|rekening(?:nummer|nr)|clabe|número da conta)"
 )
 _WEAK = re.compile(r"(?i:\bacc(?:oun)?ts?\b|\bacc\b|\bac\b|\bconta\b|\bcc\b|\bkonto\b|\bkto\b|\bcompte\b|\bcuenta\b"
@@ -44,7 +46,8 @@ _OTHER = re.compile(
     r"|id) ?$"
 )
 _BETWEEN = re.compile(
-    r"(?:[\"'`*_)\]}>]|</\w+>){0,4}(?:[ _.-]?(?:number|numero|número|nummer|num|no|nr|n[º°]|#|id))?\.?[\s\"'`*_)\]}>:=|.,-]{0,12}"
+    r"(?:[\"'`*_)\]}>]|</\w+>){0,4}(?:[ _.-]?(?:number|numero|número|nummer|num|no|nr|n[º°]|#|id))?\.?"
+    r"[\s\"'`*_)\]}>:=|.,-]{0,12}"
     r"(?:(?:is|was|value|ist|est|es|è|é|to|for|of|in|at|from|name|the)?[\s:='\"]{1,3}){0,2}"
     r"[^\d\n]{0,24}"
 )
@@ -98,7 +101,7 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
         return True
     if weak and (written[-2] == "-" or (len(digits) >= 8 and re.search(r"(?i:\bacct?\b)", before))):
         return True
-    if weak or (header and _WEAK.search(header)):
+    if len(digits) >= 7 and (weak or (header and _WEAK.search(header))):
         return _BANK.search(text, *near) is not None
     # After a sort code, or before or after the code of an Indian bank
     sort = re.search(r"\d\d[- ]?\d\d[- ]?\d\d[\s,;/|-]{1,3}$", text[max(0, start - 14) : start])
@@ -119,9 +122,7 @@ def _label_before(text: str, start: int) -> str:
 
 def _last(words: "re.Pattern[str]", before: str) -> bool:
     """Whether the last of these words says what the number after `before` is: no other number stands between."""
-    match = None
-    for match in words.finditer(before):
-        pass
+    match = next(reversed(list(words.finditer(before))), None)
     if match is None or not (_BETWEEN.fullmatch(before, match.end()) or _VALUES.search(before, match.end())):
         return False
     return not _OTHER.search(before, 0, match.start())

@@ -72,7 +72,7 @@ def _kind(entity: str, spelling: str, fits: Callable[[str], bool], words: str, a
 
 _KINDS = (
     _kind("NL_BSN", r"\d{9}", _is_bsn, "bsn|burgerservice|sofi|citizen service|persoons"),
-    _kind("PT_NIF", r"\d{9}", _is_nif, "nif|contribuinte|identificação fiscal|número fiscal|fiscal number|tax"),
+    _kind("PT_NIF", r"\d{9}", _is_nif, "nif|contribuinte|identificação fiscal|número fiscal|fiscal number"),
     _kind(
         *("BE_NRN", r"\d{11}", _is_nrn),
         "rijksregister|registre national|numéro national|n° national|niss|insz|nrn|rrn|national register"

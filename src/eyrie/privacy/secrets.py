@@ -74,13 +74,14 @@ _SYNTAX = {
     # What Django draws has brackets and signs in it, which elsewhere tell code from a key.
     "django": (
         ("secret_key", "django-insecure"),
-        r"django-insecure-[^\s\"'`]{20,}|SECRET_KEY[\"'\]]{0,2}\s?[=:,]\s?(?:[\w.]+\([^)\n]{0,30}?)?[\"'](?=[^\"'\n]*\d)"
+        r"django-insecure-[^\s\"'`]{20,}|SECRET_KEY"
+        r"[\"'\]]{0,2}\s?[=:,]\s?(?:[\w.]+\([^)\n]{0,30}?)?[\"'](?=[^\"'\n]*\d)"
         r"[^\s\"'\n]{30,}",
     ),
     "link that lets in": (
         ("reset", "invit", "magic", "verif", "confirm", "activat", "recover"),
         r"https?://[^\s\"'<>?]{0,120}(?:reset|invit|magic|verif|confirm|activat|recover)[\w./-]{0,40}?"
-        r"(?:/|\?[\w=&@.-]{0,60}?(?<=[?&])(?:t|token|code|key)=)(?=[\w-]*\d)[\w-]{20,}",
+        r"(?:/|\?[\w=&@.-]{0,60}?(?<=[?&])(?:t|token|code|key)=)(?=[\w-]*\d)(?![a-z]+-[a-z]+-)[\w-]{20,}",
     ),
     "cisco": (("type 7", "type-7"), r"(?i:type[ -]7)[^\n]{0,20}? [0-9A-F]{10,}\b"),
     "aws pair": (

@@ -205,15 +205,14 @@ _SEED_STEMS = (
     "backup",
     "bip39",
     "bip-39",
-    "12 words",
-    "24 words",
     "crypto",
 )
 _SEED = re.compile(
-    r"(?<![A-Za-z'’-])(?:(?<![a-z] )|(?<=\bis )|(?<=phrase )|(?<=words ))(?P<v>(?:[a-z]{3,8}(?:,? |,?\n(?: {0,4}\d{0,2}\.? )?)){11,40}[a-z]{3,8})(?![a-z'’])"
+    r"(?<![A-Za-z'’-])(?:(?<![a-z] )|(?<=\bis )|(?<=phrase )|(?<=words ))"
+    r"(?P<v>(?:[a-z]{3,8}(?:,? |,?\n(?: {0,4}\d{0,2}\.? )?)){11,40}[a-z]{3,8})(?![a-z'’])"
 )
 _SEED_ANCHOR = re.compile(
-    r"(?i:\bseed|mnemonic|recovery|wallet|phrase|metamask|ledger|trezor|bip-?39|crypto|bitcoin|backup|\d words|semilla|semente)"
+    r"(?i:\bseed|mnemonic|recovery|wallet|phrase|metamask|ledger|trezor|bip-?39|crypto|bitcoin|backup|semilla|semente)"
 )
 _SMALL_WORD, _MIN_SEED = re.compile("[a-z]+"), 12
 _SEED_NEAR = 160  # characters
