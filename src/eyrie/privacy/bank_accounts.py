@@ -13,9 +13,10 @@ from eyrie.privacy.nearby import column_header
 
 _SCORE = 0.5
 # codespell:ignore-begin
-_STEMS = re.compile(
-    r"(?i:acc(?:oun)?t|acc? ?no|a/c|sort|routing|\baba\b|\brtn\b|\bsc\b|ifsc|conta|c/c|agência|\bag\b|kto|konto|blz"
-    r"|bankleitzahl|compte|cuenta|conto|rekening|clabe|\bcci?\b|bacs)"
+_STEMS = (
+    *("account", "acct", "acc", "a/c", "ac no", "sort", "routing", "aba", "rtn", "sc ", "sc:", "ifsc", "conta", "c/c"),
+    *("agência", "kto", "konto", "blz", "bankleit", "compte", "cuenta", "conto", "rekening", "clabe", "neft", "bacs"),
+    *("sc`", "sc,", "sc|", "sc<", '"sc"', "sc ="),
 )
 _NUMBER = re.compile(
     r"(?<![\w+/#-])(?<!\d[.,])(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4,20}(?:-[\dxX])?|\d{3,4}(?: \d{3,4}){2,4})(?!\w|"
@@ -72,7 +73,8 @@ class BankAccountRecognizer(EntityRecognizer):  # type: ignore[misc]
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Offsets are characters of `text`."""
-        if not _STEMS.search(text):
+        lower = text.lower()
+        if not any(stem in lower for stem in _STEMS):
             return []
         spans = [match.span() for match in _NUMBER.finditer(text)]
         return [RecognizerResult("BANK_ACCOUNT", *span, _SCORE) for span in spans if _is_of_bank(text, *span)]

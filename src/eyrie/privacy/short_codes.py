@@ -53,9 +53,25 @@ _PATTERNS = (
     r"(?i:passw\w*|pwd|kennwort|schlüssel|key|clé|code|clave|contraseña|senha|wachtwoord|mdp|mot de passe|chiave|wpa\d?"
     r"|psk|sleutel)[^\n\d]{0,24}(?P<v>\d{4}(?: \d{4}){3,5}|\d{16,24})(?!\w| \d)",
 )
-_GATE = re.compile(r"(?i:pin|puk|cod|kod|otp|tan\b|sms|lock|sperr|bloqu|karte|wpa|psk|key|passw|schlüssel|cl[ée]|senha"
-                   r"|wacht|contrase|mdp|mot de|chiave|sleutel|kennw|eingegeben|log in)")  # fmt: skip
-_NUMBER = re.compile(r"\d{4}|\d{3}[ -]\d{3}")
+_STEMS = (
+    *("pin", "puk", "cod", "kod", "cód", "otp", "tan", "sms", "lock", "sperr", "bloqu", "karte", "wpa", "psk", "key"),
+    *(
+        "passw",
+        "schlüssel",
+        "clé",
+        "senha",
+        "wacht",
+        "contrase",
+        "mdp",
+        "mot de",
+        "chiave",
+        "sleutel",
+        "kennw",
+        "log in",
+    ),
+    *("eingegeben", "clave", "pwd"),
+)
+_NUMBER = re.compile(r"(?<![0-9.,])[0-9]{3}(?:[0-9]|[ -][0-9]{3}(?![0-9]))")
 _PHRASE_STEMS = ("phrase", "passe", "vault", "master", "keepass", "bitwarden", "password", "1password")
 _WORDS = r"[A-Za-zÀ-ɏ]{2,12}(?:[ ][A-Za-zÀ-ɏ0-9]{2,12}){3,7}"
 _PHRASES = re.compile(
@@ -95,7 +111,7 @@ _COMPILED = [re.compile(pattern) for pattern in _PATTERNS]
 
 def short_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """(start, end) of every such code, phrase and answer; `lower` is the text in small letters."""
-    if _NUMBER.search(text) and _GATE.search(text):
+    if _NUMBER.search(text) and any(stem in lower for stem in _STEMS):
         for pattern in _COMPILED:
             yield from (match.span("v") for match in pattern.finditer(text))
     if any(stem in lower for stem in _PHRASE_STEMS):
