@@ -70,6 +70,7 @@ def _kind(entity: str, spelling: str, fits: Callable[[str], bool], words: str, a
     return _Kind(entity, re.compile(spelling), fits, any_of(words.split("|")), re.compile(alone) if alone else None)
 
 
+# codespell:ignore-begin
 _KINDS = (
     _kind("NL_BSN", r"\d{9}", _is_bsn, "bsn|burgerservice|sofi|citizen service|persoons"),
     _kind("PT_NIF", r"\d{9}", _is_nif, "nif|contribuinte|identificação fiscal|número fiscal|fiscal number"),
@@ -97,6 +98,7 @@ _KINDS = (
     ),
     _kind("FR_PASSPORT", r"\d{2}[A-Z]{2}\d{5}", lambda _: True, "passeport|passport|pass|reisepass|pasaporte"),
 )
+# codespell:ignore-end
 
 
 class NationalNumberRecognizer(EntityRecognizer):  # type: ignore[misc]

@@ -50,6 +50,7 @@ _LINES = 160  # characters in which one number says of a plain one that it may b
 _FOUR_PAIRS = re.compile(r"[1-9]\d(?: \d\d){3}")  # a number in Denmark and Norway, and any list of four
 _THOUSANDS = re.compile(r"\d{1,3}(?:\D\d{3})+")
 _HIGH, _GROUPED, _NEEDS_CONTEXT = 0.6, 0.5, 0.25
+# codespell:ignore-begin
 _CONTEXT = (
     *(
         "phone",
@@ -86,6 +87,7 @@ _CONTEXT = (
     *("recapito", "richiamare", "contacto", "contato", "retornar", "llámame", "llamame", "rückruf", "zurückrufen"),
     *("erreichbar", "notdienst", "tfno", "tfno", "mi número", "il mio numero", "mijn nummer", "whats", "twilio"),
 )
+# codespell:ignore-end
 
 
 class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
