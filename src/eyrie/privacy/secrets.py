@@ -94,7 +94,7 @@ _SYNTAX = {
     ),
     "hashes of passwords": (
         ("hash", "md5", "unsalted"),
-        r"(?i:passw\w*[ _-]?hash\w*|hash\w* [^\n]{0,30}?(?:passw|mot de passe|mots de passe|contrase|kennw)|unsalted"  # codespell:ignore mot
+        r"(?i:passw\w*[ _-]?hash\w*|hash\w* [^\n]{0,30}?(?:passw|mots? de passe|contrase|kennw)|unsalted"
         r"|crack\w*[^\n]{0,20}?(?:md5|hash|sha)|hash\w* dump\w*|dump\w*[^\n]{0,12}? hash\w*)"
         r"[\s\S]{0,160}?\b[0-9a-f]{32,128}\b(?:[\s,;:\w@.-]{1,40}?\b[0-9a-f]{32,128}\b){0,20}",
     ),
