@@ -244,12 +244,12 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
         yield from _of_kubernetes(text)
     if not _DIGIT.search(text):
         return
-    about = any(letters in lower for letters in _CODE_OR_KEY) and any(stem in lower for stem in _CODES_STEMS)
+    about = any(map(lower.__contains__, _CODE_OR_KEY)) and any(map(lower.__contains__, _CODES_STEMS))
     if about:
         yield from _recovery_codes(text)
-    if about or any(stem in lower for stem in _TWO_STEP_STEMS):
+    if about or any(map(lower.__contains__, _TWO_STEP_STEMS)):
         yield from _grouped_codes(text)
-    if any(stem in lower for stem in _SEED_STEMS):
+    if any(map(lower.__contains__, _SEED_STEMS)):
         for match in _SEED.finditer(text):
             if any(map(str.isdigit, match["v"])) or len(match["v"]) > 24:
                 yield match.span("v")

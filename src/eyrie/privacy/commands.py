@@ -255,14 +255,14 @@ _PLACE = re.compile(
 
 def given_to_programs(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """(start, end) of every password in a command, a call or a pair; `lower` is the text in small letters."""
-    if not (_CODE.search(text) or any(word in lower for word in _BARE)):
+    if not (_CODE.search(text) or any(map(lower.__contains__, _BARE))):
         return
-    if not (any(word in lower for word in _WORDS) or _PASSWORD_LIKE.search(text)):
+    if not (any(map(lower.__contains__, _WORDS)) or _PASSWORD_LIKE.search(text)):
         return
-    if any(word in lower for word in _CALL_WORDS):
+    if any(map(lower.__contains__, _CALL_WORDS)):
         yield from _in_calls(text)
     for way in _WAYS:
-        for match in way.pattern.finditer(text) if any(word in lower for word in way.words) else ():
+        for match in way.pattern.finditer(text) if any(map(lower.__contains__, way.words)) else ():
             for group in match.re.groupindex:
                 start, end = match.span(group)
                 value = re.sub(r"\\[rn]$", "", text[start:end].rstrip(",;)"))

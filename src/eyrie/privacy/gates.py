@@ -12,33 +12,34 @@ from typing import Any
 _FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
 _DOCUMENT = re.compile(r"[A-Z0-9]{9}|\d[A-Za-z0-9]{3}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}")
+_DIGIT = re.compile(r"\d")
+_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN)  # not asked of a text without any
 _LONG_WORD = re.compile(r"(?<!\w)\w{25}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 
 
 _GATES: dict[str, Any] = {
-    "MailAddressRecognizer": re.compile("@"),
-    **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), _DOCUMENT),
-    "NationalNumberRecognizer": re.compile(r"\d[ .-]?\d[^\s]{7}|[A-Z0-9]{9}|\d{2,3}[ .]\d{2,4}[ .]\d{2,4}"),
-    "BankAccountRecognizer": re.compile(r"\d(?:[- ]?\d){4}"),
-    "AmericanLicenseRecognizer": re.compile(rf"{_FEW_DIGITS.pattern}|{_DOCUMENT.pattern}"),
-    "AnyCaseIbanRecognizer": re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}"),
-    "WalletRecognizer": _LONG_WORD,
-    "EthereumRecognizer": _LONG_WORD,
-    "MacAddressRecognizer": _MAC,
-    "HostAddressRecognizer": re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),
+    "MailAddressRecognizer": (re.compile("@"),),
+    **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), (_DOCUMENT,)),
+    "AmericanLicenseRecognizer": (_FEW_DIGITS, _DOCUMENT),
+    "AnyCaseIbanRecognizer": (_IBAN,),
+    "WalletRecognizer": (_LONG_WORD,),
+    "EthereumRecognizer": (_LONG_WORD,),
+    "MacAddressRecognizer": (_MAC,),
+    "HostAddressRecognizer": (re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),),
     **dict.fromkeys(
         ("PhoneNumberRecognizer", "CardNumberRecognizer", "SocialSecurityRecognizer",
          "TaxpayerRecognizer", "NhsInContextRecognizer", "NationalInsuranceRecognizer", "BritishPassportRecognizer",
          "FrNirRecognizer", "SpanishIdRecognizer", "GermanTaxIdInContextRecognizer", "SpanishForeignerRecognizer",
          "AadhaarInContextRecognizer", "AmericanPassportRecognizer", "SpanishPassportRecognizer",
-         "ItalianPassportRecognizer", "IndianPassportRecognizer", "IndianVoterRecognizer"),
-        _MANY_DIGITS,
+         "ItalianPassportRecognizer", "IndianPassportRecognizer", "IndianVoterRecognizer", "BankAccountRecognizer"),
+        (_MANY_DIGITS,),
     ),
     **dict.fromkeys(
         ("BritishLicenceRecognizer", "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer",
-         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer"),
-        _FEW_DIGITS,
+         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer", "NationalNumberRecognizer"),
+        (_FEW_DIGITS,),
     ),
 }  # fmt: skip
 
@@ -48,14 +49,18 @@ class Gates:
 
     def __init__(self, registry: Any) -> None:
         self._registry = registry
-        self._gated = [(_GATES.get(type(recognizer).__name__), recognizer) for recognizer in registry.recognizers]
-        self._conditions = list({id(gate): gate for gate, _ in self._gated if gate is not None}.values())
+        self._gated = [(_GATES.get(type(recognizer).__name__, ()), recognizer) for recognizer in registry.recognizers]
+        self._conditions = list({id(gate): gate for gates, _ in self._gated for gate in gates}.values())
+        self._without_digits = [gate for gate in self._conditions if gate not in _NEED_DIGITS]
         self._open: list[Any] = []
 
     def open_for(self, text: str) -> None:
         """To be called before the analyzer asks for recognisers."""
-        passed = {id(gate) for gate in self._conditions if gate.search(text)}
-        self._open = [recognizer for gate, recognizer in self._gated if gate is None or id(gate) in passed]
+        conditions = self._conditions if _DIGIT.search(text) else self._without_digits
+        passed = {id(gate) for gate in conditions if gate.search(text)}
+        self._open = [
+            recognizer for gates, recognizer in self._gated if not gates or any(id(gate) in passed for gate in gates)
+        ]
 
     def get_recognizers(self, **_: Any) -> list[Any]:
         """The analyzer asks for all entities of the one language, whose recognisers these are."""

@@ -52,7 +52,7 @@ class GitleaksRecognizer(ShapeRecognizer):
         return [
             self.result(match, group)
             for rule in self._rules
-            if not rule.keywords or any(keyword in lower for keyword in rule.keywords)
+            if not rule.keywords or any(map(lower.__contains__, rule.keywords))
             for match, group in _matches(rule, text)
         ]
 

@@ -164,13 +164,13 @@ def labelled(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[int,
         for match in _SETTING.finditer(text):
             if _is_setting(text, match):
                 yield from accepted(match)
-    if any(word in lower for word in _LOGINS):
+    if any(map(lower.__contains__, _LOGINS)):
         for match in _PAIR.finditer(text):
             yield from accepted(match)
-    if any(word in lower for word in _NETWORKS):
+    if any(map(lower.__contains__, _NETWORKS)):
         for match in _NETWORK.finditer(text):
             yield from accepted(match)
-    if any(word in lower for word in _USERS):
+    if any(map(lower.__contains__, _USERS)):
         for match in _KNOWN_USER.finditer(text):
             yield from _of_known_user(match)
     for match in _ADDRESS.finditer(text) if "@" in text else ():

@@ -76,7 +76,7 @@ def listed(text: str, lower: str) -> Iterator[tuple[int, int]]:
     if ":" in text:
         for match in _CRACKED.finditer(text):
             yield from (match.span(group) for group in ("v", "w") if match[group] and may_be_told(match[group]))
-    if not any(stem in lower for stem in _STEMS):
+    if not any(map(lower.__contains__, _STEMS)):
         return
     for match in _PAIR.finditer(text):
         if _looks_chosen(match["v"]):

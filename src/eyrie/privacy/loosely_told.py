@@ -72,7 +72,7 @@ def loosely_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[
         return
     for match in _AS.finditer(text):
         yield from _put_together(match)
-    if any(stem in lower for stem in _STEMS):
+    if any(map(lower.__contains__, _STEMS)):
         for match in _CHANGED.finditer(text):
             if any(match.start() - _NEAR <= start <= match.end() + _NEAR for start in names):
                 yield from _put_together(match)

@@ -68,7 +68,7 @@ class NameTagger:
         return [span for span in found if not is_no_name(span.start, span.end)]
 
     def _is_on_a_list(self, word: str) -> bool:
-        codes = self.featurizer.word(word).codes
+        codes = self._lexicon.codes(word)
         return not NAME_CODES.isdisjoint(codes) and (word[0].isupper() or "o" not in codes)
 
     def _found(self, text: str) -> list[Span]:
@@ -101,7 +101,7 @@ class NameTagger:
                     continue
                 last = tokens[i + 2] if i + 2 < len(tokens) and self._is_listed(tokens[i + 2][0], LAST) else None
                 # A tool is asked and told things too: one of its name alone stays with the tagger.
-                term = TECHNICAL in self.featurizer.word(name[0]).codes
+                term = TECHNICAL in self._lexicon.codes(name[0])
                 if self._is_listed(name[0], FIRST) and (last or not term):
                     end = (last or name).end()
                     out.append(Span(name.start(), end, "PER", self.thresholds["PER"]))
@@ -110,14 +110,13 @@ class NameTagger:
     def _is_title(self, text: str, span: Span) -> bool:
         """An ordinary word before a capitalised term that is no name: "Junior" of a Junior Accountant."""
         behind = _NEXT_WORD.match(text, span.end)
-        if behind is None or not {"o", "m"} & set(self.featurizer.word(text[span.start : span.end]).codes):
+        if behind is None or not {"o", "m"} & set(self._lexicon.codes(text[span.start : span.end])):
             return False
-        codes = self.featurizer.word(behind[1]).codes
+        codes = self._lexicon.codes(behind[1])
         return behind[1][0].isupper() and TECHNICAL in codes and NAME_CODES.isdisjoint(codes)
 
     def _is_listed(self, word: str, code: str) -> bool:
-        known = self.featurizer.word(word)
-        return known.capitalised and code in known.codes
+        return word[0].isupper() and code in self._lexicon.codes(word)
 
     def _marginals(self, rows: list[list[bytes]]) -> list[tuple[str, float]]:
         """Per token its likelier type and the probability that it is a name of either; 0 below every threshold."""
@@ -171,13 +170,13 @@ class NameTagger:
         needed = 0.0
         if not single and _is_term(self._lexicon.codes(value)):
             needed = self.thresholds["known"]
-        codes = [self.featurizer.word(word.strip(".,")).codes for word in words if word[0].isupper()]
+        codes = [self._lexicon.codes(word.strip(".,")) for word in words if word[0].isupper()]
         if codes and all(_is_term(code) for code in codes):
             needed = max(needed, self.thresholds["term"])
         return max(needed, self._needed_of_word(value, ease)) if single else needed
 
     def _needed_of_word(self, word: str, ease: float) -> float:
-        codes = self.featurizer.word(word).codes
+        codes = self._lexicon.codes(word)
         if not NAME_CODES.isdisjoint(codes):
             return self.thresholds["listed_term"] if _is_term(codes) else 0.0
         return _SURE if "o" in codes or "m" in codes else self.thresholds["unlisted"] * ease
@@ -194,7 +193,7 @@ class NameTagger:
         for token in chain.from_iterable(seen):
             same = sure.get(token[0])
             if same and not any(start <= token.start() < end for start, end in covered):
-                codes = self.featurizer.word(token[0]).codes
+                codes = self._lexicon.codes(token[0])
                 if "o" not in codes:
                     out.append(Span(*token.span(), same.label, same.probability))
         return out

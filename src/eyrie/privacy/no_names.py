@@ -52,10 +52,8 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
 
     def is_no_name(start: int, end: int) -> bool:
         words = text[start:end].split()
-        if all(map(str.islower, words)) and not any(map(is_listed, words)):
-            return True
-        if words[0] in _COMPASS and all(map(str.islower, words[1:])):
-            return True
+        if (words[0].islower() or words[0] in _COMPASS) and all(map(str.islower, words[1:])):
+            return words[0] in _COMPASS or not any(map(is_listed, words))
         if _DATE_WORD.search(text, start, end) and _is_in_a_date(text, start, end):
             return True
         if not german or _ADDRESSED.search(text, max(0, start - 12), end):

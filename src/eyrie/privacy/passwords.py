@@ -140,7 +140,7 @@ def is_words(value: str) -> bool:
 
 def _is_of_names(value: str) -> bool:
     lower = value.lower().replace("compass", "")
-    return any(stem in lower for stem in _OF_NAMES) or any(map(_PART_OF_NAMES.fullmatch, _PART.findall(value)))
+    return any(map(lower.__contains__, _OF_NAMES)) or any(map(_PART_OF_NAMES.fullmatch, _PART.findall(value)))
 
 
 def is_password(value: str, *, quoted: bool) -> bool:

@@ -112,7 +112,7 @@ _PREFIX = re.compile(
 _GROUPED_KEY = re.compile(
     r"(?<![\w-])(?:(?:[BCDFGHJKMNPQRTVWXY2346789]{5}-){4}[BCDFGHJKMNPQRTVWXY2346789]{5}|(?:\d{6}-){7}\d{6})(?![\w-])"
 )
-_GROUPS = re.compile(r"[A-Z0-9]{5}-[A-Z0-9]{5}-|\d{6}-\d{6}-\d{6}-")
+_GROUPS = re.compile(r"-(?:[A-Z0-9]{5}-|\d{6}-\d{6}-)")
 # A part of everything that has a prefix.
 _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4}))[\w+/=.~%-]{15}")
 

@@ -25,7 +25,7 @@ class Shape(NamedTuple):
     def may_match(self, text: str, folded: str) -> bool:
         """`folded` is the case-folded text."""
         if self.phrases:
-            return any(phrase in folded for phrase in self.phrases)
+            return any(map(folded.__contains__, self.phrases))
         return self.gate is None or self.gate.search(text) is not None
 
 

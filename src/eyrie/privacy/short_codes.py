@@ -111,14 +111,14 @@ _COMPILED = [re.compile(pattern) for pattern in _PATTERNS]
 
 def short_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """(start, end) of every such code, phrase and answer; `lower` is the text in small letters."""
-    if _NUMBER.search(text) and any(stem in lower for stem in _STEMS):
+    if _NUMBER.search(text) and any(map(lower.__contains__, _STEMS)):
         for pattern in _COMPILED:
             yield from (match.span("v") for match in pattern.finditer(text))
-    if any(stem in lower for stem in _PHRASE_STEMS):
+    if any(map(lower.__contains__, _PHRASE_STEMS)):
         for match in _PHRASES.finditer(text):
             if match["w"] is None or is_phrase(match["w"], quoted=False):
                 yield match.span(match.lastgroup or 0)
-    if any(stem in lower for stem in _ANSWER_STEMS):
+    if any(map(lower.__contains__, _ANSWER_STEMS)):
         yield from (match.span("v") for match in _ANSWERS.finditer(text))
     if "ww" in lower:
         yield from (match.span("v") for match in _WW_STEM.finditer(text))

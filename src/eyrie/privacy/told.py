@@ -228,13 +228,13 @@ _CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+
 
 def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """(start, end) of every password that is told; `lower` is the text in small letters, of the same length."""
-    if any(quote in text for quote in '"“«') and any(stem in lower for stem in _PHRASE_STEMS):
+    if any(quote in text for quote in '"“«') and any(map(lower.__contains__, _PHRASE_STEMS)):
         for match in _PHRASE.finditer(text):
             if not _NO_PHRASE.search(match["v"]):
                 yield match.span("v")
-    if any(stem in lower for stem in _SEED_STEMS):
+    if any(map(lower.__contains__, _SEED_STEMS)):
         yield from _seeds(text)
-    if _NUMBER.search(text) and any(stem in lower for stem in _PIN_STEMS):
+    if _NUMBER.search(text) and any(map(lower.__contains__, _PIN_STEMS)):
         for match in _PIN.finditer(text):
             yield from (match.span(group) for group in ("v", "w") if match[group])
         yield from (match.span("v") for match in _OF_LOCK.finditer(text))
@@ -258,16 +258,16 @@ def _seeds(text: str) -> Iterator[tuple[int, int]]:
 
 def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
     words = [(*match.span("v"), _kept(match["v"])) for match in _WORD.finditer(text)]
-    if any(stem in lower for stem in _PASSWORD_STEMS):
+    if any(map(lower.__contains__, _PASSWORD_STEMS)):
         told = [word for word in words if is_chosen(word[2]) or stands_out(word[2])]
         yield from _near(text, told, _PASSWORD, stands_out)
-    is_login = any(stem in lower for stem in _LOGIN_STEMS)
+    is_login = any(map(lower.__contains__, _LOGIN_STEMS))
     if is_login:
         yield from _near(text, [word for word in words if looks_made_up(word[2])], _LOGIN, looks_made_up)
-    if any(stem in lower for stem in _SIGNING_STEMS):
+    if any(map(lower.__contains__, _SIGNING_STEMS)):
         told = [word for word in words if stands_out(word[2]) and not _HEX.fullmatch(word[2])]
         yield from _near(text, told, _SIGNING_IN, stands_out)
-    if any(stem in lower for stem in _USED_STEMS):
+    if any(map(lower.__contains__, _USED_STEMS)):
         yield from _used(text)
     if is_login or "@" in text:
         for match in _PAIR.finditer(text):
