@@ -52,8 +52,9 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
 
     def is_no_name(start: int, end: int) -> bool:
         words = text[start:end].split()
-        if (words[0].islower() or words[0] in _COMPASS) and all(map(str.islower, words[1:])):
-            return words[0] in _COMPASS or not any(map(is_listed, words))
+        if (words[0].islower() or words[0] in _COMPASS) and all(map(str.islower, words[1:])):  # noqa: SIM102 - the second costs more
+            if words[0] in _COMPASS or not any(map(is_listed, words)):
+                return True
         if _DATE_WORD.search(text, start, end) and _is_in_a_date(text, start, end):
             return True
         if not german or _ADDRESSED.search(text, max(0, start - 12), end):
