@@ -1,10 +1,11 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; false flags on
-clean prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
-privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py and
-privacy_secrets.py.
+recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on a seventh, of
+typical traffic, recall per type and the share of prompts with every value covered; false flags on clean prompts per
+kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py, privacy_values.py,
+privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py, privacy_secrets.py and
+privacy_traffic.py.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from benchmarks.privacy_blind_second import second_blind_values
 from benchmarks.privacy_foreign import foreign_values
 from benchmarks.privacy_secrets import clean_of_secrets, secrets
 from benchmarks.privacy_sets import Case, clean, names_and_places
+from benchmarks.privacy_traffic import clean_traffic, traffic
 from benchmarks.privacy_unseen import unseen_values
 from benchmarks.privacy_values import values
 from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
@@ -50,6 +52,7 @@ def main() -> None:
         for title, make in (("fourth set, ", blind_values), ("fifth set, ", second_blind_values)):
             report_values(title, make(copies=options.copies // 2, seed=7), analyzer, options.threshold)
     report_values("sixth set, ", secrets(options.part, copies=options.copies // 2), analyzer, options.threshold)
+    report_traffic(traffic(options.part, copies=options.copies // 2), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
@@ -62,6 +65,8 @@ def main() -> None:
         options.threshold,
         show=options.show_clean,
     )
+    of_traffic = clean_traffic(options.part)
+    report_clean("clean prompts of traffic", of_traffic, analyzer, options.threshold, show=options.show_clean)
     if options.num_speed:
         report_speed([*names, *untouched], options.config, options.threshold, options.num_speed)
 
@@ -138,6 +143,33 @@ def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, thresho
     print("  precision: " + ", ".join(f"{entity} {right[entity] / max(1, total[entity]):.2f}" for entity in wanted))
     others = {entity: count for entity, count in sorted(total.items()) if entity not in wanted}
     print(f"  findings of other types: {others or 'none'}")
+
+
+def report_traffic(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
+    """A value counts as found when findings of whatever types cover its letters and digits: then it is not trained on.
+
+    A finding that meets no value is false, but for names and places, which these prompts hold and do not mark.
+    """
+    hits: dict[str, list[bool]] = defaultdict(list)
+    covered = 0
+    false: Counter[str] = Counter()
+    for case in cases:
+        found = analyzer.find(case.text, score_threshold=threshold)
+        marks = [not uncovered(case.text, span, found) for span in case.spans]
+        covered += all(marks)
+        for span, mark in zip(case.spans, marks, strict=True):
+            hits[span[2]].append(mark)
+        for item in found:
+            if not any(item.start < end and item.end > start for start, end, _ in case.spans):
+                false[item.entity] += item.entity not in _NAMES
+    marks = [mark for group in hits.values() for mark in group]
+    print(
+        f"traffic: recall {sum(marks) / len(marks):.4f} of {len(marks)} values, "
+        f"every value covered in {covered / len(cases):.3f} of {len(cases)} prompts"
+    )
+    for entity, group in sorted(hits.items()):
+        print(f"  {entity}: {sum(group) / len(group):.3f} of {len(group)}")
+    print(f"  findings that meet no value, names and places apart: {dict(+false) or 'none'}")
 
 
 def report_clean(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float, *, show: bool) -> None:
