@@ -85,7 +85,7 @@ _CONTEXT = (
     ),
     *("meu número", "mon numéro", "numéro", "rappeler", "joignable", "bereikbaar", "terugbellen", "bellen", "mobiel"),
     *("recapito", "richiamare", "contacto", "contato", "retornar", "llámame", "llamame", "rückruf", "zurückrufen"),
-    *("erreichbar", "notdienst", "tfno", "tfno", "mi número", "il mio numero", "mijn nummer", "whats", "twilio"),
+    *("erreichbar", "notdienst", "tfno", "mi número", "il mio numero", "mijn nummer", "whats", "twilio"),
 )
 # codespell:ignore-end
 
