@@ -29,6 +29,20 @@ _NO_NAME = ("PER", 0.0)
 _TO_PEOPLE = re.compile(
     r"(?i:\b(?:remind|e-?mail|text|invite|thank|congratulate|tell|ask|rappelle|rappelez|préviens|prévenez|remercie)\b)"
 )
+_VERBS = (
+    "mind",
+    "mail",
+    "text",
+    "invite",
+    "thank",
+    "congrat",
+    "tell",
+    "ask",
+    "rappelle",
+    "préven",
+    "prévien",
+    "remercie",
+)
 _NEXT_WORD = re.compile(r" (\w+)")
 _ADDRESSED = 0.03  # marginal that is enough after such a verb
 _REMEMBERED = 50_000  # values whose bar is kept
@@ -90,7 +104,7 @@ class NameTagger:
         self, text: str, marked: list[tuple[list[re.Match[str]], list[tuple[str, float]]]], found: list[Span]
     ) -> list[Span]:
         """First names after what is done to people ("Remind Tom to"), with the last name behind, at the type's bar."""
-        if _TO_PEOPLE.search(text) is None:
+        if not any(map(text.lower().__contains__, _VERBS)) or _TO_PEOPLE.search(text) is None:
             return []
         covered = {span.start for span in found}
         out = []

@@ -18,6 +18,7 @@ _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _DATE = re.compile(rf"\b(?:{_DAY},?\s+)?(?:\d{{1,2}}[ -]{_MONTH}|{_MONTH}\s+\d{{1,2}})\b(?:[ -]\d{{4}})?[ \d:]*")
 _DATE_WORD = re.compile(rf"\b(?:{_MONTH}|{_DAY})\b")
 _COMPASS = _words("North South East West Nord Sud Est Ouest")
+_BEGIN_NO_NAME = frozenset(word[:3] for word in _COMPASS) | frozenset(re.findall(r"[A-Z][a-z]{2}", _MONTH + _DAY))
 # codespell:ignore-begin
 # Words of German that English and French do not share.
 _GERMAN = _words("""
@@ -51,6 +52,9 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
     german = is_german(text)
 
     def is_no_name(start: int, end: int) -> bool:
+        first = text[start]
+        if not german and first.isupper() and text[start : start + 3] not in _BEGIN_NO_NAME:
+            return False  # nearly all of them
         words = text[start:end].split()
         if (words[0].islower() or words[0] in _COMPASS) and all(map(str.islower, words[1:])):  # noqa: SIM102 - the second costs more
             if words[0] in _COMPASS or not any(map(is_listed, words)):
