@@ -56,13 +56,16 @@ def varlen_agrees(device: torch.device, dtype: torch.dtype, head_dim: int) -> bo
     grad, queries, keys, values = (
         torch.randn(*shape, head_dim, generator=generator).to(device, dtype) for shape in shapes
     )
-    outs, lses = map(torch.stack, zip(*_parts_by_run(queries, keys, values, runs), strict=True))
+    outs, lses = map(torch.stack, zip(*parts(queries, keys, values, runs, "blocks"), strict=True))
     lse = lses.logsumexp(0)
     out = ((lses - lse).exp()[..., None] * outs).sum(0).to(dtype)
     merged = out, lse, (grad.float() * out).sum(-1)
-    expected = out, lse, *_backward_by_run(grad, queries, keys, values, merged, runs)
+    expected = out, lse, *parts_backward(grad, queries, keys, values, merged, runs, "blocks")
     try:
-        found = *_varlen(queries, keys, values, runs), *_varlen_backward(grad, queries, keys, values, out, lse, runs)
+        found = (
+            *parts(queries, keys, values, runs, "varlen")[0],
+            *parts_backward(grad, queries, keys, values, merged, runs, "varlen"),
+        )
     except (RuntimeError, TypeError) as error:
         reason = str(error).partition("\n")[0]
     else:
@@ -74,14 +77,13 @@ def varlen_agrees(device: torch.device, dtype: torch.dtype, head_dim: int) -> bo
     return False
 
 
-def parts(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...]) -> list[Part]:
-    """Attention of every row to its document's keys up to its own token."""
-    if kernel_for(queries_RND) == "varlen":
+def parts(
+    queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...], kernel: str | None = None
+) -> list[Part]:
+    """Attention of every row to its document's keys up to its own token, by `kernel_for`'s kernel or the named one."""
+    kernel = kernel or kernel_for(queries_RND)
+    if kernel == "varlen":
         return [_varlen(queries_RND, keys_TGD, values_TGD, runs)]
-    return _parts_by_run(queries_RND, keys_TGD, values_TGD, runs)
-
-
-def _parts_by_run(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...]) -> list[Part]:
     queries_RGMD = torch.unflatten(queries_RND, 1, (keys_TGD.shape[1], -1))
     wide = torch.promote_types(queries_RND.dtype, torch.float32)
     outputs_2RGMD = queries_RND.new_zeros((2, *queries_RGMD.shape))
@@ -90,7 +92,7 @@ def _parts_by_run(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, run
         for part, (keys, causal) in enumerate(_keys(run)):
             if len(keys):
                 tokens = slice(keys.start, keys.stop)
-                out, lse = _flash(queries_RGMD[run.rows], keys_TGD[tokens], values_TGD[tokens], causal)
+                out, lse = _flash(kernel, queries_RGMD[run.rows], keys_TGD[tokens], values_TGD[tokens], causal)
                 outputs_2RGMD[part, run.rows] = out.permute(2, 0, 1, 3)
                 lses_2RGM[part, run.rows] = lse.permute(2, 0, 1)
     return list(zip(outputs_2RGMD.flatten(2, 3), lses_2RGM.flatten(2, 3), strict=True))
@@ -103,24 +105,15 @@ def parts_backward(
     values_TGD: Tensor,
     merged: tuple[Tensor, Tensor, Tensor],
     runs: tuple[Run, ...],
+    kernel: str | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of queries, keys and values by way of the step-0 keys, in float32 or wider or of the queries' dtype.
 
     `merged`: output [R, N, D] and log-sum-exp [R, N] of the whole softmax, and the sum over D of output * gradient.
     """
-    if kernel_for(queries_RND) == "varlen":
+    kernel = kernel or kernel_for(queries_RND)
+    if kernel == "varlen":
         return _varlen_backward(grad_RND, queries_RND, keys_TGD, values_TGD, *merged[:2], runs)
-    return _backward_by_run(grad_RND, queries_RND, keys_TGD, values_TGD, merged, runs)
-
-
-def _backward_by_run(
-    grad_RND: Tensor,
-    queries_RND: Tensor,
-    keys_TGD: Tensor,
-    values_TGD: Tensor,
-    merged: tuple[Tensor, Tensor, Tensor],
-    runs: tuple[Run, ...],
-) -> tuple[Tensor, Tensor, Tensor]:
     num_groups, wide = keys_TGD.shape[1], merged[1].dtype
     grad_RGMD, queries_RGMD = (torch.unflatten(x, 1, (num_groups, -1)) for x in (grad_RND, queries_RND))
     merged_RGM = [torch.unflatten(x, 1, (num_groups, -1)) for x in merged]
@@ -133,7 +126,15 @@ def _backward_by_run(
             if len(keys):
                 tokens = slice(keys.start, keys.stop)
                 grads = _flash_backward(
-                    grad_RGMD[rows], queries_RGMD[rows], keys_TGD[tokens], values_TGD[tokens], out, lse, inner, causal
+                    kernel,
+                    grad_RGMD[rows],
+                    queries_RGMD[rows],
+                    keys_TGD[tokens],
+                    values_TGD[tokens],
+                    out,
+                    lse,
+                    inner,
+                    causal,
                 )
                 grad_queries[rows] += grads[0].permute(2, 0, 1, 3)
                 grad_keys[tokens] += grads[1].sum(1).transpose(0, 1)
@@ -242,17 +243,18 @@ def _heads_first(x_LGD: Tensor, num_queries: int) -> Tensor:
     return x_LGD.transpose(0, 1)[:, None].expand(-1, num_queries, -1, -1)
 
 
-def _flash(q_nGMD: Tensor, k_LGD: Tensor, v_LGD: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
+def _flash(kernel: str, q_nGMD: Tensor, k_LGD: Tensor, v_LGD: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
     """Output [G, M, n, D] and log-sum-exp [G, M, n] of plain attention; causal: row i sees keys 0..i."""
     q = q_nGMD.permute(1, 2, 0, 3)
     k, v = (_heads_first(x, q.shape[1]) for x in (k_LGD, v_LGD))
-    if kernel_for(q) == "cpu":
+    if kernel == "cpu":
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal)
         return out, lse
     return flash_in_blocks(q, k, v, causal)
 
 
 def _flash_backward(
+    kernel: str,
     grad_nGMD: Tensor,
     q_nGMD: Tensor,
     k_LGD: Tensor,
@@ -266,7 +268,7 @@ def _flash_backward(
     q, grad, out = (x.permute(1, 2, 0, 3) for x in (q_nGMD, grad_nGMD, out_nGMD))
     k, v = (_heads_first(x, q.shape[1]) for x in (k_LGD, v_LGD))
     lse = lse_nGM.permute(1, 2, 0)
-    if kernel_for(q) == "cpu":
+    if kernel == "cpu":
         grads: Sequence[Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
             grad, q, k, v, out, lse.contiguous(), 0.0, causal
         )
