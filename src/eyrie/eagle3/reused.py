@@ -3,6 +3,8 @@
 A head's layer is applied once per TTT step, and autograd would make a gradient as large as the weight for each, only to
 add them up. Here every application adds its own to one matrix: in float32 as part of the matrix product, in half
 precision to a sum in float32. Under autocast the weight is rounded once, not at each step.
+
+Shapes: R rows, I inputs, O outputs; W is [O, I].
 """
 
 from typing import Any

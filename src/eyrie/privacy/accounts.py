@@ -171,14 +171,22 @@ class WalletRecognizer(PatternRecognizer):  # type: ignore[misc]
         )
 
 
-def _is_base58check(word: str) -> bool:
-    """20 bytes of hash, one or two before them for the coin, and four bytes of SHA-256 applied twice."""
+def _base58(word: str) -> int | None:
+    """The number that it spells, or None when a letter is not of Base58."""
     number = 0
     for char in word:
         digit = _BASE58.find(char)
         if digit < 0:
-            return False
+            return None
         number = number * 58 + digit
+    return number
+
+
+def _is_base58check(word: str) -> bool:
+    """20 bytes of hash, one or two before them for the coin, and four bytes of SHA-256 applied twice."""
+    number = _base58(word)
+    if number is None:
+        return False
     for size in (25, 26):
         if number < 256**size:
             content, check = (raw := number.to_bytes(size))[:-4], raw[-4:]
@@ -191,12 +199,9 @@ def _is_solana(word: str) -> bool:
     """A public key of 32 bytes in Base58, which has no check: by its length and its mixture."""
     if len(word) not in (43, 44) or word.lower() == word or word.upper() == word or not re.search(r"\d", word):
         return False
-    number = 0
-    for char in word:
-        digit = _BASE58.find(char)
-        if digit < 0:
-            return False
-        number = number * 58 + digit
+    number = _base58(word)
+    if number is None:
+        return False
     return 256**31 <= number < 256**32
 
 

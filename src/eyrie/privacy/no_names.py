@@ -18,6 +18,7 @@ _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _DATE = re.compile(rf"\b(?:{_DAY},?\s+)?(?:\d{{1,2}}[ -]{_MONTH}|{_MONTH}\s+\d{{1,2}})\b(?:[ -]\d{{4}})?[ \d:]*")
 _DATE_WORD = re.compile(rf"\b(?:{_MONTH}|{_DAY})\b")
 _COMPASS = _words("North South East West Nord Sud Est Ouest")
+# the first three letters of points of the compass, months and days
 _BEGIN_NO_NAME = frozenset(word[:3] for word in _COMPASS) | frozenset(re.findall(r"[A-Z][a-z]{2}", _MONTH + _DAY))
 # codespell:ignore-begin
 # Words of German that English and French do not share.
@@ -56,10 +57,12 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
         if not german and first.isupper() and text[start : start + 3] not in _BEGIN_NO_NAME:
             return False  # nearly all of them
         words = text[start:end].split()
-        if (words[0].islower() or words[0] in _COMPASS) and all(map(str.islower, words[1:])):  # noqa: SIM102 - the second costs more
-            if words[0] in _COMPASS or not any(map(is_listed, words)):
-                return True
-        if _DATE_WORD.search(text, start, end) and _is_in_a_date(text, start, end):
+        compass = words[0] in _COMPASS
+        if (compass or words[0].islower()) and all(map(str.islower, words[1:])):
+            is_ordinary = compass or not any(map(is_listed, words))
+        else:
+            is_ordinary = _DATE_WORD.search(text, start, end) is not None and _is_in_a_date(text, start, end)
+        if is_ordinary:
             return True
         if not german or _ADDRESSED.search(text, max(0, start - 12), end):
             return False
