@@ -1,4 +1,4 @@
-"""Tokens, lexicon and features of the name tagger; training and screening share every line of this module.
+"""Tokens, lexicon and features of the name tagger; `eyrie.privacy.name_scores` sums their weights for screening.
 
 In: a text and a `Lexicon`. Out: tokens with offsets, which of them could belong to a name, and the features that the
 linear-chain CRF sees for each (Lafferty et al., 2001; features after Tjong Kim Sang and De Meulder, CoNLL-2003).
@@ -8,7 +8,8 @@ A word's identity is a feature only when it is an ordinary word: names are known
 """
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +22,11 @@ TOKEN = re.compile(
 FIRST, LAST, PLACE, PLACE_PART, REGION, FAMOUS, TECHNICAL, PACKAGE = "f", "l", "p", "q", "c", "k", "t", "h"
 ORDINARY, MOSTLY, MIXED, PROPER, FRENCH = "o", "m", "x", "n", "r"
 NAME_CODES = frozenset((FIRST, LAST, PLACE, PLACE_PART, REGION))
-_SENTENCE_END = frozenset(".!?:;\n\"“”«»-–—•*#>(|'‘")
-_CODE_BEFORE = frozenset("_./\\@$`=([{<:#")
-_CODE_AFTER = frozenset("_(/\\@=[{`<")
-_WINDOW = 3  # tokens around a candidate that the tagger sees as one sequence
+SENTENCE_END = frozenset(".!?:;\n\"“”«»-–—•*#>(|'‘")
+CODE_BEFORE = frozenset("_./\\@$`=([{<:#")
+CODE_AFTER = frozenset("_(/\\@=[{`<")
+_REMEMBERED = 50_000  # words
+WINDOW = 3  # tokens around a candidate that the tagger sees as one sequence
 
 
 class Token(NamedTuple):
@@ -136,41 +138,16 @@ def shape(word: str) -> str:
 
 
 class Featurizer:
-    """Features of tokens under one lexicon. Words are looked at once and remembered (bounded).
+    """Features of tokens under one lexicon."""
 
-    `known` are the features that the tagger has a weight for: others are not worth handing over, and most have none.
-    """
+    begin, end = _BEGIN, _END  # what stands around a text
 
-    _REMEMBERED = 50_000
-
-    def __init__(self, lexicon: Lexicon, known: Container[bytes] | None = None) -> None:
+    def __init__(self, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
-        self._known = known
-        self._words: dict[str, Word] = {}
-        self._begin, self._end = self._kept(_BEGIN), self._kept(_END)
+        self._word = lru_cache(maxsize=_REMEMBERED)(self.word)
 
     def word(self, text: str) -> Word:
-        known = self._words.get(text)
-        if known is None:
-            if len(self._words) >= self._REMEMBERED:
-                self._words.clear()
-            known = self._words[text] = self._kept(self._describe(text))
-        return known
-
-    def _kept(self, word: Word) -> Word:
-        if (known := self._known) is None:
-            return word
-
-        def weighted(items: tuple[bytes, ...]) -> tuple[bytes, ...]:
-            return tuple(item for item in items if item in known)
-
-        return word._replace(
-            own=weighted(word.own),
-            third=(weighted(word.third[0]), weighted(word.third[1])),
-            around=tuple(map(weighted, word.around)),
-        )
-
-    def _describe(self, text: str) -> Word:
+        """What a token is, wherever it stands."""
         lower, form, codes = text.lower(), shape(text), self._lexicon.codes(text)
         if not text[0].isalnum():
             written = "<n>" if text == "\n" else text
@@ -201,13 +178,12 @@ class Featurizer:
         """Stretches of tokens (matches of TOKEN) around candidates, with the features of each token."""
         matches = list(TOKEN.finditer(text))
         texts = [match[0] for match in matches]
-        remembered = self._words.get
-        words = [remembered(item) or self.word(item) for item in texts]
-        starts = [True, *(item in _SENTENCE_END for item in texts[:-1])]
+        words = list(map(self._word, texts))
+        starts = [True, *(item in SENTENCE_END for item in texts[:-1])]
         wanted = bytearray(len(words))
         for i, word in enumerate(words):
             if word.candidate_at_start if starts[i] else word.candidate:
-                low, high = max(0, i - _WINDOW), min(len(words), i + _WINDOW + 1)
+                low, high = max(0, i - WINDOW), min(len(words), i + WINDOW + 1)
                 wanted[low:high] = b"\1" * (high - low)
         if not any(wanted):
             return []
@@ -238,9 +214,9 @@ class Featurizer:
                     if lines[i]:
                         row.append(b"title")
                 start, end = matches[i].span()
-                if start and text[start - 1] in _CODE_BEFORE:
+                if start and text[start - 1] in CODE_BEFORE:
                     row.append(f"cb{text[start - 1]}".encode())
-                if end < len(text) and text[end] in _CODE_AFTER:
+                if end < len(text) and text[end] in CODE_AFTER:
                     row.append(f"ca{text[end]}".encode())
             out.append((matches[low:high], rows))
             low = wanted.find(1, high)
@@ -248,19 +224,15 @@ class Featurizer:
 
     def _rows(self, words: list[Word], low: int, high: int) -> list[list[bytes]]:
         """What words `low:high` are, and what is around each: up to three words on either side."""
-        begin, end = [self._begin] * 3, [self._end] * 3
+        begin, end = [self.begin] * 3, [self.end] * 3
         around = [*begin, *words[max(0, low - 3) : high + 3], *end][low if low < 3 else 3 :]
         shifted = (around[shift : shift + high - low] for shift in range(7))
-        known = self._known
         rows = []
         for before3, before2, before, word, after, after2, after3 in zip(*shifted, strict=True):
             row = [*word.own, *before.around[0], *after.around[1], *before2.around[2], *after2.around[3]]
-            pairs = (
-                b"-12%b|%b" % (before2.near, before.near),
-                b"-+w%b|%b" % (before.near, after.near),
-                b"+12%b|%b" % (after.near, after2.near),
-            )
-            row += pairs if known is None else [item for item in pairs if item in known]
+            row.append(b"-12%b|%b" % (before2.near, before.near))
+            row.append(b"-+w%b|%b" % (before.near, after.near))
+            row.append(b"+12%b|%b" % (after.near, after2.near))
             row += before3.third[0]
             row += after3.third[1]
             rows.append(row)

@@ -11,26 +11,24 @@ import json
 import math
 import re
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import pycrfsuite
+import numpy as np
+from numpy.typing import NDArray
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from eyrie.privacy.crf import Marginals, Weights
 from eyrie.privacy.name_features import FAMOUS, FIRST, LAST, NAME_CODES, TECHNICAL, Featurizer, Lexicon, tokenize
+from eyrie.privacy.name_scores import NameScorer
 from eyrie.privacy.no_names import no_name_in
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
-_NO_NAME = ("PER", 0.0)
 # Of these verbs the object is hardly ever a thing with a capital; "call Julia" may well be code.
-_TO_PEOPLE = re.compile(
-    r"(?i:\b(?:remind|e-?mail|text|invite|thank|congratulate|tell|ask|rappelle|rappelez|préviens|prévenez|remercie)\b)"
-)
-# One of these is in every text that has one: a cheaper question
-_VERBS = ("remind", "mail", "text", "invite", "thank", "congrat", "tell", "ask", "rappel", "prév", "remerc")
+_TO_PEOPLE = {"remind", "e-mail", "email", "text", "invite", "thank", "congratulate", "tell", "ask"}
+_TO_PEOPLE |= {"rappelle", "rappelez", "préviens", "prévenez", "remercie"}
 _NEXT_WORD = re.compile(r" (\w+)")
 _ADDRESSED = 0.03  # marginal that is enough after such a verb
 _REMEMBERED = 50_000  # values whose bar is kept
@@ -46,6 +44,15 @@ class Span(NamedTuple):
     probability: float  # the best token's marginal
 
 
+class _Marked(NamedTuple):
+    """Tokens around candidates; for each, its likelier type and the probability that it is a name of either."""
+
+    tokens: list[re.Match[str]]
+    is_person: NDArray[np.bool_]
+    probability: NDArray[np.float64]
+    firsts: frozenset[int]  # which tokens do not follow the one before in the text
+
+
 class NameTagger:
     """The CRF with its lexicon. Raises ValueError when an artefact is missing or damaged."""
 
@@ -54,11 +61,11 @@ class NameTagger:
             if not (folder / name).is_file():
                 raise ValueError(f"{folder / name}: no such file; build it with `python -m tools.privacy.build_names`")
         self.thresholds: dict[str, float] = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
-        self._tagger = pycrfsuite.Tagger()
-        self._tagger.open(str(folder / "model.crfsuite"))
-        known = frozenset(name.encode() for name in self._tagger.info().attributes)
+        weights = Weights(folder / "model.crfsuite")
+        self._types = np.array([[float(label[2:] == kind) for kind in ENTITIES] for label in weights.labels])
+        self._marginals = Marginals(weights.transitions)
         self._lexicon = _read_lexicon(folder / "lexicon.tsv")
-        self.featurizer = Featurizer(self._lexicon, known)
+        self._scorer = NameScorer(Featurizer(self._lexicon), weights)
         self._lowest = min(self.thresholds[label] for label in ENTITIES) * self.thresholds["ease"]
         self._needed = lru_cache(maxsize=_REMEMBERED)(self._needed_uncached)
 
@@ -74,39 +81,31 @@ class NameTagger:
         return not NAME_CODES.isdisjoint(codes) and (word[0].isupper() or "o" not in codes)
 
     def _found(self, text: str) -> list[Span]:
-        marked = [(tokens, self._marginals(rows)) for tokens, rows in self.featurizer.sequences(text)]
-        found: list[Span] = []
-        for tokens, best in marked:
-            found += self._decode(text, tokens, best, 1.0)
-            if any(span.probability >= _SURE for span in found):
-                break
-        else:
-            return found + self._addressed(text, marked, found)
-        # Where one name is, others are likelier: the rest of such a text is held to a part of the thresholds.
-        ease = self.thresholds["ease"]
-        found = [span for tokens, best in marked for span in self._decode(text, tokens, best, ease)]
-        found += self._addressed(text, marked, found)
-        return found + self._repeats(found, [tokens for tokens, _ in marked], text)
-
-    def _addressed(
-        self, text: str, marked: list[tuple[list[re.Match[str]], list[tuple[str, float]]]], found: list[Span]
-    ) -> list[Span]:
-        """First names after what is done to people ("Remind Tom to"), with the last name behind, at the type's bar."""
-        if not any(map(text.lower().__contains__, _VERBS)) or _TO_PEOPLE.search(text) is None:
+        if (marked := self._marked(text)) is None:
             return []
+        found = self._decode(text, marked, 1.0)
+        if not any(span.probability >= _SURE for span in found):
+            return found + self._addressed(marked, found)
+        # Where one name is, others are likelier: the rest of such a text is held to a part of the thresholds.
+        found = self._decode(text, marked, self.thresholds["ease"])
+        found += self._addressed(marked, found)
+        return found + self._repeats(text, found, marked.tokens)
+
+    def _addressed(self, marked: _Marked, found: list[Span]) -> list[Span]:
+        """First names after what is done to people ("Remind Tom to"), with the last name behind, at the type's bar."""
         covered = {span.start for span in found}
+        tokens, firsts = marked.tokens, marked.firsts
         out = []
-        for tokens, best in marked:
-            for i, verb in enumerate(tokens[:-1]):
-                name = tokens[i + 1]
-                if not _TO_PEOPLE.fullmatch(verb[0]) or best[i + 1][1] < _ADDRESSED or name.start() in covered:
-                    continue
-                last = tokens[i + 2] if i + 2 < len(tokens) and self._is_listed(tokens[i + 2][0], LAST) else None
-                # A tool is asked and told things too: one of its name alone stays with the tagger.
-                term = TECHNICAL in self._lexicon.codes(name[0])
-                if self._is_listed(name[0], FIRST) and (last or not term):
-                    end = (last or name).end()
-                    out.append(Span(name.start(), end, "PER", self.thresholds["PER"]))
+        for i in (marked.probability >= _ADDRESSED).nonzero()[0].tolist():
+            name = tokens[i]
+            if i in firsts or tokens[i - 1][0].lower() not in _TO_PEOPLE or name.start() in covered:
+                continue
+            behind = i + 1 < len(tokens) and i + 1 not in firsts
+            last = tokens[i + 1] if behind and self._is_listed(tokens[i + 1][0], LAST) else None
+            # A tool is asked and told things too: one of its name alone stays with the tagger.
+            term = TECHNICAL in self._lexicon.codes(name[0])
+            if self._is_listed(name[0], FIRST) and (last or not term):
+                out.append(Span(name.start(), (last or name).end(), "PER", self.thresholds["PER"]))
         return out
 
     def _is_title(self, text: str, span: Span) -> bool:
@@ -120,41 +119,39 @@ class NameTagger:
     def _is_listed(self, word: str, code: str) -> bool:
         return word[0].isupper() and code in self._lexicon.codes(word)
 
-    def _marginals(self, rows: list[list[bytes]]) -> list[tuple[str, float]]:
-        """Per token its likelier type and the probability that it is a name of either; 0 below every threshold."""
-        self._tagger.set(rows)
-        marginal, lowest = self._tagger.marginal, self._lowest
-        best: list[tuple[str, float]] = []
-        for i in range(len(rows)):
-            outside = marginal("O", i)
-            if 1 - outside < lowest:
-                best.append(_NO_NAME)
-                continue
-            person = marginal("B-PER", i) + marginal("I-PER", i)
-            place = marginal("B-LOC", i) + marginal("I-LOC", i)
-            # The two types share their mass: "Jordan" may be either, and is a name in both cases.
-            label = "PER" if person >= place else "LOC"
-            best.append((label, person + place))
-        return best
+    def _marked(self, text: str) -> _Marked | None:
+        """None where nothing reaches the lowest threshold."""
+        if (found := self._scorer.stretches(text)) is None:
+            return None
+        person, place = (self._marginals(found.scores, found.lengths) @ self._types).T
+        # The two types share their mass: "Jordan" may be either, and is a name in both cases.
+        probability = person + place
+        if probability.max() < self._lowest:
+            return None
+        return _Marked(found.tokens, person >= place, probability, frozenset((0, *found.lengths.cumsum().tolist())))
 
-    def _decode(self, text: str, tokens: list[re.Match[str]], best: list[tuple[str, float]], ease: float) -> list[Span]:
-        wanted = {label: self.thresholds[label] * ease for label in ENTITIES}
-        if not any(probability >= wanted[label] for label, probability in best):
-            return []
-        spans: list[Span] = []
-        run: list[int] = []
-        for i, (label, probability) in enumerate(best):
-            if probability < wanted[label] or tokens[i][0] == "\n":
-                if run:
-                    spans.append(_span(tokens, best, run))
-                    run = []
+    def _decode(self, text: str, marked: _Marked, ease: float) -> list[Span]:
+        tokens, is_person, probability, firsts = marked
+        bars = np.where(is_person, self.thresholds["PER"], self.thresholds["LOC"]) * ease
+        runs: list[list[int]] = []
+        last = -1
+        for i in (probability >= bars).nonzero()[0].tolist():
+            if tokens[i][0] == "\n":
                 continue
-            if run and label != best[run[0]][0]:
-                spans.append(_span(tokens, best, run))
-                run = []
-            run.append(i)
-        if run:
-            spans.append(_span(tokens, best, run))
+            if i == last + 1 and i not in firsts and runs and is_person[i] == is_person[last]:
+                runs[-1].append(i)
+            else:
+                runs.append([i])
+            last = i
+        spans = (
+            Span(
+                tokens[run[0]].start(),
+                tokens[run[-1]].end(),
+                "PER" if is_person[run[0]] else "LOC",
+                max(map(probability.item, run)),
+            )
+            for run in runs
+        )
         return [
             span
             for span in spans
@@ -183,7 +180,7 @@ class NameTagger:
             return self.thresholds["listed_term"] if _is_term(codes) else 0.0
         return _SURE if "o" in codes or "m" in codes else self.thresholds["unlisted"] * ease
 
-    def _repeats(self, found: list[Span], seen: list[list[re.Match[str]]], text: str) -> list[Span]:
+    def _repeats(self, text: str, found: list[Span], tokens: list[re.Match[str]]) -> list[Span]:
         covered = [(span.start, span.end) for span in found]
         sure: dict[str, Span] = {}
         for span in found:
@@ -192,7 +189,7 @@ class NameTagger:
                     if len(word) > 2 and word[0].isupper():
                         sure.setdefault(word.strip(".,"), span)
         out = []
-        for token in chain.from_iterable(seen):
+        for token in tokens:
             same = sure.get(token[0])
             if same and not any(start <= token.start() < end for start, end in covered):
                 codes = self._lexicon.codes(token[0])
@@ -204,10 +201,6 @@ class NameTagger:
 def _is_term(codes: str) -> bool:
     """Known as a name of technology, a work, a brand, or a public figure."""
     return TECHNICAL in codes or FAMOUS in codes
-
-
-def _span(tokens: list[re.Match[str]], best: list[tuple[str, float]], run: list[int]) -> Span:
-    return Span(tokens[run[0]].start(), tokens[run[-1]].end(), best[run[0]][0], max(best[i][1] for i in run))
 
 
 class NameRecognizer(EntityRecognizer):  # type: ignore[misc]

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spacy
 import yaml
 from spacy.training import Example
 
+from eyrie.privacy.crf import Weights
 from eyrie.privacy.engine import Analyzer, AnalyzerError, load_analyzer
 from eyrie.privacy.name_features import Featurizer, Lexicon, shape, tokenize
+from eyrie.privacy.name_scores import NameScorer
 from tests.conftest import REPOSITORY
 
 PRIVACY = REPOSITORY / "resources/privacy"
@@ -93,14 +96,39 @@ def test_a_name_beside_a_sure_one_is_held_to_less(analyzer: Analyzer) -> None:
     assert ("Veneranda", "PERSON") in found(analyzer, beside)
 
 
-def test_a_feature_without_weight_is_not_made_and_changes_nothing(analyzer: Analyzer) -> None:
-    lexicon = Lexicon({"ask": "o", "anna": "f", "now": "o"})
-    ((_, rows),) = Featurizer(lexicon).sequences("Ask Anna now.")
-    kept = {rows[1][0], rows[1][-1]}
-    ((_, fewer),) = Featurizer(lexicon, kept).sequences("Ask Anna now.")
-    flags = (b"start", b"title")
-    assert fewer == [[item for item in row if item in kept or item.startswith(flags)] for row in rows]
-    assert kept <= {item for row in fewer for item in row}
+TEXTS = (
+    "Ask Anna Berg in Montauban, now.",
+    "|| anna | Berg | \n\n Berlin|x ||",
+    "THE WHOLE LINE IN CAPITALS\nMarie-Claire d'Artagnan's _private(self.Paris) <b>Tom</b> @jane\nl'Élysée",
+    "remind tom and anna to call bob",
+    "😀 İstanbul ﬁ 𝒳 Jean\u202bDupont",
+    "Sofia. " + "and some words that are none of these " * 30 + "Vienna" + " Anna Tom" * 40,
+)
+
+
+def test_scores_from_tables_are_the_weights_of_the_features_by_name() -> None:
+    weights = Weights(PRIVACY / "names" / "model.crfsuite")
+    featurizer = Featurizer(Lexicon.read(PRIVACY / "names" / "lexicon.tsv"))
+    scorer = NameScorer(featurizer, weights)
+    for text in TEXTS * 2:
+        found = scorer.stretches(text)
+        by_name = featurizer.sequences(text)
+        assert found is not None
+        assert [token.span() for token in found.tokens] == [token.span() for part, _ in by_name for token in part]
+        assert found.lengths.tolist() == [len(part) for part, _ in by_name]
+        expected = np.array([weights.total(row) for _, rows in by_name for row in rows])
+        assert np.abs(expected).max() > 1
+        np.testing.assert_allclose(found.scores, expected, atol=1e-12)
+
+
+def test_words_that_are_forgotten_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = Weights(PRIVACY / "names" / "model.crfsuite")
+    featurizer = Featurizer(Lexicon({"ask": "o", "anna": "f", "now": "o"}))
+    scores = [found.scores for text in TEXTS if (found := NameScorer(featurizer, weights).stretches(text)) is not None]
+    monkeypatch.setattr("eyrie.privacy.name_scores._REMEMBERED", 3)
+    scorer = NameScorer(featurizer, weights)
+    again = [found.scores for text in TEXTS if (found := scorer.stretches(text)) is not None]
+    assert all(map(np.array_equal, scores, again))
 
 
 def test_a_name_that_is_sure_once_is_found_again_in_the_same_text(analyzer: Analyzer) -> None:
@@ -129,7 +157,10 @@ def test_tokens_split_elisions_and_possessives_but_not_names() -> None:
 
 def test_a_text_without_a_candidate_is_not_tagged() -> None:
     featurizer = Featurizer(Lexicon({"explain": "o", "this": "o", "anna": "f"}))
-    assert featurizer.sequences("Explain this. explain this!") == []
+    scorer = NameScorer(featurizer, Weights(PRIVACY / "names" / "model.crfsuite"))
+    for text in ("", " ", "Explain this. explain this!"):
+        assert featurizer.sequences(text) == []
+        assert scorer.stretches(text) is None
     assert [token[0] for tokens, _ in featurizer.sequences("explain anna") for token in tokens] == ["explain", "anna"]
 
 
