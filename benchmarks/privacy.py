@@ -1,11 +1,11 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on a seventh, of
-typical traffic, recall per type and the share of prompts with every value covered; false flags on clean prompts per
-kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py, privacy_values.py,
-privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py, privacy_secrets.py and
-privacy_traffic.py.
+recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on a seventh and
+an eighth, of typical traffic, recall per type and the share of prompts with every value covered; false flags on clean
+prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
+privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py, privacy_secrets.py,
+privacy_traffic.py and privacy_second_traffic.py.
 """
 
 import argparse
@@ -19,6 +19,12 @@ from pathlib import Path
 from benchmarks.privacy_blind import blind_values
 from benchmarks.privacy_blind_second import second_blind_values
 from benchmarks.privacy_foreign import foreign_values
+from benchmarks.privacy_second_traffic import (
+    chosen_secrets,
+    clean_of_passwords,
+    clean_second_traffic,
+    second_traffic,
+)
 from benchmarks.privacy_secrets import clean_of_secrets, secrets
 from benchmarks.privacy_sets import Case, clean, names_and_places
 from benchmarks.privacy_traffic import clean_traffic, traffic
@@ -52,7 +58,10 @@ def main() -> None:
         for title, make in (("fourth set, ", blind_values), ("fifth set, ", second_blind_values)):
             report_values(title, make(copies=options.copies // 2, seed=7), analyzer, options.threshold)
     report_values("sixth set, ", secrets(options.part, copies=options.copies // 2), analyzer, options.threshold)
-    report_traffic(traffic(options.part, copies=options.copies // 2), analyzer, options.threshold)
+    copies = options.copies // 2
+    report_traffic("traffic", traffic(options.part, copies=copies), analyzer, options.threshold)
+    report_traffic("second traffic", second_traffic(options.part, copies=copies), analyzer, options.threshold)
+    report_traffic("chosen secrets", chosen_secrets(options.part, copies=copies), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
@@ -67,6 +76,11 @@ def main() -> None:
     )
     of_traffic = clean_traffic(options.part)
     report_clean("clean prompts of traffic", of_traffic, analyzer, options.threshold, show=options.show_clean)
+    for title, cases in (
+        ("clean prompts of second traffic", clean_second_traffic(options.part)),
+        ("clean prompts on passwords", clean_of_passwords(options.part)),
+    ):
+        report_clean(title, cases, analyzer, options.threshold, show=options.show_clean)
     if options.num_speed:
         report_speed([*names, *untouched], options.config, options.threshold, options.num_speed)
 
@@ -145,7 +159,7 @@ def report_values(title: str, cases: Sequence[Case], analyzer: Analyzer, thresho
     print(f"  findings of other types: {others or 'none'}")
 
 
-def report_traffic(cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
+def report_traffic(title: str, cases: Sequence[Case], analyzer: Analyzer, threshold: float) -> None:
     """A value counts as found when findings of whatever types cover its letters and digits: then it is not trained on.
 
     A finding that meets no value is false, but for names and places, which these prompts hold and do not mark.
@@ -164,7 +178,7 @@ def report_traffic(cases: Sequence[Case], analyzer: Analyzer, threshold: float) 
                 false[item.entity] += item.entity not in _NAMES
     marks = [mark for group in hits.values() for mark in group]
     print(
-        f"traffic: recall {sum(marks) / len(marks):.4f} of {len(marks)} values, "
+        f"{title}: recall {sum(marks) / len(marks):.4f} of {len(marks)} values, "
         f"every value covered in {covered / len(cases):.3f} of {len(cases)} prompts"
     )
     for entity, group in sorted(hits.items()):

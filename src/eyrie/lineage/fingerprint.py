@@ -75,8 +75,8 @@ def local_files(params: Params, stage: Stage) -> list[str]:
         paths += [str(path) for pattern in patterns for path in expand(pattern)]
     if stage.name == "filter_prompts":
         config = Path(section.analyzer_config)
-        names = config.parent / "names"  # where the recogniser of names looks, unasked
-        paths += [str(path) for path in (*named_beside(config), *([names] if names.is_dir() else []))]
+        unnamed = (config.parent / "names", config.parent / "secrets")  # where two recognisers look, unasked
+        paths += [str(path) for path in (*named_beside(config), *filter(Path.is_dir, unnamed))]
     if stage.name == "train_head" and section.init_from is not None and Path(section.init_from).is_dir():
         paths.append(section.init_from)
     if stage.uses_target:

@@ -12,7 +12,12 @@ from typing import Any
 
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
-from presidio_analyzer.predefined_recognizers import CryptoRecognizer, EmailRecognizer, IpRecognizer
+from presidio_analyzer.predefined_recognizers import (
+    CryptoRecognizer,
+    EmailRecognizer,
+    IpRecognizer,
+    MacAddressRecognizer,
+)
 
 # Prefix -> lengths that issuers use. Longest prefixes need no order: ranges do not overlap in a way that matters.
 _ISSUERS = re.compile(
@@ -232,6 +237,17 @@ class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]
         super().__init__("CRYPTO", name=name, supported_language=supported_language, patterns=[pattern])
 
 
+class HardwareAddressRecognizer(MacAddressRecognizer):  # type: ignore[misc]
+    """MAC_ADDRESS, near a word that says so also without signs between its digits: 001A2B7B795B."""
+
+    patterns: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        digits = r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12}\b"
+        self.patterns = [*self.patterns, Pattern("without signs", digits, 0.05)]
+
+
 class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]
     """IP_ADDRESS without what tells of no host: loopback, 0.0.0.0, netmasks, and slices such as `[::2]` or `a::b`."""
 
@@ -240,7 +256,10 @@ class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         # Of a link, also with groups that are too long: whoever wrote it down meant a host.
-        self.patterns = [*self.patterns, Pattern("link", r"\bfe80::(?:[0-9a-f]{1,8}:){1,4}[0-9a-f]{1,8}\b", 0.6)]
+        link = Pattern("link", r"\bfe80::(?:[0-9a-f]{1,8}:){1,4}[0-9a-f]{1,8}\b", 0.6)
+        # "PING 2600:...:a591: 56 data bytes"
+        whole = Pattern("before a colon", r"(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?=:(?![\w:]))", 0.6)
+        self.patterns = [*self.patterns, link, whole]
 
     def invalidate_result(self, pattern_text: str) -> bool:
         if pattern_text.lower().startswith("fe80::"):

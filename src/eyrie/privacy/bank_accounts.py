@@ -16,11 +16,12 @@ _SCORE = 0.5
 _STEMS = (
     *("account", "acct", "acc", "a/c", "ac no", "sort", "routing", "aba", "rtn", "sc ", "sc:", "ifsc", "conta", "c/c"),
     *("agência", "kto", "konto", "blz", "bankleit", "compte", "cuenta", "conto", "rekening", "clabe", "neft", "bacs"),
-    *("sc`", "sc,", "sc|", "sc<", '"sc"', "sc ="),
+    *("sc`", "sc,", "sc|", "sc<", '"sc"', "sc =", "bank", "void", "micr"),
 )
 _NUMBER = re.compile(
-    r"(?<![\w+/#-])(?<!\d[.,])(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4,20}(?:-[\dxX])?|\d{3,4}(?: \d{3,4}){2,4})(?!\w|"
-    r"[.,:/-]\d|%)"
+    r"(?<![\w+#-])(?<!(?<!\d{6})/)(?<!\d[.,])"
+    r"(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4}([ -])\d{4}\1\d{2}\1\d{10}|\d{4,20}(?:-[\dxX])?|\d{1,4}(?: \d{3,4}){2,4})"
+    r"(?!\w|[.,:-]\d|/\d{1,3}(?!\d)|%)"
 )
 _NUMBERED = r"(?:[ _.-]{0,2}(?:number|numero|número|nummer|num|nbr|no|nr|n[º°]|#))"
 _SORT = re.compile(r"(?i:sort[ _-]?code|sortcode|sort(?=:|=|/acc)|\bbsb\b|\bblz\b|bankleitzahl)|\bSC\b")
@@ -32,7 +33,10 @@ _STRONG = re.compile(
     r"|corriente)"
     r"|conto corrente|numero (?:di )?conto|rekening(?:nummer|nr)|clabe|número da conta)"
 )
-_WEAK = re.compile(r"(?i:\bacc(?:oun)?ts?\b|\bacc\b|\bac\b|\bconta\b|\bcc\b|\bkonto\b|\bkto\b|\bcompte\b|\bcuenta\b"
+# Near one of these the check is enough.
+_CHEQUE = re.compile(r"(?i:\bbank\b|\bach\b|\bmicr\b|void\w* (?:check|cheque)|direct deposit|pay to the order)")
+_AFTER_ROUTING = re.compile(r"(?<!\d)(\d{9})[\s|:/⑆⑈⑉,;'\"-]{1,8}$")
+_WEAK = re.compile(r"(?i:\bacc(?:oun)?ts?\b|\bacc\b|\bac\b|\bconta\b|\bcc\b|konto\b|\bkto\b|\bcompte\b|\bcuenta\b"
                    r"|\bconto\b|\brekening\b|\bchecking\b|\bsavings\b)")  # fmt: skip
 _BANK = re.compile(
     r"(?i:sort[ _-]?code|routing|\baba\b|ifsc|\bbacs\b|\bchaps\b|\bneft\b|\brtgs\b|\bimps\b|bank|\bbanco\b|\bbanca\b"
@@ -86,7 +90,12 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
     before = _label_before(text, start)
     if len(digits) in (6, 8) and (_last(_SORT, before) or _SORT.fullmatch(column_header(text, start).strip())):
         return True
-    if len(digits) == 9 and _is_routing(digits) and _ROUTING.search(before + column_header(text, start)):
+    near = max(0, start - _NEAR), end + _NEAR
+    of_cheque = _CHEQUE.search(text, *near) is not None
+    if len(digits) == 9 and _is_routing(digits) and (of_cheque or _ROUTING.search(before + column_header(text, start))):
+        return True
+    routing = _AFTER_ROUTING.search(text, max(0, start - 18), start) if len(digits) >= 6 else None
+    if routing and _is_routing(routing[1]) and (of_cheque or _ROUTING.search(text, *near)):
         return True
     if re.fullmatch(r"\d\d[- ]\d\d[- ]\d\d", written):  # a date, but beside the number of an account
         return re.match(r"[\s,;/|-]{1,3}\d{8}(?!\d)", text[end : end + 12]) is not None and bool(
@@ -98,7 +107,6 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
     if header and (_STRONG.search(header) or _ROUTING.search(header)):
         return True
     strong, weak = _last(_STRONG, before), _last(_WEAK, before)
-    near = max(0, start - _NEAR), end + _NEAR
     if strong:
         return True
     if weak and (written[-2] == "-" or (len(digits) >= 8 and re.search(r"(?i:\bacct?\b)", before))):

@@ -128,6 +128,7 @@ def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
         from eyrie.privacy import (  # noqa: F401
             accounts,
             bank_accounts,
+            chosen_secrets,
             disclosures,
             identifiers,
             names,
@@ -141,6 +142,7 @@ def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     tldextract.extract = offline  # type: ignore[assignment]
     names.NameRecognizer.artefacts = config.parent / "names"
+    chosen_secrets.ChosenSecretRecognizer.artefacts = config.parent / "secrets"
     try:
         provider = AnalyzerEngineProvider()  # of its defaults nothing is used
         provider.configuration = configuration

@@ -170,6 +170,11 @@ def is_thing(word: str) -> bool:
     return _THINGS.fullmatch(word) is not None
 
 
+def is_resource(word: str) -> bool:
+    """Whether a word is named as resources are: `db-credentials-01`."""
+    return _RESOURCE.fullmatch(word) is not None and _is_of_names(word)
+
+
 def is_chosen(word: str) -> bool:
     """Of what a sentence says is a password: letters with a digit that name nothing else (`hunter2`), joined words."""
     core = word.rstrip(_END_MARKS)

@@ -28,7 +28,7 @@ _SYNTAX = {
     "password in url": (
         ("://",),
         r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s:/@<>{}$\[\]()]*:(?!(?:pass|password|pwd|secret|\*+)@)"
-        r"(?!\$)(?:[^\s:/@<>{}\[\]()]|@(?=[^\s/@<>{}]{0,64}@)){3,}@[^\s/@<>{}$]+",
+        r"(?!\$)(?:[^\s:/@<>{}\[\]()]|@(?=[^\s/@<>{}]{0,64}@)){3,}@[^\s/@<>{}$]+(?:/[\w.%?=&+-]+)?",
     ),
     "token in url": (("://",), r"://(?=[A-Za-z_-]*\d[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}(?=@[\w-])"),
     "webhook": (
@@ -56,7 +56,16 @@ _SYNTAX = {
         r"(?i:\baws[\w ]{0,20}secret[\w ]{0,20})[\"']?\s*(?:[=:]|is)\s*"
         r"[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     ),
-    "azure": (("accesskey=", "accountkey="), r"(?:AccountKey|Access_?Key)=[A-Za-z0-9+/]{40,}={0,2}"),
+    "azure": (
+        ("accesskey=", "accountkey="),
+        r"(?:DefaultEndpointsProtocol=[^\s\"']{1,200}?)?(?:AccountKey|Access_?Key)=[A-Za-z0-9+/]{40,}={0,2}(?:;\w+=[\w.:/-]+)*",
+    ),
+    # Whole: what is left of it without the password says where it opens what.
+    "connection string": (
+        ("password=", "pwd="),
+        r"(?i:\b(?:server|data source|host)=[^\"'\n]{3,200}?;\s?(?:password|pwd)=)(?![{<$%*])[^;\"'\n]{3,64}"
+        r"(?:;\s?[\w ]+=[^;\"'\n]*)*;?",
+    ),
     "session": (
         ("sess", "connect.sid", "auth", "wordpress_", "wordpress_"),
         r"(?i:\b(?:\w*sess(?:ion)?(?:[_.-]?(?:id|token))?|connect\.sid|wordpress_\w+"

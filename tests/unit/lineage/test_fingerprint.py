@@ -77,7 +77,10 @@ def test_what_the_analyzer_is_made_of_changes_the_screening(tiny_target: Path, t
     changed = _all(params)
     assert _changed(before, changed) == ["filter_prompts"]
     (folder / "names/lexicon.tsv").write_text("chair\to\n")
-    assert _changed(changed, _all(params)) == ["filter_prompts"]
+    again = _all(params)
+    assert _changed(changed, again) == ["filter_prompts"]
+    (folder / "secrets/model.crfsuite").write_bytes(b"another")
+    assert _changed(again, _all(params)) == ["filter_prompts"]
 
 
 @pytest.mark.parametrize("text", ["a: [", "\x00", "just text", "- ''\n- .\n- c.yaml\n", "- none\n- 7\n"])

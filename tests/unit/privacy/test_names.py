@@ -214,6 +214,7 @@ def test_the_example_configuration_takes_the_names_of_a_spacy_model(tmp_path: Pa
     for _ in range(30):
         nlp.update(examples)
     nlp.to_disk(tmp_path / "my-model")
+    shutil.copytree(PRIVACY / "secrets", tmp_path / "secrets")
     configuration = yaml.safe_load((PRIVACY / "analyzer-spacy.yaml").read_text(encoding="utf-8"))
     configuration["nlp_configuration"]["models"][0]["model_name"] = "my-model"
     (tmp_path / "analyzer.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")

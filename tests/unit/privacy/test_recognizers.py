@@ -340,3 +340,27 @@ def test_a_key_without_a_prefix_is_told_by_its_looks_and_the_word_beside_it(anal
     value = "f3a9c81be7" + "d24a06b5a1"
     assert covers(analyzer, "SECRET", value, text.replace("{}", value))
     assert "SECRET" not in found(analyzer, f"commit {value}")
+
+
+@pytest.mark.parametrize(
+    ("entity", "value", "text"),
+    [
+        ("IP_ADDRESS", "2600:1700:4940:ebae:cfab:84e7:2bb7:a591", "PING {}: 56 data bytes"),
+        ("MAC_ADDRESS", "001A2B7B795B", "show mac address-table\n  20    {}    DYNAMIC"),
+        ("BANK_ACCOUNT", "061771527", "ROUTING/ACCT ON FILE: {}/23414906, returned"),
+        ("BANK_ACCOUNT", "23414906", "ROUTING/ACCT ON FILE: 061771527/{}, returned"),
+        ("BANK_ACCOUNT", "122895591", "First Prairie Bank\n|: {} |: 71178421 ||' 1048"),
+        ("BANK_ACCOUNT", "2100 1481 51 2485566146", "número de cuenta antiguo: {}"),
+        ("SECRET", "Server=tcp:db.example.net,1433;User ID=erp;Password=jmv471p2xrl9;Encrypt=True;", '"Default": "{}"'),
+        ("SECRET", "mysql://app:joeogb9r5juu@db.internal:3306/app_db", "DATABASE_URL={}\nfails"),
+    ],
+)
+def test_a_value_is_covered_whole_in_the_notations_of_consoles_cheques_and_settings(
+    analyzer: Analyzer, entity: str, value: str, text: str
+) -> None:
+    assert covers(analyzer, entity, value, text.replace("{}", value))
+
+
+@pytest.mark.parametrize("text", ["commit 7c10c9c97d4a fixes the build", '"Server=x;Password={pwd};Encrypt=True"'])
+def test_a_hash_is_no_hardware_address_and_a_placeholder_no_connection_string(analyzer: Analyzer, text: str) -> None:
+    assert found(analyzer, text) == set()
