@@ -233,7 +233,7 @@ def _signed(text: str) -> Iterator[Candidate]:
         grouped = grouped or core[:2].isdigit()
         if len(core) < _MIN or _OF_LETTERS.fullmatch(core) or "://" in core:
             continue
-        if _DRAWN.fullmatch(core) and 2 * _MIN <= len(core) <= _MAX:
+        if 2 * _MIN <= len(core) <= _MAX and _DRAWN.fullmatch(core):
             start = match.start() + chunk.index(core)
             yield Candidate(start, start + len(core), "word")
         for piece in _PIECE.finditer(text, *match.span()):
