@@ -1,4 +1,4 @@
-"""What the name tagger takes for names and no reader would: dates, points of the compass, verbs, German nouns.
+"""What the name tagger takes for names and no reader would: dates, measures, the compass, verbs, German nouns.
 
 Asked only of texts in which something was found. German capitalises every noun, so there a capital says nothing: the
 tagger, which reads English and French, takes nouns that are on no list for names. What is left of a German text are
@@ -35,6 +35,8 @@ your
 # codespell:ignore-end
 _WORD = re.compile(r"[^\W\d_]+")
 _UMLAUT = re.compile(r"[äöüß]")
+# "Pro 49 €/month", "Cordless drill CD-18X, 18 V": a list of goods reads like an address.
+_MEASURE = re.compile(r"[€$£%]|\d ?(?:V|W|Nm|m?Ah|kWh?|[GM]?Hz|[GMT]B|kg|[cm]?m|ml|°C)\b")
 _ADDRESSED = re.compile(r"\b(?:Herrn?|Frau|Familie|Dr\.|Prof\.)\s+[^\W\d_]")
 _ENOUGH = 2  # words
 
@@ -53,12 +55,14 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
     german = is_german(text)
 
     def is_no_name(start: int, end: int) -> bool:
+        if _MEASURE.search(text, start, end):
+            return True
         first = text[start]
         if not german and first.isupper() and text[start : start + 3] not in _BEGIN_NO_NAME:
             return False  # nearly all of them
         words = text[start:end].split()
         compass = words[0] in _COMPASS
-        if (compass or words[0].islower()) and all(map(str.islower, words[1:])):
+        if (compass or words[0].islower() or words[0].isdigit()) and all(map(str.islower, words[1:])):
             is_ordinary = compass or not any(map(is_listed, words))
         else:
             is_ordinary = _DATE_WORD.search(text, start, end) is not None and _is_in_a_date(text, start, end)

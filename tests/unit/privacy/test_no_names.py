@@ -66,3 +66,18 @@ def test_names_in_german_and_beside_dates_stay(text: str, name: str) -> None:
 
 
 # codespell:ignore-end
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rewrite the text for the web shop: Cordless drill CD-18X, 18 V, 65 Nm, 2-speed gear, 1.4 kg",
+        "Fais un tableau comparatif des offres : Essentiel 19 €/mois 5 utilisateurs, Pro 49 €/mois 20 utilisateurs",
+    ],
+)
+def test_measures_and_prices_in_a_list_of_goods_are_no_addresses(text: str) -> None:
+    assert names(text) == []
+
+
+def test_an_address_beside_a_price_stays() -> None:
+    assert "14 Rue des Lilas" in " ".join(names("Livrer au 14 Rue des Lilas, Montauban ; total 49 €"))

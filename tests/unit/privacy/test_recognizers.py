@@ -351,6 +351,7 @@ def test_a_key_without_a_prefix_is_told_by_its_looks_and_the_word_beside_it(anal
         ("BANK_ACCOUNT", "23414906", "ROUTING/ACCT ON FILE: 061771527/{}, returned"),
         ("BANK_ACCOUNT", "122895591", "First Prairie Bank\n|: {} |: 71178421 ||' 1048"),
         ("BANK_ACCOUNT", "2100 1481 51 2485566146", "número de cuenta antiguo: {}"),
+        ("US_SSN", "378886022", "CLAIMANT: P. J.\nTAXPAYER NO: {}\nDATE OF LOSS: 03/02/2025"),
         ("SECRET", "Server=tcp:db.example.net,1433;User ID=erp;Password=jmv471p2xrl9;Encrypt=True;", '"Default": "{}"'),
         ("SECRET", "mysql://app:joeogb9r5juu@db.internal:3306/app_db", "DATABASE_URL={}\nfails"),
     ],
