@@ -156,7 +156,6 @@ _MIN, _MAX, _MAX_DIGITS = 4, 64, 24
 _NEAR, _NEAR_AFTER = 10, 4  # tokens behind a telling word, and before one, where a word of letters may be a secret
 _BEFORE, _AFTER = 12, 6  # tokens whose words are seen, in no order
 _DISTANCES = (1, 2, 3, 5, 8, 14, 30, 70, 1 << 30)  # bounds of how far a topic is
-_MAX_CANDIDATES = 400  # of a text; more are data, not talk
 
 
 class Candidate(NamedTuple):
@@ -180,11 +179,11 @@ def _described(written: str) -> tuple[str, str]:
     """How features name a token, and its topic."""
     if written == "\n":
         return _LINE, ""
-    if written.isdigit():
+    if written.isdecimal():
         return f"#{min(len(written), 9)}", ""
     lower = written.lower()
     topic = next((name for name, pattern in _OF_TOPIC.items() if pattern.search(lower)), "")
-    if any(map(str.isdigit, written)) and not topic:
+    if any(map(str.isdecimal, written)) and not topic:
         return "#x", ""
     return lower, topic
 
@@ -214,7 +213,7 @@ def found_in(text: str) -> tuple[list[Candidate], list[list[str]]]:
     if places or _HINTING & tokens.topics.keys():
         signed += _words_of_letters(text, tokens.starts, places)
         signed += _phrases(text)
-    found = sorted({(item.start, item.end): item for item in signed}.values())[:_MAX_CANDIDATES]
+    found = sorted({(item.start, item.end): item for item in signed}.values())
     return found, _features(text, tokens, found) if found else []
 
 
@@ -230,7 +229,7 @@ def _signed(text: str) -> Iterator[Candidate]:
         chunk = match[0]
         if chunk.isalpha() or (core := chunk.strip(_SENTENCE)).isalpha():
             continue
-        grouped = grouped or core[:2].isdigit()
+        grouped = grouped or core[:2].isdecimal()
         if len(core) < _MIN or _OF_LETTERS.fullmatch(core) or "://" in core:
             continue
         if 2 * _MIN <= len(core) <= _MAX and _DRAWN.fullmatch(core):
@@ -240,7 +239,7 @@ def _signed(text: str) -> Iterator[Candidate]:
             if not _OF_LETTERS.fullmatch(piece[0]):
                 yield from _with_signs(text, *piece.span())
     for match in _DIGIT_GROUPS.finditer(text) if grouped else ():
-        if 4 <= sum(map(str.isdigit, match[0])) <= _MAX_DIGITS:
+        if 4 <= sum(map(str.isdecimal, match[0])) <= _MAX_DIGITS:
             yield Candidate(*match.span(), "number")
 
 
@@ -283,7 +282,7 @@ def _with_signs(text: str, start: int, end: int) -> Iterator[Candidate]:
         core = kept.rstrip("!?")
         if len(core) < _MIN - (core != kept) or len(kept) > _MAX:
             continue
-        if core.isdigit():
+        if core.isdecimal():
             if len(core) <= _MAX_DIGITS:
                 yield Candidate(start, start + len(core), "number")
         elif not ((core.isalpha() and core == kept) or _NEVER.fullmatch(kept) or is_resource(core)):
@@ -316,7 +315,7 @@ def _features(text: str, tokens: _Tokens, found: list[Candidate]) -> list[list[s
 def _of_value(value: str, kind: str) -> tuple[str, ...]:
     out = [f"k={kind}", f"n={min(len(value), 20)}"]
     if kind == "number":
-        digits = "".join(filter(str.isdigit, value))
+        digits = "".join(filter(str.isdecimal, value))
         out += [f"d={min(len(digits), 13)}", f"f={re.sub(r'[0-9]', 'd', value)}"]
         if len(digits) == 4 and 1900 <= int(digits) <= 2035:
             out.append("year")
@@ -368,7 +367,7 @@ _distinct = dict.fromkeys  # in their order, unlike a set: the model is the same
 
 
 def _kind_of(char: str) -> str:
-    return "X" if char.isupper() else "x" if char.isalpha() else "d" if char.isdigit() else char
+    return "X" if char.isupper() else "x" if char.isalpha() else "d" if char.isdecimal() else char
 
 
 def _of_surroundings(text: str, item: Candidate, before: list[str], after: list[str]) -> tuple[str, ...]:
