@@ -60,11 +60,10 @@ def fill(line: str, rng: random.Random) -> Filled:
     for slot in _SLOT.finditer(template):
         text += template[at : slot.start()]
         at = slot.end()
-        try:
-            value = kept[slot[0]] if slot[2] and slot[0] in kept else secret_values.make(slot[1], rng)
-        except KeyError:
-            text += slot[0]  # a placeholder
+        if not secret_values.is_slot(slot[1]):
+            text += slot[0]
             continue
+        value = kept[slot[0]] if slot[2] and slot[0] in kept else secret_values.make(slot[1], rng)
         kept[slot[0]] = value
         if slot[1] in secret_values.SECRETS:
             secrets.append((len(text), len(text) + len(value)))

@@ -396,6 +396,11 @@ _MAKERS: dict[str, Callable[[random.Random], str]] = {
 }  # fmt: skip
 
 
+def is_slot(name: str) -> bool:
+    """Whether `make` knows it; else it is a placeholder of the text."""
+    return name in _MAKERS or (name[0] in "#@h" and name[1:].isdigit())
+
+
 def make(slot: str, rng: random.Random) -> str:
     """Raises KeyError of a slot that is unknown."""
     if slot[0] in "#@h" and slot[1:].isdigit():

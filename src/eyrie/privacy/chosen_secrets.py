@@ -27,6 +27,8 @@ class ChosenSecretTagger:
         if not model.is_file():
             raise ValueError(f"{model}: no such file; build it with `python -m tools.privacy.build_secrets`")
         weights = Weights(model)
+        if "S" not in weights.labels:
+            raise ValueError(f"{model}: its labels are {', '.join(weights.labels)}; S is missing")
         self._rows = {name.decode(): weights.row(name) for name in weights.features()}
         self._table = weights.table
         self._marginals = Marginals(weights.transitions)

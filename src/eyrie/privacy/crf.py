@@ -5,6 +5,7 @@ and all sequences of a text go through forward-backward (Rabiner, 1989; Lafferty
 step of one end and the backward step of the other are one product.
 """
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pycrfsuite
 from numpy.typing import NDArray
 
+_HEADER = struct.Struct("<4sI")  # of a model's file: what it is, and its size
 Scores = NDArray[np.float64]
 _RESCALED_EVERY = 8  # steps; with transitions 40 apart, eighteen would leave the range of a double
 
@@ -23,6 +25,11 @@ class Weights:
     """
 
     def __init__(self, path: Path) -> None:
+        # CRFsuite reads behind the end of a file that was cut off, and ends the process.
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size or _HEADER.unpack(header) != (b"lCRF", path.stat().st_size):
+            raise ValueError(f"{path}: not a whole model of CRFsuite")
         tagger = pycrfsuite.Tagger()
         tagger.open(str(path))
         self.labels: tuple[str, ...] = tuple(tagger.labels())
@@ -68,6 +75,7 @@ class Marginals:
             lengths: [sequences], tokens of each, all at least 1
         Returns:
             [tokens, labels], rows sum to 1
+        Raises ArithmeticError when weights leave the range of a double.
         """
         count = self._count
         potentials = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -97,4 +105,6 @@ class Marginals:
         out = before[forward, :count] * before[backward, count:]
         out *= potentials
         out /= out.sum(axis=1, keepdims=True)
+        if not np.isfinite(out).all():  # would compare as "no name, no secret"
+            raise ArithmeticError("marginals are not finite")
         return out

@@ -26,7 +26,7 @@ _GATES: dict[str, Any] = {
     "AnyCaseIbanRecognizer": (_IBAN,),
     "WalletRecognizer": (_LONG_WORD,),
     "EthereumRecognizer": (_LONG_WORD,),
-    "HardwareAddressRecognizer": (_MAC, _DOCUMENT),
+    "HardwareAddressRecognizer": (_MAC, re.compile(r"(?<!\w)[0-9A-Fa-f]{12}(?!\w)")),
     "HostAddressRecognizer": (re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),),
     **dict.fromkeys(
         ("PhoneNumberRecognizer", "CardNumberRecognizer", "SocialSecurityRecognizer",

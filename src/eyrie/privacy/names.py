@@ -62,6 +62,8 @@ class NameTagger:
                 raise ValueError(f"{folder / name}: no such file; build it with `python -m tools.privacy.build_names`")
         self.thresholds: dict[str, float] = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))
         weights = Weights(folder / "model.crfsuite")
+        if not {"B-PER", "B-LOC"} <= set(weights.labels):
+            raise ValueError(f"{folder / 'model.crfsuite'}: its labels are {', '.join(weights.labels)}")
         self._types = np.array([[float(label[2:] == kind) for kind in ENTITIES] for label in weights.labels])
         self._marginals = Marginals(weights.transitions)
         self._lexicon = _read_lexicon(folder / "lexicon.tsv")

@@ -36,7 +36,7 @@ your
 _WORD = re.compile(r"[^\W\d_]+")
 _UMLAUT = re.compile(r"[äöüß]")
 # "Pro 49 €/month", "Cordless drill CD-18X, 18 V": a list of goods reads like an address.
-_MEASURE = re.compile(r"[€$£%]|\d ?(?:V|W|Nm|m?Ah|kWh?|[GM]?Hz|[GMT]B|kg|[cm]?m|ml|°C)\b")
+_MEASURE = re.compile(r"[€$£] ?\d|\d ?[€$£%]|\d ?(?:Nm|m?Ah|kWh?|[GM]?Hz|kg|[cm]m|ml|°C)\b")
 _ADDRESSED = re.compile(r"\b(?:Herrn?|Frau|Familie|Dr\.|Prof\.)\s+[^\W\d_]")
 _ENOUGH = 2  # words
 
@@ -55,7 +55,7 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
     german = is_german(text)
 
     def is_no_name(start: int, end: int) -> bool:
-        if _MEASURE.search(text, start, end):
+        if _MEASURE.search(text, start, end) and not any(map(is_listed, _WORD.findall(text, start, end))):
             return True
         first = text[start]
         if not german and first.isupper() and text[start : start + 3] not in _BEGIN_NO_NAME:

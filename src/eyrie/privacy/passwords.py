@@ -86,7 +86,7 @@ _NUMBERED_THINGS = re.compile(
     r"|.*(?:pbkdf|hmac|(?<![a-z])sha-?\d|(?<![a-z])aes\d|utf-?8|0-9|a-z).*)"
 )
 _THINGS = re.compile(
-    rf"{_NUMBERED_THINGS.pattern}|(?i:0x[0-9a-f]+|[0-9a-f]{(7,)}|#[0-9a-f]{3, 8}|\d+[a-z]\d*"
+    rf"{_NUMBERED_THINGS.pattern}|(?i:0x[0-9a-f]+|\d+[a-z]\d*"
     r"|(?=.{1,5}$)[a-z]{1,2}\d{1,2}[a-z]{1,3}\d?|[a-z]{1,3}-?\d+)"
     r"|R\.[\w.]+|(?:[a-z0-9]*[_.])+[a-z]+\d?[a-z]*|[#-].*|\d+#.*|.*(?:\._|\.\.|C\+\+).*|(?:[A-Z]?[a-z]+|[A-Z]+)%\d+"
     r"|.*\.(?:[a-z]{2,5}|mp[34]|7z)|\d+(?:[.,:/_-]\d+)*[a-z]?|[\w.]+\.[A-Z][A-Za-z]+|[a-z_]\w*(?:\.[A-Za-z_]\w*)+"

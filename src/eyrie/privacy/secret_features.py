@@ -111,11 +111,26 @@ def _pattern(stems: str) -> re.Pattern[str]:
 
 _OF_TOPIC = {name: _pattern(stems) for name, stems in _TOPICS.items()}
 # Where one of these is spoken of, a secret may also be a word of letters or a phrase; where another one is, it has a
-# digit or a sign. In the stems of the first there is one of these, which is a cheaper question.
+# digit or a sign. Words of the first have one of these in them, which is a cheaper question.
 _TELLING, _HINTING = frozenset(("password", "number")), frozenset(("cipher", "strength", "question"))
 # codespell:ignore-begin
 _TELLING_STEMS = (
-    *("pass", "pw", "mdp", "kennw", "losung", "contrase", "senha", "clave", "wachtw", "wachtz", "secret", "geheim"),
+    *(
+        "pass",
+        "pw",
+        "mdp",
+        "kennw",
+        "losung",
+        "contrase",
+        "senha",
+        "clave",
+        "wachtw",
+        "wachtz",
+        "secret",
+        "geheim",
+        "secrè",
+        "paswo",
+    ),
     *("segret", "segred", "kodew", "stichw", "zauberw", "parol", "psw", "pin", "puk", "otp", " tan", "2fa", "mfa"),
     *("code", "cvv", "kombi", "nummer", "ziffer", "códig", "codig", "codic", "combi", "combo", "chiffres", "cifre"),
     *("cijfers", "digits", "bestätig", "verifi", "vérif", "token", "sms", "recover", "rescue", "wiederh", "récup"),
@@ -252,7 +267,12 @@ def _words_of_letters(text: str, starts: list[int], telling: list[int]) -> Itera
         if not _MIN <= len(value) <= _MAX or not _OF_LETTERS.fullmatch(value) or value.lower() in _FUNCTION_WORDS:
             continue
         before = text[max(0, start - 2) : start].rstrip(" ")[-1:]
-        if before not in _OPENERS and text[end : end + 1] not in ("|", "/") and not _CAMEL.fullmatch(value):
+        if (
+            start > 0
+            and before not in _OPENERS
+            and text[end : end + 1] not in ("|", "/")
+            and not _CAMEL.fullmatch(value)
+        ):
             at = bisect_left(starts, start)
             near = bisect_left(telling, at - _NEAR)
             if near == len(telling) or telling[near] > at + _NEAR_AFTER:

@@ -53,8 +53,23 @@ def test_large_weights_neither_overflow_nor_vanish() -> None:
     np.testing.assert_allclose(got.argmax(axis=1), np.tile([0, 1], 200))
 
 
-def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused(model: Path, tmp_path: Path) -> None:
+    whole = model.read_bytes()
     path = tmp_path / "model.crfsuite"
-    path.write_bytes(b"lCRF and then nothing")
-    with pytest.raises(ValueError, match="model"):
-        Weights(path)
+    for damaged in (
+        b"",
+        b"lCRF",
+        b"lCRF and then nothing",
+        whole[:100],
+        whole[: len(whole) // 2],
+        whole[:-1],
+        whole + b"x",
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a whole model"):
+            Weights(path)
+
+
+def test_marginals_that_are_no_numbers_are_an_error() -> None:
+    with pytest.raises(ArithmeticError), np.errstate(all="ignore"):
+        Marginals(np.zeros((2, 2)))(np.array([[np.nan, 0.0]]), np.array([1]))

@@ -79,5 +79,13 @@ def test_measures_and_prices_in_a_list_of_goods_are_no_addresses(text: str) -> N
     assert names(text) == []
 
 
-def test_an_address_beside_a_price_stays() -> None:
-    assert "14 Rue des Lilas" in " ".join(names("Livrer au 14 Rue des Lilas, Montauban ; total 49 €"))
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Livrer au 14 Rue des Lilas, Montauban ; total 49 €", "14 Rue des Lilas"),
+        ("Send it to 350 W 42nd Street, New York, please.", "350 W 42nd Street"),
+        ("My parents live at 221 W Baker Street.", "221 W Baker Street"),
+    ],
+)
+def test_an_address_beside_a_price_or_with_a_point_of_the_compass_stays(text: str, address: str) -> None:
+    assert address in " ".join(names(text))

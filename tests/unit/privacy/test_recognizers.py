@@ -347,6 +347,7 @@ def test_a_key_without_a_prefix_is_told_by_its_looks_and_the_word_beside_it(anal
     [
         ("IP_ADDRESS", "2600:1700:4940:ebae:cfab:84e7:2bb7:a591", "PING {}: 56 data bytes"),
         ("MAC_ADDRESS", "001A2B7B795B", "show mac address-table\n  20    {}    DYNAMIC"),
+        ("MAC_ADDRESS", "aabbccddeef0", "MAC address {} has no lease"),
         ("BANK_ACCOUNT", "061771527", "ROUTING/ACCT ON FILE: {}/23414906, returned"),
         ("BANK_ACCOUNT", "23414906", "ROUTING/ACCT ON FILE: 061771527/{}, returned"),
         ("BANK_ACCOUNT", "122895591", "First Prairie Bank\n|: {} |: 71178421 ||' 1048"),
