@@ -14,7 +14,8 @@ _DOCUMENT = re.compile(r"[A-Z0-9]{9}|\d[A-Za-z0-9]{3}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}")
 _DIGIT = re.compile(r"\d")
-_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN)  # not asked of a text without any
+_PLAIN_MAC = re.compile(r"(?<!\w)[0-9A-Fa-f]{12}(?!\w)")
+_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN, _PLAIN_MAC)  # not asked of a text without any
 _LONG_WORD = re.compile(r"(?<!\w)\w{25}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
 
@@ -26,7 +27,7 @@ _GATES: dict[str, Any] = {
     "AnyCaseIbanRecognizer": (_IBAN,),
     "WalletRecognizer": (_LONG_WORD,),
     "EthereumRecognizer": (_LONG_WORD,),
-    "HardwareAddressRecognizer": (_MAC, re.compile(r"(?<!\w)[0-9A-Fa-f]{12}(?!\w)")),
+    "HardwareAddressRecognizer": (_MAC, _PLAIN_MAC),
     "HostAddressRecognizer": (re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),),
     **dict.fromkeys(
         ("PhoneNumberRecognizer", "CardNumberRecognizer", "SocialSecurityRecognizer",
