@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.privacy_sets import Case
+from tools.privacy.sources import unescaped
 
 Values = Mapping[str, Callable[[random.Random], str]]
 
@@ -25,11 +26,6 @@ def lines(name: str) -> list[str]:
     return [line for line in (_TEXT / name).read_text("utf-8").splitlines() if line]
 
 
-def plain(text: str) -> str:
-    """The text that a line stands for, its escapes replaced."""
-    return re.sub(r"\\([nt\\])", lambda m: {"n": "\n", "t": "\t", "\\": "\\"}[m[1]], text)
-
-
 def filled(name: str, values: Values, entities: Mapping[str, str], *, copies: int, seed: str) -> list[Case]:
     """Every line of a file `copies` times, each time another text. `entities`: the entity of each kind of value."""
     out: list[Case] = []
@@ -38,7 +34,7 @@ def filled(name: str, values: Values, entities: Mapping[str, str], *, copies: in
         kinds, bar, text = line.partition("|")
         assert bar, line
         rng = random.Random(f"{seed} {number}")
-        template = plain(text.strip() if not text.startswith("  ") else text[1:])
+        template = unescaped(text.strip() if not text.startswith("  ") else text[1:])
         for _ in range(copies):
             case = _fill(rng.choice(kinds.split(",")), template, rng, values, entities)
             while case.text in seen:
@@ -51,7 +47,7 @@ def filled(name: str, values: Values, entities: Mapping[str, str], *, copies: in
 def clean_cases(name: str) -> list[Case]:
     """The lines of a file of prompts that hold no value."""
     rng = random.Random(name)
-    return [_fill("clean", plain(line), rng, {}, {}) for line in lines(name)]
+    return [_fill("clean", unescaped(line), rng, {}, {}) for line in lines(name)]
 
 
 def _fill(kind: str, template: str, rng: random.Random, values: Values, entities: Mapping[str, str]) -> Case:

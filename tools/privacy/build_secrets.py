@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pycrfsuite
 
-from eyrie.privacy.secret_features import Candidate, found_in
+from eyrie.privacy.secret_candidates import Candidate
+from eyrie.privacy.secret_features import found_in
 from tools.privacy import corpus, secret_values, sources
 
 SEED = 21
@@ -53,7 +54,7 @@ class Filled(NamedTuple):
 
 def fill(line: str, rng: random.Random) -> Filled:
     """One reading of a line of tools/privacy/text/secrets-*.txt."""
-    template = re.sub(r"\\([nt\\])", lambda match: {"n": "\n", "t": "\t", "\\": "\\"}[match[1]], line[3:])
+    template = sources.unescaped(line[3:])
     text, at = "", 0
     secrets = []
     kept: dict[str, str] = {}

@@ -41,6 +41,11 @@ def lines(name: str) -> list[str]:
     return [line for line in (TEXT / name).read_text("utf-8").splitlines() if line and not line.startswith("#")]
 
 
+def unescaped(text: str) -> str:
+    """The text that a line stands for: `\\n`, `\\t` and `\\\\` replaced by what they mean."""
+    return re.sub(r"\\([nt\\])", lambda match: {"n": "\n", "t": "\t", "\\": "\\"}[match[1]], text)
+
+
 @cache
 def phrases(name: str) -> list[str]:
     """Comma-separated phrases of tools/privacy/text/`name`."""

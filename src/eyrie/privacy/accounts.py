@@ -19,6 +19,7 @@ from presidio_analyzer.predefined_recognizers import (
     MacAddressRecognizer,
 )
 
+_NEEDS_CONTEXT = 0.05  # a score that only a word beside it lifts to a finding
 # Prefix -> lengths that issuers use. Longest prefixes need no order: ranges do not overlap in a way that matters.
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
@@ -245,7 +246,7 @@ class HardwareAddressRecognizer(MacAddressRecognizer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         digits = r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12}\b"
-        self.patterns = [*self.patterns, Pattern("without signs", digits, 0.05)]
+        self.patterns = [*self.patterns, Pattern("without signs", digits, _NEEDS_CONTEXT)]
 
 
 class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]

@@ -14,7 +14,8 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from eyrie.privacy.crf import Marginals, Weights
-from eyrie.privacy.secret_features import Candidate, found_in
+from eyrie.privacy.secret_candidates import Candidate
+from eyrie.privacy.secret_features import found_in
 
 _THRESHOLD = 0.4  # probability from which a candidate is one: a missed secret is worse than a lost prompt
 _LOWEST_SCORE, _HIGHEST_SCORE = 0.4, 0.9  # at the threshold, and of a certain one
