@@ -14,6 +14,7 @@ from eyrie.privacy.labels import labelled
 from eyrie.privacy.listings import listed
 from eyrie.privacy.loosely_told import loosely_told
 from eyrie.privacy.passwords import is_password, is_placeholder, is_words, may_be_told
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.plain_told import names_in, plainly_told
 from eyrie.privacy.plain_words import is_plain
 from eyrie.privacy.randomness import is_drawn_letters
@@ -21,7 +22,7 @@ from eyrie.privacy.short_codes import short_codes
 from eyrie.privacy.told import told_secrets
 
 # What the names are made of; found first, since looking for plain text is cheap.
-_STEMS = (
+_STEMS = Phrases(
     *("passw", "passp", "passc", "pass", "pwd", "pw", "pin", "psk", "secret", "cred", "mdp", "kennwort", "contrase"),
     *("mot de passe", "clave", "senha", "wachtwoord", "parola d", "hasło"),  # codespell:ignore mot
     *("identified by", "requirepass", "masterauth"),
@@ -68,7 +69,7 @@ _BESIDE = re.compile(
 )
 _COLUMN = re.compile(rf"(?:\w+[_ -])?{_NAME}|(?i:secret[_ ]access[_ ]key)")
 _MAX_ROWS = 50
-_HEADER_STEMS = (
+_HEADER_STEMS = Phrases(
     "pass",
     "pwd",
     "pw",
@@ -108,6 +109,7 @@ _TOLD = re.compile(
 )
 _SENTENCE_END = ".,;:)]}"
 _INSERTED = re.compile(r"(?i:\((?P<names>[^()]{3,200})\)\s{0,3}values)(?=\s{0,3}\()")
+_VALUES = Phrases("values")
 _INSERTED_ROW = re.compile(r"\s{0,12},?\s{0,12}\((?P<values>[^()]{3,400})\)")
 _CELL = re.compile(r"\s*(?:N?'(?P<v>[^']*)'|[^,]*)\s*(?:,|$)")
 _DEFINES = re.compile(
@@ -122,24 +124,24 @@ def given_secrets(text: str) -> Iterator[tuple[int, int]]:
     if len(lower) != len(text):  # a few capitals have two small characters
         lower = text
     yield from _named(text, lower)
-    yield from given_to_programs(text, lower)
-    yield from told_secrets(text, lower)
+    yield from given_to_programs(text)
+    yield from told_secrets(text)
     names = names_in(text, lower)
-    yield from plainly_told(text, lower, names)
-    yield from loosely_told(text, lower, names)
-    yield from labelled(text, lower, names)
-    yield from told_codes(text, lower)
-    yield from short_codes(text, lower)
-    yield from listed(text, lower)
-    if any(map(lower.__contains__, _HEADER_STEMS)):
+    yield from plainly_told(text, names)
+    yield from loosely_told(text, names)
+    yield from labelled(text, names)
+    yield from told_codes(text)
+    yield from short_codes(text)
+    yield from listed(text)
+    if _HEADER_STEMS.occur_in(text):
         for start, end, may_be_word in _in_columns(text):
             yield from _accepted(text, start, end, quoted=may_be_word and may_be_told(text[start:end]))
-        for start, end in _inserted(text) if "values" in lower else ():
+        for start, end in _inserted(text) if _VALUES.occur_in(text) else ():
             yield from _accepted(text, start, end, quoted=True)
 
 
 def _named(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    for stem in _STEMS:
+    for stem in _STEMS.those_in(text):
         position = lower.find(stem)
         while position >= 0:
             if match := _GIVEN.match(text, position):

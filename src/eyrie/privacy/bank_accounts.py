@@ -10,10 +10,11 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from eyrie.privacy.nearby import column_header
+from eyrie.privacy.phrases import Phrases
 
 _SCORE = 0.5
 # codespell:ignore-begin
-_STEMS = (
+_STEMS = Phrases(
     *("account", "acct", "acc", "a/c", "ac no", "sort", "routing", "aba", "rtn", "sc ", "sc:", "ifsc", "conta", "c/c"),
     *("agência", "kto", "konto", "blz", "bankleit", "compte", "cuenta", "conto", "rekening", "clabe", "neft", "bacs"),
     *("sc`", "sc,", "sc|", "sc<", '"sc"', "sc =", "bank", "void", "micr"),
@@ -77,8 +78,7 @@ class BankAccountRecognizer(EntityRecognizer):  # type: ignore[misc]
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Offsets are characters of `text`."""
-        lower = text.lower()
-        if not any(map(lower.__contains__, _STEMS)):
+        if not _STEMS.occur_in(text):
             return []
         spans = [match.span() for match in _NUMBER.finditer(text)]
         return [RecognizerResult("BANK_ACCOUNT", *span, _SCORE) for span in spans if _is_of_bank(text, *span)]

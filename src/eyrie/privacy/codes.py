@@ -7,62 +7,19 @@ word with digits in a list after these words; a seed is what RFC 4648 calls base
 import re
 from collections.abc import Iterator
 
+from eyrie.privacy.phrases import Phrases
+
 # codespell:ignore-begin
 # In small letters; found first, since looking for plain text is cheap.
 _LOCK_STEMS = (
-    *(
-        "door",
-        "pin",
-        "phone",
-        "gate",
-        "garage",
-        "alarm",
-        "safe",
-        "vault",
-        "lock",
-        "box",
-        "keypad",
-        "digicode",
-        "tür",
-        "tor",
-        "tresor",
-    ),
-    *(
-        "porte",
-        "portail",
-        "coffre",
-        "cadenas",
-        "puerta",
-        "portal",
-        "portón",
-        "voicemail",
-        "briefkasten",
-        "mailbox",
-        "code",
-        "caja",
-        "candado",
-        "porta",
-        "cancello",
-    ),
-    *("allarme", "cassaforte", "portão", "cofre", "cadeado", "deur", "poort", "kluis", "slot", "schließfach", "entry"),
-    *(
-        "building",
-        "elevator",
-        "cabin",
-        "shed",
-        "combin",
-        "komb",
-        "schlüsselbox",
-        "lucchetto",
-        "immeuble",
-        "edificio",
-        "open",
-        "get in",
-        "öffne",
-        "ouvr",
-        "abr",
-    ),
+    *("door", "pin", "phone", "gate", "garage", "alarm", "safe", "vault", "lock", "box", "keypad", "digicode"),
+    *("tür", "tor", "tresor", "porte", "portail", "coffre", "cadenas", "puerta", "portal", "portón"),
+    *("voicemail", "briefkasten", "mailbox", "code", "caja", "candado", "porta", "cancello", "allarme"),
+    *("cassaforte", "portão", "cofre", "cadeado", "deur", "poort", "kluis", "slot", "schließfach", "entry"),
+    *("building", "elevator", "cabin", "shed", "combin", "komb", "schlüsselbox", "lucchetto", "immeuble"),
+    *("edificio", "open", "get in", "öffne", "ouvr", "abr"),
 )
+_OF_LOCKS = Phrases(*_LOCK_STEMS)
 _LOCK = (
     r"(?i:(?:front|back|side|main|garage|outer|cellar|basement) ?(?:door|gate)|door|gate|garage|alarm(?:anlage)?"
     r"|safe|vault"
@@ -170,13 +127,15 @@ _NEAR = 100  # characters
 _BEFORE, _AFTER = 160, 70  # a number
 _LOCKED = [re.compile(pattern + _DIGITS, re.MULTILINE) for pattern in _LOCKS]
 
-_CODE_OR_KEY = ("cod", "kod", "cód", "key", "clé", "clav", "schlü", "chiav", "chav")  # in every language of _CODES
-_CODES_STEMS = (
+_CODE_OR_KEY = Phrases(
+    "cod", "kod", "cód", "key", "clé", "clav", "schlü", "chiav", "chav"
+)  # in every language of _CODES
+_CODES_STEMS = Phrases(
     *("recovery", "backup", "back-up", "scratch", "emergency", "rescue", "one-time", "one time", "single-use", "2fa"),
     *("single use", "mfa", "two-factor", "two factor", "wiederherstell", "reserve", "notfall", "herstel", "secours"),
     *("récupération", "sauvegarde", "recuperaci", "respaldo", "seguridad", "recuperação", "segurança", "recupero"),
 )
-_TWO_STEP_STEMS = ("-step", " step", "factor", "2fa", "mfa")  # where codes are not called so
+_TWO_STEP_STEMS = Phrases("-step", " step", "factor", "2fa", "mfa")  # where codes are not called so
 _CODES = re.compile(
     r"(?i:(?:recovery|backup|back-up|scratch|emergency|rescue|one[- ]time|single[- ]use|2fa|mfa|two[- ]factor"
     r"|wiederherstellungs"
@@ -210,12 +169,13 @@ _ITEM = re.compile(
     r"|(?=[A-Za-z]*\d)[A-Za-z0-9]{6,16})(?![\w-])"
 )
 _NO_CODE = re.compile(r"\d{1,5}-\w+s?|(?i:sha|utf|v)-?\d+|\d+-?[a-z]{3,}")
-_SEED_STEMS = ("2fa", "totp", "otp", "mfa", "authenticator", "two-factor", "seed", "setup key", "one-time")
+_SEED_STEMS = Phrases("2fa", "totp", "otp", "mfa", "authenticator", "two-factor", "seed", "setup key", "one-time")
 _SEED = re.compile(
     r"(?i:2fa|totp|otp|mfa|authenticator|two[- ]factor|setup key|seed|one[- ]time|base32)[^\n]{0,60}?[\s:=\"'`(]"
     r"(?P<v>(?=[A-Z2-7 =]{16})(?:[A-Z2-7]{16,}={0,6}|[A-Z2-7]{4}(?:[ -][A-Z2-7]{4}){3,15})"
     r"|[a-z2-7]{4}(?: [a-z2-7]{4}){3,15})(?![\w-])"
 )
+_KUBERNETES = Phrases("kind: secret")
 _K8S = re.compile(r"^kind: *Secret\b", re.MULTILINE)
 _DATA = re.compile(r"^ *data: *\n(?P<rows>(?:[ \t]+[^\n]*\n?|\n)+)", re.MULTILINE)
 _ROW = re.compile(
@@ -227,9 +187,9 @@ _OPEN_NAME = re.compile(
 # codespell:ignore-end
 
 
-def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of every such code; `lower` is the text in small letters, of the same length."""
-    for start, end in _near_numbers(text, lower):
+def told_codes(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every such code."""
+    for start, end in _near_numbers(text):
         for pattern in _LOCKED:
             for match in pattern.finditer(text, start, end):
                 if not _OTHER_CODE.search(text, max(0, match.start() - _NEAR), match.start()):
@@ -240,16 +200,16 @@ def told_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
                 _LOCK_NEAR.search(text, *near) or (match["says"] and _YOUR.search(text, near[0], match.end()))
             ):
                 yield match.span("v")
-    if "kind: secret" in lower:
+    if _KUBERNETES.occur_in(text):
         yield from _of_kubernetes(text)
     if not _DIGIT.search(text):
         return
-    about = any(map(lower.__contains__, _CODE_OR_KEY)) and any(map(lower.__contains__, _CODES_STEMS))
+    about = _CODE_OR_KEY.occur_in(text) and _CODES_STEMS.occur_in(text)
     if about:
         yield from _recovery_codes(text)
-    if about or any(map(lower.__contains__, _TWO_STEP_STEMS)):
+    if about or _TWO_STEP_STEMS.occur_in(text):
         yield from _grouped_codes(text)
-    if any(map(lower.__contains__, _SEED_STEMS)):
+    if _SEED_STEMS.occur_in(text):
         for match in _SEED.finditer(text):
             if any(map(str.isdigit, match["v"])) or len(match["v"]) > 24:
                 yield match.span("v")
@@ -259,14 +219,16 @@ _DIGIT = re.compile("[0-9]")
 _FOUR = re.compile(r"[0-9][0-9][- ]?[0-9][0-9]|[0-9][-–/ .][0-9]{1,2}[-–/ .][0-9]")
 
 
-def _near_numbers(text: str, lower: str) -> Iterator[tuple[int, int]]:
+def _near_numbers(text: str) -> Iterator[tuple[int, int]]:
     """The stretches of the text that hold such a number and a word for a lock."""
+    if not _OF_LOCKS.occur_in(text):
+        return
     begin = end = 0
     for number in _FOUR.finditer(text):
         if number.start() < end - _AFTER:
             continue
         begin, end = max(0, number.start() - _BEFORE), number.end() + 2 * _AFTER
-        if any(stem in lower[begin:end] for stem in _LOCK_STEMS):
+        if any(map(text[begin:end].lower().__contains__, _LOCK_STEMS)):
             yield begin, end
 
 

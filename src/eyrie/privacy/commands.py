@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from eyrie.privacy.passwords import is_password, is_thing, is_words, looks_made_up, may_be_told, stands_out
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.plain_words import is_plain
 
 # What every way here has, cheapest first: a sign of commands and code, or one of the words that need none; a letter or
 # a sign at a digit, or words joined.
 _CODE = re.compile(r"[=(<|]| (?:--?|/)\w|:(?=\S)")
-_BARE = (
+_BARE = Phrases(
     *("net user", "rootpw", "auth", "machine ", "connect ", "sqlplus", "passw", "secret", "rasdial"),
     *("pass ", "snmp-", "expdp", "impdp", "sqlldr", "ctl ", "psk", "pw ", "pre-shared", "isakmp", "radius"),
     *("tacacs", "wpa personal", "obscure", "wpa_pass", "rabbitmqctl", "option key", "requirepass"),
@@ -28,7 +29,7 @@ _PASSWORD_LIKE = re.compile(
 )
 
 # Beside these a word may be a password.
-_WORDS = (
+_WORDS = Phrases(
     *("pass", "login", "sudo", "mysql", "redis", "openssl", "ldap", "zip", "rar ", "-u", "net u", "auth"),
     *("snmp-", "wifi", "cred", "sign", "connect", "ctl ", "assword", "crypt", "snmp", "-p ", "/p:", "psk"),
     *("expdp", "pw ", "pdo(", "sequelize", "btoa", "b64", "noop", "decrypt", "sign", "obscure"),
@@ -46,9 +47,9 @@ def _no_word(value: str) -> bool:
 
 
 class _Way(NamedTuple):
-    """One group of `pattern` is the value. Tried where one of `words` stands in the small letters of a text."""
+    """One group of `pattern` is the value. Tried where one of `words` occurs in a text."""
 
-    words: tuple[str, ...]
+    words: Phrases
     pattern: "re.Pattern[str]"
     accepts: Callable[[str], bool]  # of the value
 
@@ -58,7 +59,7 @@ def _ways(words: tuple[str, ...], *patterns: str, accepts: Callable[[str], bool]
     text = "|".join(patterns)
     for number in range(text.count("VALUE")):
         text = text.replace("VALUE", rf"[\"'`]?(?P<v{number}>{_VALUE})", 1)
-    return _Way(words, re.compile(text, re.MULTILINE), accepts)
+    return _Way(Phrases(*words), re.compile(text, re.MULTILINE), accepts)
 
 
 _VALUE = r"(?!-)(?!\S+\.(?:7z|zip|rar|sql|pdf|txt|gz)\b)[^\s\"'`<>|]{4,128}"
@@ -228,7 +229,7 @@ _WAYS = (
 )
 
 # A call that signs in: each of its literals but the first may be the password.
-_CALL_WORDS = (
+_CALL_WORDS = Phrases(
     *("auth", "basic", "cred", "login", "sign", "connect", "user(", "account(", "pdo(", "mysqli("),
     *("sequelize", "begin(", "pw_set("),
 )
@@ -253,16 +254,16 @@ _PLACE = re.compile(
 )
 
 
-def given_to_programs(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of every password in a command, a call or a pair; `lower` is the text in small letters."""
-    if not (_CODE.search(text) or any(map(lower.__contains__, _BARE))):
+def given_to_programs(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every password in a command, a call or a pair."""
+    if not (_CODE.search(text) or _BARE.occur_in(text)):
         return
-    if not (any(map(lower.__contains__, _WORDS)) or _PASSWORD_LIKE.search(text)):
+    if not (_WORDS.occur_in(text) or _PASSWORD_LIKE.search(text)):
         return
-    if any(map(lower.__contains__, _CALL_WORDS)):
+    if _CALL_WORDS.occur_in(text):
         yield from _in_calls(text)
     for way in _WAYS:
-        for match in way.pattern.finditer(text) if any(map(lower.__contains__, way.words)) else ():
+        for match in way.pattern.finditer(text) if way.words.occur_in(text) else ():
             for group in match.re.groupindex:
                 start, end = match.span(group)
                 value = re.sub(r"\\[rn]$", "", text[start:end].rstrip(",;)"))

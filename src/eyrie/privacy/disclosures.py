@@ -9,6 +9,7 @@ import re
 
 import regex  # type: ignore[import-untyped]
 
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.shapes import Shape, ShapeRecognizer
 
 # Every pattern has one group `v`, the value; before it, the phrases without which it finds nothing. (?i: ) keeps
@@ -99,7 +100,7 @@ class PersonDisclosureRecognizer(ShapeRecognizer):
     """PERSON: a name the user gives as his or her own, or of a relative, or signs with."""
 
     ENTITY = "PERSON"
-    SHAPES = tuple(Shape(regex.compile(item), phrases) for phrases, item in _PERSON)
+    SHAPES = tuple(Shape(regex.compile(item), Phrases(*phrases)) for phrases, item in _PERSON)
     SCORE = 0.95  # above every score of a name that merely occurs
 
 
@@ -109,6 +110,6 @@ class AddressRecognizer(ShapeRecognizer):
     ENTITY = "LOCATION"
     SHAPES = (
         Shape(regex.compile(_NUMBERED), gate=re.compile(r"\d")),
-        *(Shape(regex.compile(item), phrases) for phrases, item in _LOCATION),
+        *(Shape(regex.compile(item), Phrases(*phrases)) for phrases, item in _LOCATION),
     )
     SCORE = 0.95  # above every score of a name that merely occurs

@@ -14,13 +14,14 @@ import regex  # type: ignore[import-untyped]
 from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.randomness import entropy
 from eyrie.privacy.shapes import ShapeRecognizer
 
 
 class _Rule(NamedTuple):
     pattern: Any
-    keywords: tuple[str, ...]
+    keywords: Phrases | None
     group: int
     min_entropy: float
     allowed: tuple[Any, ...]
@@ -48,11 +49,10 @@ class GitleaksRecognizer(ShapeRecognizer):
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Offsets of the secret itself, the group that gitleaks would report."""
-        lower = text.lower()
         return [
             self.result(match, group)
             for rule in self._rules
-            if not rule.keywords or any(map(lower.__contains__, rule.keywords))
+            if rule.keywords is None or rule.keywords.occur_in(text)
             for match, group in _matches(rule, text)
         ]
 
@@ -76,11 +76,12 @@ def _allow_lists(table: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _rule(rule: dict[str, Any], everywhere: list[dict[str, Any]], path: Path) -> _Rule:
+    keywords = [word.lower() for word in rule.get("keywords", [])]
     lists = [*everywhere, *_allow_lists(rule)]
     try:
         return _Rule(
             pattern=_compiled(rule["regex"]),
-            keywords=tuple(word.lower() for word in rule.get("keywords", [])),
+            keywords=Phrases(*keywords) if keywords else None,
             group=int(rule.get("secretGroup", 0)),
             min_entropy=float(rule.get("entropy", 0)),
             allowed=tuple(_compiled(item) for entry in lists for item in entry.get("regexes", [])),

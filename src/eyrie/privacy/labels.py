@@ -8,17 +8,18 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eyrie.privacy.passwords import looks_made_up, may_be_told, stands_out
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.plain_told import END, MORE, NAME, OPEN, SHUT, SIGNS, VALUE, accepted
 from eyrie.privacy.plain_words import is_plain
 
 # codespell:ignore-begin
 # In small letters; found first, since looking for plain text is cheap.
-_LOGINS = (
+_LOGINS = Phrases(
     *("login", "log in", "cred", "basic auth", "zugang", "anmelde", "identifiant", "usuario", "acceso", "accesso"),
     *("acesso", "inlog", "wifi", "wi-fi", "wlan", "user/pass", "username/pass", "vpn", "rdp", "ssh", "nas "),
     *("nas:", "admin panel"),
 )
-_USERS = (
+_USERS = Phrases(
     *(
         "root",
         "admin",
@@ -37,7 +38,9 @@ _USERS = (
     ),
     *("test/", "test:", "test /", "user/", "user:", "user /"),
 )
-_NETWORKS = ("ssid", "wifi", "wi-fi", "wlan", "network", "netz", "réseau", " red ", " rete ", " rede ", "netwerk")
+_NETWORKS = Phrases(
+    "ssid", "wifi", "wi-fi", "wlan", "network", "netz", "réseau", " red ", " rete ", " rede ", "netwerk"
+)
 _WHOLE = rf"{OPEN}{VALUE}{SIGNS}{SHUT}"
 _SPEAKER = r"(?:(?:\[[\d:. -]{4,20}\] ?)?[*_<]{0,2}[\w.]{1,16}(?: \([\d:]{4,8}\))?[*_>]{0,2}: ?|\w{1,16} ?> ?|[>-] ?)"
 _LABEL = re.compile(
@@ -98,6 +101,7 @@ _BESIDE = re.compile(
     r"|a |o |de |het |das )?"
     rf"(?:{NAME}|(?i:\b(?:pass|clave))(?=\W))[:=]? {{1,3}}{OPEN}{VALUE}(?:{END}|(?=\"|'))"
 )
+_WEAK, _STRONG = Phrases("pass", "clave"), Phrases("passw", "_pass")
 _WEAK_NAME = re.compile(r"\b(?i:pass|clave)(?=\W)")
 _IN_NAME = re.compile(r"[(\w.\"']")
 # In quotes, brackets or bold beside the name.
@@ -148,9 +152,9 @@ _PARTS = re.compile(r"[A-Z]?[a-z]+")
 # codespell:ignore-end
 
 
-def labelled(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """(start, end) of every word that a label gives; `lower` is the text in small letters, `names` is of `names_in`."""
-    weak = [match.start() for match in _WEAK_NAME.finditer(text)] if "pass" in lower or "clave" in lower else ()
+def labelled(text: str, names: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(start, end) of every word that a label gives; `names` is of `names_in`."""
+    weak = [match.start() for match in _WEAK_NAME.finditer(text)] if _WEAK.occur_in(text) else ()
     for start in {*names, *weak}:
         if (match := _QUOTED.match(text, start)) and not _IN_NAME.match(text[start - 1 : start]):
             yield from accepted(match)
@@ -158,19 +162,19 @@ def labelled(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[int,
             yield from accepted(match)
         if (match := _LABEL.match(text, start)) and _is_label(text, match) and not _is_code(text, match):
             yield from accepted(match)
-    if names or weak or "passw" in lower or "_pass" in lower:
+    if names or weak or _STRONG.occur_in(text):
         for match in _BESIDE.finditer(text):
             yield from accepted(match)
         for match in _SETTING.finditer(text):
             if _is_setting(text, match):
                 yield from accepted(match)
-    if any(map(lower.__contains__, _LOGINS)):
+    if _LOGINS.occur_in(text):
         for match in _PAIR.finditer(text):
             yield from accepted(match)
-    if any(map(lower.__contains__, _NETWORKS)):
+    if _NETWORKS.occur_in(text):
         for match in _NETWORK.finditer(text):
             yield from accepted(match)
-    if any(map(lower.__contains__, _USERS)):
+    if _USERS.occur_in(text):
         for match in _KNOWN_USER.finditer(text):
             yield from _of_known_user(match)
     for match in _ADDRESS.finditer(text) if "@" in text else ():

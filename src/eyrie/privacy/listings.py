@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from eyrie.privacy.passwords import may_be_told, stands_out
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.plain_words import is_plain
 from eyrie.privacy.randomness import looks_random
 
 # codespell:ignore-begin
 # In small letters; found first, since looking for plain text is cheap.
-_STEMS = (
+_STEMS = Phrases(
     *("login", "passw", "cred", "user", "account", "server", "chpasswd", "zugang", "zugänge", "kennw", "konten"),
     *(
         "identifiant",
@@ -69,14 +70,14 @@ _BELOW = re.compile(
 )
 
 
-def listed(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of every password of such a row; `lower` is the text in small letters."""
+def listed(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every password of such a row."""
     if not _CHOSEN.search(text):
         return
     if ":" in text:
         for match in _CRACKED.finditer(text):
             yield from (match.span(group) for group in ("v", "w") if match[group] and may_be_told(match[group]))
-    if not any(map(lower.__contains__, _STEMS)):
+    if not _STEMS.occur_in(text):
         return
     for match in _PAIR.finditer(text):
         if _looks_chosen(match["v"]):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eyrie.privacy.passwords import is_thing
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.plain_told import END, NAME, OPEN, SHUT, SIGNS, VALUE, accepted
 from eyrie.privacy.plain_words import is_plain, is_said_of_things
 
@@ -59,11 +60,11 @@ _AS = re.compile(
 )
 # codespell:ignore-end
 _NEAR = 120  # characters
-_STEMS = ("chang", "set ", "update", "switch", "änder", "cambi", "mud", "verander")
+_STEMS = Phrases("chang", "set ", "update", "switch", "änder", "cambi", "mud", "verander")
 
 
-def loosely_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """(start, end) of every such password; `lower` is the text in small letters, `names` is of `names_in`."""
+def loosely_told(text: str, names: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(start, end) of every such password; `names` is of `names_in`."""
     for start in names:
         for pattern in _BY_NAME:
             if match := pattern.match(text, start):
@@ -72,7 +73,7 @@ def loosely_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[
         return
     for match in _AS.finditer(text):
         yield from _put_together(match)
-    if any(map(lower.__contains__, _STEMS)):
+    if _STEMS.occur_in(text):
         for match in _CHANGED.finditer(text):
             if any(match.start() - _NEAR <= start <= match.end() + _NEAR for start in names):
                 yield from _put_together(match)

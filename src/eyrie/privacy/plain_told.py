@@ -9,25 +9,29 @@ import re
 from collections.abc import Iterator, Sequence
 
 from eyrie.privacy.passwords import is_phrase, may_be_told
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.plain_words import is_plain
 
 # codespell:ignore-begin
 # How the names for passwords begin, in small letters, under a part of them; looking for plain text is cheap.
-_BEGINNINGS = {
-    "pas": ("pass", "pasw", "palavra-passe", "palavra passe", "mot de passe", "mots de passe", "phrase de passe"),
-    "pw": ("pwd", "pw"),
-    "word": ("pword", "code word", "codeword", "secret word", "secretword", "safe word", "magic word"),
-    "wo": ("wachtwoord", "codewort", "losungswort"),
-    "secur": ("security answer", "answer to "),
-    "net": ("network", "netzwerk"),
-    "w": ("wifi", "wi-fi", "wlan", "wpa", "psw"),
-    "d": ("mdp", "adgangskode", "parola d"),
-    "lö": ("lösenord",),
-    "h": ("hotspot", "heslo", "senha", "hasło", "parola chiave"),
-    "c": ("contrase", "clave", "clé "),
-    "kenn": ("kennw", "kenncode"),
-    "п": ("парол",),
-}
+_BEGINNINGS = Phrases(
+    *(
+        "pass",
+        "pasw",
+        "palavra-passe",
+        "palavra passe",
+        "mot de passe",
+        "mots de passe",
+        "phrase de passe",
+        "pwd",
+        "pw",
+    ),
+    *("pword", "code word", "codeword", "secret word", "secretword", "safe word", "magic word", "wachtwoord"),
+    *("codewort", "losungswort", "security answer", "answer to ", "network", "netzwerk", "wifi", "wi-fi", "wlan"),
+    *("wpa", "psw", "mdp", "adgangskode", "parola d", "lösenord", "hotspot", "heslo", "senha", "hasło"),
+    *("parola chiave", "contrase", "clave", "clé ", "kennw", "kenncode", "парол"),
+)
+_CRACKING, _ASKING = Phrases("crack", "guess", "brute"), Phrases("maiden", "question", "sicherheitsfrage", "pregunta")
 NAME = (
     r"(?i:pass?[ -]?wor[dt]|passwd|pass[ -]?phrase|pass[ -]?code(?=\W)|(?<![a-z])(?:pwd?|psw|passwrd|pword)(?![a-z])"
     r"|(?<![\w-])mdp|mots? de passe|phrase de passe|kenn(?:w[oö]rt|code)|contrase[nñ]a|palavra[- ]passe|senha"
@@ -189,8 +193,8 @@ _FOR_APPS = re.compile(
 # codespell:ignore-end
 
 
-def plainly_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """(start, end) of every word that is told as a password; `lower` is the text in small letters."""
+def plainly_told(text: str, names: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(start, end) of every word that is told as a password; `names` is of `names_in`."""
     for start in names:
         for pattern in (_IS, _SET):
             match = pattern.match(text, start)
@@ -201,9 +205,9 @@ def plainly_told(text: str, lower: str, names: Sequence[int]) -> Iterator[tuple[
                 yield from accepted(match)
         if (match := _PHRASE.match(text, start)) and is_phrase(match["v"], quoted=_is_quoted(match)):
             yield match.span("v")
-    if "crack" in lower or "guess" in lower or "brute" in lower:
+    if _CRACKING.occur_in(text):
         yield from (span for match in _CRACK.finditer(text) if not is_plain(match["v"]) for span in accepted(match))
-    if "maiden" in lower or "question" in lower or "sicherheitsfrage" in lower or "pregunta" in lower:
+    if _ASKING.occur_in(text):
         for match in _ANSWER.finditer(text):
             yield from accepted(match)
     if not names:
@@ -225,7 +229,7 @@ def _is_quoted(match: "re.Match[str]") -> bool:
 def names_in(text: str, lower: str) -> list[int]:
     """Where the names for passwords begin; `lower` is the text in small letters."""
     starts = []
-    for beginning in (beginning for part, group in _BEGINNINGS.items() if part in lower for beginning in group):
+    for beginning in _BEGINNINGS.those_in(text):
         start = lower.find(beginning)
         while start >= 0:
             if _NAMED.match(text, start):

@@ -87,8 +87,7 @@ def tokens_of(text: str) -> Tokens:
 
 def candidates_in(text: str) -> tuple[Tokens | None, list[Candidate]]:
     """The tokens of the text and its candidates, in order; no tokens are made where there can be no candidate."""
-    lower = text.lower()
-    telling = any(map(lower.__contains__, TELLING_STEMS))
+    telling = TELLING_STEMS.occur_in(text)
     signed = list(_signed(text))
     if not telling and not signed:
         return None, []

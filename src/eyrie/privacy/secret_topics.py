@@ -6,6 +6,8 @@ know of language; all else they see is how words look and where they stand.
 
 import re
 
+from eyrie.privacy.phrases import Phrases
+
 # codespell:ignore-begin
 # What is spoken of, by the words that say so; `|` at a side of a stem is the edge of the word.
 _TOPICS = {
@@ -105,7 +107,7 @@ _OF_TOPIC = {name: _pattern(stems) for name, stems in _TOPICS.items()}
 # digit or a sign. Words of the first have one of these in them, which is a cheaper question.
 TELLING, HINTING = frozenset(("password", "number")), frozenset(("cipher", "strength", "question"))
 # codespell:ignore-begin
-TELLING_STEMS = (
+TELLING_STEMS = Phrases(
     *(
         "pass",
         "pw",

@@ -13,6 +13,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from eyrie.privacy.assignments import given_secrets
 from eyrie.privacy.issuers import PREFIXED
+from eyrie.privacy.phrases import Phrases
 from eyrie.privacy.random_keys import random_keys
 from eyrie.privacy.shapes import Shape, ShapeRecognizer
 
@@ -138,7 +139,7 @@ class SecretRecognizer(ShapeRecognizer):
     SHAPES = (
         Shape(_PREFIX, gate=_LONG),
         Shape(_GROUPED_KEY, gate=_GROUPS),
-        *(Shape(re.compile(item), phrases) for phrases, item in _SYNTAX.values()),
+        *(Shape(re.compile(item), Phrases(*phrases)) for phrases, item in _SYNTAX.values()),
     )
     SCORE = 0.9
 

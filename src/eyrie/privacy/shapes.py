@@ -11,21 +11,22 @@ from typing import Any, NamedTuple
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from eyrie.privacy.phrases import Phrases
+
 
 class Shape(NamedTuple):
     """`pattern` (of `re` or `regex`) is tried on texts that can hold it; looking for plain text is 50 times cheaper.
 
-    Necessary for every match: one of `phrases` (case-folded; none: no condition), or else a match of `gate`.
+    Necessary for every match: one of `phrases`, or else a match of `gate`.
     """
 
     pattern: Any
-    phrases: tuple[str, ...] = ()
+    phrases: Phrases | None = None
     gate: "re.Pattern[str] | None" = None
 
-    def may_match(self, text: str, folded: str) -> bool:
-        """`folded` is the case-folded text."""
+    def may_match(self, text: str) -> bool:
         if self.phrases:
-            return any(map(folded.__contains__, self.phrases))
+            return self.phrases.occur_in(text)
         return self.gate is None or self.gate.search(text) is not None
 
 
@@ -49,11 +50,10 @@ class ShapeRecognizer(EntityRecognizer):  # type: ignore[misc]
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Offsets are characters of `text`."""
-        folded = text.casefold()
         return [
             self.result(match, group)
             for shape, group in self._shapes
-            if shape.may_match(text, folded)
+            if shape.may_match(text)
             for match in shape.pattern.finditer(text)
         ]
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from eyrie.privacy.passwords import is_phrase
+from eyrie.privacy.phrases import Phrases
 
 # codespell:ignore-begin
 _CODE = r"(?P<v>\d{3}[ -]\d{3}|\d{4,8})(?![.,:/%-]?\d|[\w%°€$]|[ -]\d{3,})"
@@ -53,7 +54,7 @@ _PATTERNS = (
     r"(?i:passw\w*|pwd|kennwort|schlüssel|key|clé|code|clave|contraseña|senha|wachtwoord|mdp|mot de passe|chiave|wpa\d?"
     r"|psk|sleutel)[^\n\d]{0,24}(?P<v>\d{4}(?: \d{4}){3,5}|\d{16,24})(?!\w| \d)",
 )
-_STEMS = (
+_STEMS = Phrases(
     *("pin", "puk", "cod", "kod", "cód", "otp", "tan", "sms", "lock", "sperr", "bloqu", "karte", "wpa", "psk", "key"),
     *(
         "passw",
@@ -72,7 +73,7 @@ _STEMS = (
     *("eingegeben", "clave", "pwd"),
 )
 _NUMBER = re.compile(r"(?<![0-9.,])[0-9]{3}(?:[0-9]|[ -][0-9]{3}(?![0-9]))")
-_PHRASE_STEMS = ("phrase", "passe", "vault", "master", "keepass", "bitwarden", "password", "1password")
+_PHRASE_STEMS = Phrases("phrase", "passe", "vault", "master", "keepass", "bitwarden", "password", "1password")
 _WORDS = r"[A-Za-zÀ-ɏ]{2,12}(?:[ ][A-Za-zÀ-ɏ0-9]{2,12}){3,7}"
 _PHRASES = re.compile(
     rf"(?i:phrase(?: de passe| secrète)?|mot de passe(?: maître)?|keepass|bitwarden|master password|passphrase|mdp"
@@ -83,7 +84,7 @@ _PHRASES = re.compile(
     r"(?P<x>[a-z]{3,}(?:-[a-z]{3,}){3,}(?:-\d{1,4})?!?)(?![\w-])",
     re.MULTILINE,
 )
-_ANSWER_STEMS = (
+_ANSWER_STEMS = Phrases(
     "maiden",
     "first pet",
     "memorable",
@@ -104,21 +105,22 @@ _ANSWERS = re.compile(
     r"[\"']?(?:\s*$|[.,;)]|\s\())",
     re.MULTILINE,
 )
+_WW = Phrases("ww")
 _WW_STEM = re.compile(r"(?<![\w.])(?i:ww)(?: ?[:=] ?| )[\"']?(?P<v>(?=\S*[\d!@#$?*])[^\s\"'`<>|,;]{5,40})")
 # codespell:ignore-end
 _COMPILED = [re.compile(pattern) for pattern in _PATTERNS]
 
 
-def short_codes(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of every such code, phrase and answer; `lower` is the text in small letters."""
-    if _NUMBER.search(text) and any(map(lower.__contains__, _STEMS)):
+def short_codes(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every such code, phrase and answer."""
+    if _NUMBER.search(text) and _STEMS.occur_in(text):
         for pattern in _COMPILED:
             yield from (match.span("v") for match in pattern.finditer(text))
-    if any(map(lower.__contains__, _PHRASE_STEMS)):
+    if _PHRASE_STEMS.occur_in(text):
         for match in _PHRASES.finditer(text):
             if match["w"] is None or is_phrase(match["w"], quoted=False):
                 yield match.span(match.lastgroup or 0)
-    if any(map(lower.__contains__, _ANSWER_STEMS)):
+    if _ANSWER_STEMS.occur_in(text):
         yield from (match.span("v") for match in _ANSWERS.finditer(text))
-    if "ww" in lower:
+    if _WW.occur_in(text):
         yield from (match.span("v") for match in _WW_STEM.finditer(text))

@@ -10,10 +10,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 from eyrie.privacy.passwords import is_chosen, looks_made_up, stands_out
+from eyrie.privacy.phrases import Phrases
 
 # codespell:ignore-begin
 # In small letters; found first, since looking for plain text is cheap.
-_PASSWORD_STEMS = (
+_PASSWORD_STEMS = Phrases(
     *("pass", "pasw", "pwd", "pw", "psw", "pword", "mdp", "mot de passe", "kennwort", "contrase", "clave", "senha"),
     "wachtwoord",
     *("hasło", "lösenord", "adgangskode", "heslo", "парол", "密码", "密碼", "パスワード", "비밀번호", "parola"),
@@ -29,7 +30,7 @@ _PASSWORD = re.compile(
     r"|chiave)(?![a-z])"
     r"|(?<![a-z])(?:code|clé|schlüssel|chiave)(?![a-z])[^\n]{0,12}?(?:wi-?fi|wlan|wpa))"
 )
-_LOGIN_STEMS = (
+_LOGIN_STEMS = Phrases(
     *("log", "sign", "authenticat", "cred", "account", "user", "access", "zugang", "anmelde", "melde dich", "konto"),
     *("benutzer", "identifiant", "compte", "connecte", "accès", "sesión", "usuario", "cuenta", "acceso", "accedi"),
     *("utente", "rdp", "ssh", "ftp", "vpn", "net use", "locked", "crypt", "protected", "for everything", "it to "),
@@ -43,7 +44,7 @@ _LOGIN = re.compile(
     r"|\b(?:chang\w+|set|updat\w+|reset) it (?:to|from)\b)"
 )
 # Where people sign in, and what is said of passwords without calling them so: how strong they are, and what they open.
-_SIGNING_STEMS = (
+_SIGNING_STEMS = Phrases(
     *("log", "sign", "cred", "zugangsd", "anmeld", "benutzer", "identifiant", "connect", "sesi", "usuario", "accedi"),
     *(
         "utente",
@@ -62,7 +63,7 @@ _SIGNING_STEMS = (
     *("suficiente", "abbastanza", "genoeg", "master", "question", "frage", "pregunta", "domanda", "pergunta", "melde"),
 )
 # "I use ... everywhere", "the PDF opens with ..."
-_USED_STEMS = (
+_USED_STEMS = Phrases(
     *(
         "everything",
         "everywhere",
@@ -141,7 +142,7 @@ _PAIR = re.compile(
     r"|[\w.+-]@(?:[\w-]+\.)+[a-z]{2,}[\"'`]?(?: ?[:;|,/] ?| and | with )[\"'`]?(?P<w>[^\s\"'`<>|,;/]{5,64})"
 )
 
-_PIN_STEMS = (
+_PIN_STEMS = Phrases(
     *("pin", "pass", "code", "puk", "comb", "keypad", "otp", "código", "codice", "kennwort", "lock", "disarm"),
     "s with",
     *(" avec ", " mit ", " con "),
@@ -181,7 +182,7 @@ _OF_LOCK = re.compile(
     rf" (?P<v>{_DIGITS})"
 )
 # Words with spaces between, in quotes; what a form or a program says of passwords has other words in it.
-_PHRASE_STEMS = ("passp", "passw", "phrase de", "mot de passe", "kennwort", "contrase", "frase de")
+_PHRASE_STEMS = Phrases("passp", "passw", "phrase de", "mot de passe", "kennwort", "contrase", "frase de")
 _PHRASE = re.compile(
     r"(?i:passphrases?|passwor[dt]|phrase de passe|mot de passe|kennwort|contraseña|frase de (?:paso|contraseña))"
     r"(?: [\w'’]{1,14}){0,5}?(?:\"?\s?[:=]|\s(?:is|was|ist|lautet|est|es|è|to|with))\s?[\"'“«]\s?"
@@ -193,7 +194,7 @@ _NO_PHRASE = re.compile(
     r"|or|no|cannot|can)\b)"
 )
 # As wallets draw them: 12 to 24 words of 3 to 8 letters, of which no sentence is made.
-_SEED_STEMS = (
+_SEED_STEMS = Phrases(
     "seed",
     "mnemonic",
     "phrase",
@@ -226,20 +227,20 @@ _NO_SEED = re.compile(
 _CHOSEN = re.compile(r"[0-9](?:[A-Za-zÀ-ɏ_@#$%&*^]|(?<=[A-Za-zÀ-ɏ_@#$%&*^!?+.~-][0-9]))|-[a-z]{3,}-[a-z]{3}")
 
 
-def told_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of every password that is told; `lower` is the text in small letters, of the same length."""
-    if any(quote in text for quote in '"“«') and any(map(lower.__contains__, _PHRASE_STEMS)):
+def told_secrets(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every password that is told."""
+    if any(quote in text for quote in '"“«') and _PHRASE_STEMS.occur_in(text):
         for match in _PHRASE.finditer(text):
             if not _NO_PHRASE.search(match["v"]):
                 yield match.span("v")
-    if any(map(lower.__contains__, _SEED_STEMS)):
+    if _SEED_STEMS.occur_in(text):
         yield from _seeds(text)
-    if _NUMBER.search(text) and any(map(lower.__contains__, _PIN_STEMS)):
+    if _NUMBER.search(text) and _PIN_STEMS.occur_in(text):
         for match in _PIN.finditer(text):
             yield from (match.span(group) for group in ("v", "w") if match[group])
         yield from (match.span("v") for match in _OF_LOCK.finditer(text))
     if _CHOSEN.search(text):
-        yield from _chosen(text, lower)
+        yield from _chosen(text)
 
 
 def _seeds(text: str) -> Iterator[tuple[int, int]]:
@@ -256,18 +257,18 @@ def _seeds(text: str) -> Iterator[tuple[int, int]]:
             start = run.end() if run else end
 
 
-def _chosen(text: str, lower: str) -> Iterator[tuple[int, int]]:
+def _chosen(text: str) -> Iterator[tuple[int, int]]:
     words = [(*match.span("v"), _kept(match["v"])) for match in _WORD.finditer(text)]
-    if any(map(lower.__contains__, _PASSWORD_STEMS)):
+    if _PASSWORD_STEMS.occur_in(text):
         told = [word for word in words if is_chosen(word[2]) or stands_out(word[2])]
         yield from _near(text, told, _PASSWORD, stands_out)
-    is_login = any(map(lower.__contains__, _LOGIN_STEMS))
+    is_login = _LOGIN_STEMS.occur_in(text)
     if is_login:
         yield from _near(text, [word for word in words if looks_made_up(word[2])], _LOGIN, looks_made_up)
-    if any(map(lower.__contains__, _SIGNING_STEMS)):
+    if _SIGNING_STEMS.occur_in(text):
         told = [word for word in words if stands_out(word[2]) and not _HEX.fullmatch(word[2])]
         yield from _near(text, told, _SIGNING_IN, stands_out)
-    if any(map(lower.__contains__, _USED_STEMS)):
+    if _USED_STEMS.occur_in(text):
         yield from _used(text)
     if is_login or "@" in text:
         for match in _PAIR.finditer(text):
