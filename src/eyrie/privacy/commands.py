@@ -23,9 +23,9 @@ _BARE = Phrases(
     *("tacacs", "wpa personal", "obscure", "wpa_pass", "rabbitmqctl", "option key", "requirepass"),
     *("masterauth", "protect ", ": eap", ": xauth"),
 )
-_PASSWORD_LIKE = re.compile(
-    r"\d(?:[^\W\d]|[!#$%&*^@~]|(?<=[^\W\d].))|[!#$%&*^@~](?:\d|(?<=\w.)\w)|[-_.](?:[a-z]+[-_.][a-z]|(?<=[a-z].)\d)"
-    r"|[A-Z](?<=[a-z].)|-p ?\d"
+_PASSWORD_LIKE = re.compile(  # begins with one set of characters, which is looked for fast
+    r"[\dA-Z!#$%&*^@~_.-](?:(?<=\d)(?:[^\W\d]|[!#$%&*^@~]|(?<=[^\W\d].))|(?<=[!#$%&*^@~])(?:\d|(?<=\w.)\w)"
+    r"|(?<=[-_.])(?:[a-z]+[-_.][a-z]|(?<=[a-z].)\d)|(?<=[a-z][A-Z])|(?<=-)p ?\d)"
 )
 
 # Beside these a word may be a password.

@@ -64,7 +64,7 @@ _HOME = r"i live (?:in|at|on|near)|my (?:home |postal |mailing )?address is|i(?:
 _NUMBERED = rf"(?P<v>\b\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?{_WORD}(?: {_WORD}){{0,3}} (?:{_STREET})\b\.?{_TAIL})"
 _LOCATION = [
     (
-        ("strasse", "str.", "weg", "gasse", "platz", "allee"),
+        ("strasse", "straße", "str.", "weg", "gasse", "platz", "allee"),
         r"(?P<v>\b\p{Lu}[\p{L}-]*(?:straße|strasse|str\.|weg|gasse|platz|allee) \d{1,4}[a-z]?"
         rf"(?:, ?\d{{5}} {_WORD})?)",
     ),

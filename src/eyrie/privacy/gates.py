@@ -9,26 +9,29 @@ conditions of its own, a pattern at a time).
 import re
 from typing import Any
 
+# Most begin with one set of characters, which `re` looks for fast; what stands before is then asked backwards.
 _FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
-_DOCUMENT = re.compile(r"[A-Z0-9]{9}|\d[A-Za-z0-9]{3}")
+_DOCUMENT = re.compile(r"[A-Z0-9]{9}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}")
-_DIGIT = re.compile(r"\d")
-_PLAIN_MAC = re.compile(r"(?<!\w)[0-9A-Fa-f]{12}(?!\w)")
-_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN, _PLAIN_MAC)  # not asked of a text without any
+_IBAN = re.compile(r"\d(?<=[A-Za-z]{2}.)\d")
+_PLAIN_MAC = re.compile(r"[0-9A-Fa-f]{12}(?!\w)")
+_DOTTED = re.compile(r"\.(?<=\d.)\d")
 _LONG_WORD = re.compile(r"(?<!\w)\w{25}")
-_MAC = re.compile(r"[0-9A-Fa-f]{2}[:.-]?[0-9A-Fa-f]{2}[:.-]")
+_COLONS = re.compile(r":(?<=[0-9A-Fa-f:].)[0-9A-Fa-f:]")
+_MAC = re.compile(r"[:.-](?:(?<=[0-9A-Fa-f]{4}.)|(?<=[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}.))")
+_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN, _PLAIN_MAC, _DOTTED)  # not asked of a text without any
+_DIGIT = re.compile(r"\d")
 
 
 _GATES: dict[str, Any] = {
     "MailAddressRecognizer": (re.compile("@"),),
-    **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), (_DOCUMENT,)),
+    **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), (_DOCUMENT, _FEW_DIGITS)),
     "AmericanLicenseRecognizer": (_FEW_DIGITS, _DOCUMENT),
     "AnyCaseIbanRecognizer": (_IBAN,),
     "WalletRecognizer": (_LONG_WORD,),
     "EthereumRecognizer": (_LONG_WORD,),
     "HardwareAddressRecognizer": (_MAC, _PLAIN_MAC),
-    "HostAddressRecognizer": (re.compile(r"::|\d\.\d|[0-9A-Fa-f]:[0-9A-Fa-f]"),),
+    "HostAddressRecognizer": (_COLONS, _DOTTED),
     **dict.fromkeys(
         ("PhoneNumberRecognizer", "CardNumberRecognizer", "SocialSecurityRecognizer",
          "TaxpayerRecognizer", "NhsInContextRecognizer", "NationalInsuranceRecognizer", "BritishPassportRecognizer",
@@ -51,17 +54,20 @@ class Gates:
     def __init__(self, registry: Any) -> None:
         self._registry = registry
         self._gated = [(_GATES.get(type(recognizer).__name__, ()), recognizer) for recognizer in registry.recognizers]
-        self._conditions = list({id(gate): gate for gates, _ in self._gated for gate in gates}.values())
-        self._without_digits = [gate for gate in self._conditions if gate not in _NEED_DIGITS]
+        self._conditions = list(dict.fromkeys(gate for gates, _ in self._gated for gate in gates))
+        self._searches = [(i, gate.search) for i, gate in enumerate(self._conditions)]
+        self._without_digits = [item for item in self._searches if self._conditions[item[0]] not in _NEED_DIGITS]
+        self._open_for: dict[tuple[int, ...], list[Any]] = {}  # by the gates that a text passes
         self._open: list[Any] = []
 
     def open_for(self, text: str) -> None:
         """To be called before the analyzer asks for recognisers."""
-        conditions = self._conditions if _DIGIT.search(text) else self._without_digits
-        passed = {id(gate) for gate in conditions if gate.search(text)}
-        self._open = [
-            recognizer for gates, recognizer in self._gated if not gates or any(id(gate) in passed for gate in gates)
-        ]
+        searches = self._searches if _DIGIT.search(text) else self._without_digits
+        passed = tuple([i for i, search in searches if search(text)])
+        if passed not in self._open_for:
+            gates = {self._conditions[i] for i in passed}
+            self._open_for[passed] = [item for own, item in self._gated if not own or not gates.isdisjoint(own)]
+        self._open = self._open_for[passed]
 
     def get_recognizers(self, **_: Any) -> list[Any]:
         """The analyzer asks for all entities of the one language, whose recognisers these are."""

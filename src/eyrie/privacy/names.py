@@ -85,11 +85,13 @@ class NameTagger:
     def _found(self, text: str) -> list[Span]:
         if (marked := self._marked(text)) is None:
             return []
-        found = self._decode(text, marked, 1.0)
-        if not any(span.probability >= _SURE for span in found):
+        runs = self._runs(marked, 1.0)
+        if not any(run.probability >= _SURE and self._is_name(text, run, 1.0) for run in runs):
+            found = [run for run in runs if self._is_name(text, run, 1.0)]
             return found + self._addressed(marked, found)
         # Where one name is, others are likelier: the rest of such a text is held to a part of the thresholds.
-        found = self._decode(text, marked, self.thresholds["ease"])
+        ease = self.thresholds["ease"]
+        found = [run for run in self._runs(marked, ease) if self._is_name(text, run, ease)]
         found += self._addressed(marked, found)
         return found + self._repeats(text, found, marked.tokens)
 
@@ -113,10 +115,10 @@ class NameTagger:
     def _is_title(self, text: str, span: Span) -> bool:
         """An ordinary word before a capitalised term that is no name: "Junior" of a Junior Accountant."""
         behind = _NEXT_WORD.match(text, span.end)
-        if behind is None or not {"o", "m"} & set(self._lexicon.codes(text[span.start : span.end])):
+        if behind is None or not behind[1][0].isupper():
             return False
-        codes = self._lexicon.codes(behind[1])
-        return behind[1][0].isupper() and TECHNICAL in codes and NAME_CODES.isdisjoint(codes)
+        own, codes = self._lexicon.codes(text[span.start : span.end]), self._lexicon.codes(behind[1])
+        return ("o" in own or "m" in own) and TECHNICAL in codes and NAME_CODES.isdisjoint(codes)
 
     def _is_listed(self, word: str, code: str) -> bool:
         return word[0].isupper() and code in self._lexicon.codes(word)
@@ -132,35 +134,34 @@ class NameTagger:
             return None
         return _Marked(found.tokens, person >= place, probability, frozenset((0, *found.lengths.cumsum().tolist())))
 
-    def _decode(self, text: str, marked: _Marked, ease: float) -> list[Span]:
+    def _runs(self, marked: _Marked, ease: float) -> list[Span]:
+        """Tokens in a row that reach the part `ease` of their type's threshold and are of one type."""
         tokens, is_person, probability, firsts = marked
-        bars = np.where(is_person, self.thresholds["PER"], self.thresholds["LOC"]) * ease
-        runs: list[list[int]] = []
-        last = -1
-        for i in (probability >= bars).nonzero()[0].tolist():
-            if tokens[i][0] == "\n":
+        bars = np.where(is_person, self.thresholds["PER"] * ease, self.thresholds["LOC"] * ease)
+        reached = (probability >= bars).nonzero()[0]
+        runs: list[Span] = []
+        last, last_label = -1, ""
+        for i, person, value in zip(
+            reached.tolist(), is_person[reached].tolist(), probability[reached].tolist(), strict=True
+        ):
+            token = tokens[i]
+            if token[0] == "\n":
                 continue
-            if i == last + 1 and i not in firsts and runs and is_person[i] == is_person[last]:
-                runs[-1].append(i)
+            label = "PER" if person else "LOC"
+            if i == last + 1 and label == last_label and i not in firsts:
+                run = runs[-1]
+                runs[-1] = Span(run.start, token.end(), label, max(run.probability, value))
             else:
-                runs.append([i])
-            last = i
-        spans = (
-            Span(
-                tokens[run[0]].start(),
-                tokens[run[-1]].end(),
-                "PER" if is_person[run[0]] else "LOC",
-                max(map(probability.item, run)),
-            )
-            for run in runs
+                runs.append(Span(*token.span(), label, value))
+            last, last_label = i, label
+        return runs
+
+    def _is_name(self, text: str, run: Span, ease: float) -> bool:
+        return (
+            run.probability >= self._needed(text[run.start : run.end], ease)
+            and not text.startswith(('":', "':"), run.end)  # a key of JSON or of a dict
+            and not self._is_title(text, run)
         )
-        return [
-            span
-            for span in spans
-            if span.probability >= self._needed(text[span.start : span.end], ease)
-            and not text.startswith(('":', "':"), span.end)  # a key of JSON or of a dict
-            and not self._is_title(text, span)
-        ]
 
     def _needed_uncached(self, value: str, ease: float) -> float:
         """What the best token of `value` must reach: more for known terms and words on no list; a number never does."""
@@ -183,7 +184,9 @@ class NameTagger:
         return _SURE if "o" in codes or "m" in codes else self.thresholds["unlisted"] * ease
 
     def _repeats(self, text: str, found: list[Span], tokens: list[re.Match[str]]) -> list[Span]:
-        covered = [(span.start, span.end) for span in found]
+        covered = bytearray(len(text))
+        for span in found:
+            covered[span.start : span.end] = b"\1" * (span.end - span.start)
         sure: dict[str, Span] = {}
         for span in found:
             if span.probability >= _SURE:
@@ -193,7 +196,7 @@ class NameTagger:
         out = []
         for token in tokens:
             same = sure.get(token[0])
-            if same and not any(start <= token.start() < end for start, end in covered):
+            if same and not covered[token.start()]:
                 codes = self._lexicon.codes(token[0])
                 if "o" not in codes:
                     out.append(Span(*token.span(), same.label, same.probability))

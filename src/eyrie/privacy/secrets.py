@@ -124,7 +124,7 @@ _GROUPED_KEY = re.compile(
 )
 _GROUPS = re.compile(r"-(?:[A-Z0-9]{5}-|\d{6}-\d{6}-)")
 # A part of everything that has a prefix.
-_LONG = re.compile(r"(?<![\w+/=.~%-])(?=[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4}))[\w+/=.~%-]{15}")
+_LONG = re.compile(r"(?<![\w+/=.~%-])(?=[\w+/=.~%-]{15})[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4})")
 
 
 _JOINED_BEFORE = re.compile(r"[\w|!$%-]*[\w-][:|!$%]$")

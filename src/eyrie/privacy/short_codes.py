@@ -72,7 +72,7 @@ _STEMS = Phrases(
     ),
     *("eingegeben", "clave", "pwd"),
 )
-_NUMBER = re.compile(r"(?<![0-9.,])[0-9]{3}(?:[0-9]|[ -][0-9]{3}(?![0-9]))")
+_NUMBER = re.compile(r"[0-9](?<![0-9.,].)[0-9]{2}(?:[0-9]|[ -][0-9]{3}(?![0-9]))")
 _PHRASE_STEMS = Phrases("phrase", "passe", "vault", "master", "keepass", "bitwarden", "password", "1password")
 _WORDS = r"[A-Za-zÀ-ɏ]{2,12}(?:[ ][A-Za-zÀ-ɏ0-9]{2,12}){3,7}"
 _PHRASES = re.compile(
