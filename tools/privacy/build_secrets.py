@@ -36,6 +36,9 @@ PARTS = (
     "typical-de-nl",
     "typical-fr-es",
     "typical-it-pt",
+    "daily",
+    "daily-languages",
+    "plain",
     "none",
 )
 _COPIES = 6

@@ -19,6 +19,9 @@ from presidio_analyzer.predefined_recognizers import (
     MacAddressRecognizer,
 )
 
+from eyrie.privacy.phrases import Phrases
+from eyrie.privacy.shapes import Shape, ShapeRecognizer
+
 _NEEDS_CONTEXT = 0.05  # a score that only a word beside it lifts to a finding
 # Prefix -> lengths that issuers use. Longest prefixes need no order: ranges do not overlap in a way that matters.
 _ISSUERS = re.compile(
@@ -226,6 +229,23 @@ class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
             if before := _BEFORE_ADDRESS.match(text, result.start, result.end):
                 result.start = before.end()
         return results
+
+
+class SpelledMailRecognizer(ShapeRecognizer):
+    """EMAIL_ADDRESS, spelled so that programs do not find it: jane.roe (at) example [dot] com."""
+
+    ENTITY = "EMAIL_ADDRESS"
+    SHAPES = (
+        Shape(
+            re.compile(
+                r"[\w.+-]{2,64} ?(?:\( ?at ?\)|\[ ?at ?\]|\{ ?at ?\}|<at>) ?[\w-]+"
+                r"(?:(?:\.| ?[(\[{<] ?(?:dot|punkt|point|punto|\.) ?[)\]}>] ?| dot )[\w-]+)+",
+                re.IGNORECASE,
+            ),
+            Phrases("(at)", "[at]", "{at}", "<at>", "( at )", "[ at ]"),
+        ),
+    )
+    SCORE = 0.9
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]

@@ -21,7 +21,8 @@ _STEMS = Phrases(
 )
 _NUMBER = re.compile(
     r"(?<![\w+#-])(?<!(?<!\d{6})/)(?<!\d[.,])"
-    r"(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4}([ -])\d{4}\1\d{2}\1\d{10}|\d{4,20}(?:-[\dxX])?|\d{1,4}(?: \d{3,4}){2,4})"
+    r"(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4}([ -])\d{4}\1\d{2}\1\d{10}|\d{1,4}(?: \d{3,4}){2,4}"
+    r"|\d{4} \d{4}|\d{3} \d{3} \d|\d{4,20}(?:-[\dxX])?)"
     r"(?!\w|[.,:-]\d|/\d{1,3}(?!\d)|%)"
 )
 _NUMBERED = r"(?:[ _.-]{0,2}(?:number|numero|número|nummer|num|nbr|no|nr|n[º°]|#))"
@@ -40,7 +41,8 @@ _AFTER_ROUTING = re.compile(r"(?<!\d)(\d{9})[\s|:/⑆⑈⑉,;'\"-]{1,8}$")
 _WEAK = re.compile(r"(?i:\bacc(?:oun)?ts?\b|\bacc\b|\bac\b|\bconta\b|\bcc\b|konto\b|\bkto\b|\bcompte\b|\bcuenta\b"
                    r"|\bconto\b|\brekening\b|\bchecking\b|\bsavings\b)")  # fmt: skip
 _BANK = re.compile(
-    r"(?i:sort[ _-]?code|routing|\baba\b|ifsc|\bbacs\b|\bchaps\b|\bneft\b|\brtgs\b|\bimps\b|bank|\bbanco\b|\bbanca\b"
+    r"(?i:sort[ _-]?code|routing|\baba\b|\bbsb\b|\bblz\b|\btransit\b|void che|ifsc"
+    r"|\bbacs\b|\bchaps\b|\bneft\b|\brtgs\b|\bimps\b|bank|\bbanco\b|\bbanca\b"
     r"|banque|swift|\bbic\b|direct deposit|payroll|wire|agência|\bag\b|\bblz\b|branch|barclays|hsbc|lloyds|natwest"
     r"|monzo|santander|starling|nationwide|chase|wells fargo|citi|itaú|bradesco|nubank|caixa|hdfc|icici|\bsbi\b|axis"
     r"|sparkasse|volksbank|\bach\b|standing order|überweis|virement|transferencia|bonifico|overschrijving)"
@@ -92,7 +94,15 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
         return True
     near = max(0, start - _NEAR), end + _NEAR
     of_cheque = _CHEQUE.search(text, *near) is not None
-    if len(digits) == 9 and _is_routing(digits) and (of_cheque or _ROUTING.search(before + column_header(text, start))):
+    if (
+        len(digits) == 9
+        and _is_routing(digits)
+        and (
+            of_cheque
+            or _ROUTING.search(text, max(0, start - _BEFORE), start)
+            or _ROUTING.search(column_header(text, start))
+        )
+    ):
         return True
     routing = _AFTER_ROUTING.search(text, max(0, start - 18), start) if len(digits) >= 6 else None
     if routing and _is_routing(routing[1]) and (of_cheque or _ROUTING.search(text, *near)):

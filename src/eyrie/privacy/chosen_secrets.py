@@ -17,7 +17,7 @@ from eyrie.privacy.crf import Marginals, Weights
 from eyrie.privacy.secret_candidates import Candidate
 from eyrie.privacy.secret_features import found_in
 
-_THRESHOLD = 0.4  # probability from which a candidate is one: a missed secret is worse than a lost prompt
+_THRESHOLD = 0.3  # probability from which a candidate is one: a missed secret is worse than a lost prompt
 _LOWEST_SCORE, _HIGHEST_SCORE = 0.4, 0.9  # at the threshold, and of a certain one
 
 

@@ -12,6 +12,7 @@ Six things differ from `AnalyzerEngineProvider(...).create_engine()`:
 """
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from eyrie.privacy.spelling import plain
 _OPTIONAL_IMPORTS = ("torch", "transformers")
 _USERS_OF_OPTIONAL_IMPORTS = ("transformers", "stanza", "spacy", "gliner", "huggingface")
 _LANGUAGE = "en"
+_OF_A_COUNTRY = re.compile("[A-Z]{2}_")
 _LOGGER = logging.getLogger("presidio-analyzer")
 
 
@@ -87,7 +89,18 @@ class Analyzer:
             raise UnscreenableError(f"the analyzer failed with {type(error).__name__}") from None
         if self._alarm.raised:
             raise UnscreenableError("a pattern was given up after its time limit")
-        return sorted(Finding(item.start, item.end, item.entity_type, item.score) for item in results)
+        return _without_general(sorted(Finding(item.start, item.end, item.entity_type, item.score) for item in results))
+
+
+def _without_general(findings: list[Finding]) -> list[Finding]:
+    """Without what is only known to be some government's, where a recogniser knows whose."""
+    known = [item for item in findings if _OF_A_COUNTRY.match(item.entity)]
+    return [
+        item
+        for item in findings
+        if item.entity != "GOVERNMENT_ID"
+        or not any(other.start <= item.start and item.end <= other.end for other in known)
+    ]
 
 
 class _Alarm(logging.Handler):
@@ -131,6 +144,7 @@ def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
             chosen_secrets,
             disclosures,
             identifiers,
+            labelled_numbers,
             names,
             national_numbers,
             phones,

@@ -42,7 +42,8 @@ _GATES: dict[str, Any] = {
     ),
     **dict.fromkeys(
         ("BritishLicenceRecognizer", "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer",
-         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer", "NationalNumberRecognizer"),
+         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer", "NationalNumberRecognizer",
+         "LabelledNumberRecognizer"),
         (_FEW_DIGITS,),
     ),
 }  # fmt: skip

@@ -86,7 +86,10 @@ class _Own(PatternRecognizer):  # type: ignore[misc]
 class SocialSecurityRecognizer(_Spelled, UsSsnRecognizer):  # type: ignore[misc]
     """US_SSN: 123-45-6789."""
 
-    MORE = ((r"\b\d{3}(?: - |\. |/)\d{2}(?: - |\. |/)\d{4}\b", _ALONE), (r"\b\d{3} \d{6}\b", _NEEDS_CONTEXT))
+    MORE = (
+        (r"\b\d{3}(?: - |\. )\d{2}(?: - |\. )\d{4}\b", _ALONE),
+        (r"\b\d{3} \d{6}\b|\b\d{3}/\d{2}/\d{4}\b", _NEEDS_CONTEXT),
+    )
 
     def invalidate_result(self, pattern_text: str) -> bool:
         return compact(pattern_text).startswith("9") or bool(super().invalidate_result(pattern_text))
@@ -311,7 +314,7 @@ class IndianPassportRecognizer(_Spelled, InPassportRecognizer):  # type: ignore[
     MORE = ((r"\b[A-Z][ -]?\d{7}\b|\b[A-Z]\d{2} \d{5}\b", _NEEDS_CONTEXT),)
 
 
-class IndianVoterRecognizer(_Spelled, InVoterRecognizer):  # type: ignore[misc]
+class IndianVoterRecognizer(_InContext, InVoterRecognizer):  # type: ignore[misc]
     """IN_VOTER: three letters and seven digits; formerly state, district, constituency and number."""
 
     MORE = ((r"\b[A-Z]{3}[ -/]\d{7}\b|\b[A-Z]{2}/\d{2}/\d{2,3}/\d{6,7}\b", _NEEDS_CONTEXT),)

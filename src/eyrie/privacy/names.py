@@ -152,7 +152,7 @@ class NameTagger:
                 run = runs[-1]
                 runs[-1] = Span(run.start, token.end(), label, max(run.probability, value))
             else:
-                runs.append(Span(*token.span(), label, value))
+                runs.append(Span(token.start(), token.end(), label, value))
             last, last_label = i, label
         return runs
 

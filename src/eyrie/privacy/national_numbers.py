@@ -19,16 +19,17 @@ _NUMBER = re.compile(
 )
 
 
-def _weighted(digits: str, weights: tuple[int, ...]) -> int:
+def weighted(digits: str, weights: tuple[int, ...]) -> int:
+    """The sum of the products of digits and weights."""
     return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
 
 
 def _is_bsn(digits: str) -> bool:
-    return (_weighted(digits[:8], (9, 8, 7, 6, 5, 4, 3, 2)) - int(digits[8])) % 11 == 0
+    return (weighted(digits[:8], (9, 8, 7, 6, 5, 4, 3, 2)) - int(digits[8])) % 11 == 0
 
 
 def _is_nif(digits: str) -> bool:
-    rest = _weighted(digits[:8], (9, 8, 7, 6, 5, 4, 3, 2)) % 11
+    rest = weighted(digits[:8], (9, 8, 7, 6, 5, 4, 3, 2)) % 11
     return digits[0] in "12356789" and int(digits[8]) == (0 if rest < 2 else 11 - rest)
 
 
@@ -39,16 +40,16 @@ def _is_nrn(digits: str) -> bool:
 def _is_cpf(digits: str) -> bool:
     if len(set(digits)) == 1:
         return False
-    rests = (_weighted(digits[:size], tuple(range(size + 1, 1, -1))) * 10 % 11 % 10 for size in (9, 10))
+    rests = (weighted(digits[:size], tuple(range(size + 1, 1, -1))) * 10 % 11 % 10 for size in (9, 10))
     return all(rest == int(digits[place]) for rest, place in zip(rests, (9, 10), strict=True))
 
 
 def _is_ahv(digits: str) -> bool:
-    return digits.startswith("756") and _weighted(digits, (1, 3) * 7) % 10 == 0
+    return digits.startswith("756") and weighted(digits, (1, 3) * 7) % 10 == 0
 
 
 def _is_pesel(digits: str) -> bool:
-    return 1 <= int(digits[2:4]) % 20 <= 12 and _weighted(digits, (1, 3, 7, 9) * 2 + (1, 3, 1)) % 10 == 0
+    return 1 <= int(digits[2:4]) % 20 <= 12 and weighted(digits, (1, 3, 7, 9) * 2 + (1, 3, 1)) % 10 == 0
 
 
 def _is_french_card(number: str) -> bool:

@@ -37,6 +37,23 @@ _WORD = re.compile(r"[^\W\d_]+")
 _UMLAUT = re.compile(r"[äöüß]")
 # "Pro 49 €/month", "Cordless drill CD-18X, 18 V": a list of goods reads like an address.
 _MEASURE = re.compile(r"[€$£] ?\d|\d ?[€$£%]|\d ?(?:Nm|m?Ah|kWh?|[GM]?Hz|kg|[cm]m|ml|°C)\b")
+_NUMBER = re.compile(r"\d")
+# codespell:ignore-begin
+_SIZE_OR_DAY = re.compile(
+    r"\d ?[x×] ?\d|\b\d{1,2}\.? (?:de |di )?(?i:januari?|februari?|märz|maart|april|mai|mei|juni|juli|august(?:us)?"
+    r"|o[ck]tober|dezember|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre"
+    r"|gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|novembre|dicembre|janeiro|fevereiro|março|maio"
+    r"|junho|julho|setembro|outubro|novembro|dezembro)\b"
+)
+# With one of these a number is that of a house.
+_OF_STREETS = re.compile(
+    r"(?i:\b(?:street|st|road|rd|avenue|ave|av|lane|ln|drive|dr|way|court|ct|place|pl|square|sq|terrace|close"
+    r"|crescent|boulevard|blvd|bd|highway|hwy|parkway|pkwy|rue|chemin|all[ée]e|impasse|route|quai|cours|via|viale|piazza"
+    r"|corso|calle|avenida|plaza|paseo|carrer|rua|travessa|praça|apt|flat|suite|unit|floor|box|bât|lot|cedex)\b"
+    r"|(?:stra(?:ße|sse|at)|str\.|weg|gasse|platz|ufer|damm|laan|plein|kade|gracht|park|hof)\b)"
+    r"|\b[A-Z]{1,2}\d{1,2}[A-Z]? ?\d[A-Z]{2}\b"
+)
+# codespell:ignore-end
 _ADDRESSED = re.compile(r"\b(?:Herrn?|Frau|Familie|Dr\.|Prof\.)\s+[^\W\d_]")
 _ENOUGH = 2  # words
 
@@ -55,8 +72,12 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
     german = is_german(text)
 
     def is_no_name(start: int, end: int) -> bool:
-        if _MEASURE.search(text, start, end) and not any(map(is_listed, _WORD.findall(text, start, end))):
-            return True
+        if _NUMBER.search(text, start, end):
+            words = _WORD.findall(text, start, end)
+            listed = any(word[0].isupper() and is_listed(word) for word in words)
+            measured = _MEASURE.search(text, start, end) or not _OF_STREETS.search(text, start, end)
+            if (measured and not listed) or _SIZE_OR_DAY.search(text, start, end):
+                return True
         first = text[start]
         if not german and first.isupper() and text[start : start + 3] not in _BEGIN_NO_NAME:
             return False  # nearly all of them

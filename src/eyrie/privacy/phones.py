@@ -18,8 +18,9 @@ _REGIONS = (
 )
 # The cheap pre-filter: a run of digits and phone punctuation. Most prompts have none, and skip 25 slow parsers.
 _CANDIDATE = re.compile(
-    r"(?<![A-Za-z0-9/#@-])(?:(?<!\d[.:,])|(?=\())(?<!::)(?:\+|\(\+?)?\d(?:[ ().\-–/]{0,3}\d){6,16}"
-    r"(?P<extension> ?(?:x|ext)\.? ?\d{1,6}\b)?(?(extension)|(?!\w|[:.,]\d))"
+    r"(?<![A-Za-z0-9/#@-])(?:(?<!\d[.:,])|(?=\(|\+)|(?<=\d,)(?=0\d{9}|\d{3}[-. ]?\d{3}[-. ]?\d{4}(?!\d)))"
+    r"(?<!::)(?:\+|\(\+?)?\d(?:[ ().\-–/]{0,3}\d){6,16}"
+    r"(?P<extension> ?(?:x|ext)\.? ?\d{1,6}\b)?(?(extension)|(?!\w|[:.]\d|,\d{1,3}(?!\d)))"
 )
 _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. /]{0,3})?(?:\([2-9]\d{2}\)[ -]{0,3}|[2-9]\d{2}(?: ?[-./] ?| ))\d{3}(?: ?[-.] ?| )\d{4}"
@@ -35,16 +36,30 @@ _NOT_A_PHONE = re.compile(
     re.DOTALL,
 )
 # "call" is a stop word of the context machinery, and people write "call me on", so the words before are read here.
+# codespell:ignore-begin
 _CUE = re.compile(
-    r"\b(?:call(?:ed|ing|s)?|ring|dial|reach|text|phone|tel|tél|appel\w*|joindre|llam\w+|chiam\w+|ruf\w*|anruf\w*)\b[^.\n]{0,20}$",
+    r"\b(?:call(?:ed|ing|s)?|ring|dial|reach|text|phone|tel|tél|appel\w*|joindre|llam\w+|chiam\w+|(?:ri)?contatt\w*|lig(?:ar|ue|a)"
+    r"|bel(?:len)?|ruf\w*|anruf\w*)\b[^.\n]{0,20}$",
     re.IGNORECASE,
 )
-_CUE_WIDTH = 40
-# As mobile numbers are written in Britain, France and the Netherlands, Germany, Italy, Brazil and India.
-_MOBILE = re.compile(
-    r"07[1-9]\d{8}|0[67]\d{8}|01[567]\d{8,9}|3[2-9]\d[ ./-]\d{6,7}|[1-9]\d 9\d{4}-?\d{4}|[6-9]\d{4}[ -]\d{5}"
+# Before the number of somebody who gets a message, or whom others are told to reach.
+_TO = re.compile(
+    r"(?:[\"'](?:to|from|recipient|msisdn)[\"']\s?:\s?[\"']|\b(?i:pix)\b[^\n\d]{0,12}|\b(?:al|ao|pelo|op) )$"
 )
-_PLAIN = re.compile(r"(?:[2-9]\d{9}|[1-9]\d{8}|0\d{8,10})|[1-9]\d{2} \d{3} \d{3,4}")
+# codespell:ignore-end
+_CUE_WIDTH = 40
+# What else is written in groups.
+_OTHER_NUMBER = re.compile(
+    r"(?i:\b(?:isbn|vat|iva|ust-?id\w*|part|ndc|sku|build|version|chrome|firefox|aktenzeichen|az|cnpj|siret|siren"
+    r"|processo|battery|item|artikel\w*|art|model|serial|s/n|invoice|fattura|facture|rechnung|faktura|factura|srl|sha)\b)"
+    r"[^\w\n]{0,4}(?:(?:reg|n[or°º]?|num|number|gb|de|it)\b[^\w\n]{0,3}){0,2}(?:[\d-]+ (?:and|und|et|vs|y|e) )?$"
+)
+# Ten digits or more with the 0 of an area or a network, and mobile numbers of Italy, Spain, Brazil and India.
+_MOBILE = re.compile(
+    r"0[1-9]\d{8,9}|01[567]\d{9}|3[2-9]\d[ ./-]?\d{6,7}|[679]\d{2}(?: \d{3}){2}(?<!00)|[1-9]\d 9\d{4}-?\d{4}"
+    r"|[6-9]\d{4}[ -]\d{5}"
+)
+_PLAIN = re.compile(r"(?:[1-9]\d9\d{8}|[2-9]\d{9}|[1-9]\d{8}|0\d{8,10})|[1-9]\d{2} \d{3} \d{3,4}")
 _ABROAD = re.compile(r"(?:\+|00)[1-9]\d{0,2}(?:\D*\d){8,12}")
 _LINES = 160  # characters in which one number says of a plain one that it may be another
 _FOUR_PAIRS = re.compile(r"[1-9]\d(?: \d\d){3}")  # a number in Denmark and Norway, and any list of four
@@ -118,10 +133,11 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
             score = self._score(written)
             if score and _FOUR_PAIRS.fullmatch(written):
                 score = _NEEDS_CONTEXT
-            if score == _NEEDS_CONTEXT and _CUE.search(
-                text[max(0, candidate.start() - _CUE_WIDTH) : candidate.start()]
-            ):
+            before = text[max(0, candidate.start() - _CUE_WIDTH) : candidate.start()]
+            if score == _NEEDS_CONTEXT and (_CUE.search(before) or (_TO.search(before) and _PLAIN.fullmatch(written))):
                 score = _GROUPED
+            if score and not written.startswith("+") and _OTHER_NUMBER.search(before):
+                score = _NEEDS_CONTEXT
             if score is not None:
                 best[candidate.span()] = score
         certain = [span for span, score in best.items() if score == _HIGH]

@@ -6,12 +6,13 @@ nothing else is one; words of letters are candidates only near a word for passwo
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from eyrie.privacy.passwords import is_resource, looks_made_up, stands_out
-from eyrie.privacy.secret_topics import FUNCTION_WORDS, HINTING, TELLING, TELLING_STEMS, topic_of
+from eyrie.privacy.plain_words import is_plain
+from eyrie.privacy.secret_topics import FUNCTION_WORDS, HINTING, OPENING, TELLING, TELLING_STEMS, topic_of
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)?|\n|[^\w\s]")
 _PIECE = re.compile(r"[^\s\"'`“”„«»‘’()\[\]{}<>|;,=]{4,}")
@@ -26,6 +27,7 @@ _DIVIDED = re.compile(r"[:/]+|->|=>|→|–|—")
 _DIGIT_GROUPS = re.compile(
     r"(?<![\w.,:/+-])(?!(?:19|20)\d\d-[01]\d-[0-3]\d)\d{2,4}(?:(?:[ -]| - )\d{2,4}){1,5}(?![\w:/]|[.,-]\d)"
 )
+_OPTION = re.compile("[a-z]+(?:-[a-z]+)+")
 _PHRASES = (
     re.compile(r"(?<!\w)[\"'`“„«‘*](?P<v>[^\W\d_][^\n\"'`“”„«»‘’*<>{}=;]{8,80}?)[\"'`”“»’*](?!\w)"),
     re.compile(
@@ -35,6 +37,8 @@ _PHRASES = (
 )
 # Dates, measures, variables, and what nobody chooses: UUIDs and digests, which are told by what is beside them.
 _NEVER = re.compile(
+    # and a version of a package, an amount of memory, a setting of Java's
+    r"[\w/.-]+@[~^]?\d+(?:\.\d+)+|\d+(?:[KMGT]i?[Bb]?|[mµn]?s|px|r?em|vh|vw)|Xm[xsn]\d+[kmgKMG]|"
     r"[+-]?\d+(?:[.,:/-]\d+)*[%€$£]?|\d{4}-\d\d-\d\dT[\d:.]+Z?|[€$£]\d+(?:[.,]\d+)*"
     r"|\$\{?[A-Z][A-Z0-9_]*\}?|[0-9a-fA-F]{24,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=\S*\d)[A-Za-z0-9+/]{36,}=*"
 )
@@ -96,9 +100,12 @@ def candidates_in(text: str) -> tuple[Tokens | None, list[Candidate]]:
         # Nobody speaks of secrets or of what they open: only what looks like nothing else.
         signed = [item for item in signed if _is_striking(text[item.start : item.end])]
     places = sorted(i for topic in TELLING & tokens.topics.keys() for i in tokens.topics[topic])
+    opening = sorted(i for topic in OPENING & tokens.topics.keys() for i in tokens.topics[topic])
     if places or HINTING & tokens.topics.keys():
-        signed += _words_of_letters(text, tokens.starts, places)
+        signed += _words_of_letters(text, tokens.starts, places, opening)
         signed += _phrases(text)
+    elif opening:
+        signed += (item for item in _words_of_letters(text, tokens.starts, (), opening) if not _is_word(text, item))
     found = sorted({(item.start, item.end): item for item in signed}.values())
     return tokens, found
 
@@ -106,6 +113,10 @@ def candidates_in(text: str) -> tuple[Tokens | None, list[Candidate]]:
 @lru_cache(maxsize=20_000)
 def _is_striking(value: str) -> bool:
     return stands_out(value) or looks_made_up(value)
+
+
+def _is_word(text: str, item: Candidate) -> bool:
+    return is_plain(text[item.start : item.end].rstrip("!?"))
 
 
 def _signed(text: str) -> Iterator[Candidate]:
@@ -129,8 +140,13 @@ def _signed(text: str) -> Iterator[Candidate]:
             yield Candidate(*match.span(), "number")
 
 
-def _words_of_letters(text: str, starts: list[int], telling: list[int]) -> Iterator[Candidate]:
-    """Words in quotes, after a sign, alone on their line, of words, or near a telling word."""
+def _words_of_letters(
+    text: str, starts: list[int], telling: Sequence[int], opening: Sequence[int]
+) -> Iterator[Candidate]:
+    """Words in quotes, after a sign, alone on their line, of words, or near a telling word.
+
+    What no list of words has is one also near a word for what is opened.
+    """
     for piece in _PIECE.finditer(text):
         value = piece[0].rstrip(_TRAILING + "?")
         start = piece.start()
@@ -145,10 +161,14 @@ def _words_of_letters(text: str, starts: list[int], telling: list[int]) -> Itera
             and not _CAMEL.fullmatch(value)
         ):
             at = bisect_left(starts, start)
-            near = bisect_left(telling, at - _NEAR)
-            if near == len(telling) or telling[near] > at + _NEAR_AFTER:
+            if not _is_near(telling, at) and (not _is_near(opening, at) or is_plain(value)):
                 continue
         yield Candidate(start, end, "word")
+
+
+def _is_near(places: Sequence[int], at: int) -> bool:
+    near = bisect_left(places, at - _NEAR)
+    return near < len(places) and places[near] <= at + _NEAR_AFTER
 
 
 def _phrases(text: str) -> Iterator[Candidate]:
@@ -176,5 +196,7 @@ def _with_signs(text: str, start: int, end: int) -> Iterator[Candidate]:
         if core.isdecimal():
             if len(core) <= _MAX_DIGITS:
                 yield Candidate(start, start + len(core), "number")
+        elif text[start - 2 : start] == "--" and _OPTION.fullmatch(core):
+            continue
         elif not ((core.isalpha() and core == kept) or _NEVER.fullmatch(kept) or is_resource(core)):
             yield Candidate(start, start + len(kept), "word")

@@ -13,9 +13,9 @@ from eyrie.privacy.phrases import Phrases
 _TOPICS = {
     "password": """
         passwor passwd passw| pword| passphrase |passe| motdepasse |pass| |passes| |pw| |pws| |pwd| |pwds| |psw|
-        |mdp| |mdps| kennwort kennwörter losungswort contrase |senha |clave| |claves| wachtwoord wachtzin |secreto|
-        |secreta| |geheime |geheim| |segreta |segreto |segreda |secret| |secrets| |secrète| codeword kodewort
-        codewort stichwort zauberwort |parola| |parole| |paswoord |pwort|
+        |mdp| |mdps| kennwort kennwörter losungswort contrase |senha |clave| |claves| wachtwoord wachtzin
+        |secreto| |secreta| |memorable |merkwort |logwort |geheime |geheim| |segreta |segreto |segreda |secret|
+        |secrets| |secrète| codeword kodewort codewort stichwort zauberwort |parola| |parole| |paswoord |pwort|
     """,
     "number": """
         |pin| |pins| |pincode |puk| |otp| |tan| |2fa| |mfa| passcode |code |codes| code| codes| cvv| geheimzahl
@@ -24,12 +24,14 @@ _TOPICS = {
         herstel backup
     """,
     "lock": """
-        |lock |unlock padlock |safe| |safes| |vault keypad |keybox alarm |gate| |gates| |door garage| entrance
-        |entry| |entrée| schloss schlüssel |tresor tür| |tür| |porte| |portail| |coffre cadenas verrou serrure
-        interphone |puerta| |portal| candado |caja| cerradura |porta| |portone| cancello |cassaforte lucchetto
-        serratura allarme |cofre| cadeado portão fechadura |kluis deur| |slot| |hek| poort sleutel voicemail
-        messagerie |sim| |karte| |card| |carte| |carta| |tarjeta| keyless disarm entsperr déverrou desbloq sblocc
-        freischalt ontgrendel
+        |lock |locks| |locker |unlock padlock keysafe |spind |schrank |kiste |fach| |aufzug |tiefgarage hoftor
+        |portillon |casier |armoire |cajetín |taquilla |trastero |cantina| |armadietto |cantinetta |kelder
+        |kast| fietsenstalling cijferslot |cofrinho |armário |barrier |turnstile |safe| |safes| |vault keypad
+        |keybox alarm |gate| |gates| |door garage| entrance |entry| |entrée| schloss schlüssel |tresor tür|
+        |tür| |porte| |portail| |coffre cadenas verrou serrure interphone |puerta| |portal| candado |caja|
+        cerradura |porta| |portone| cancello |cassaforte lucchetto serratura allarme |cofre| cadeado portão
+        fechadura |kluis deur| |slot| |hek| poort sleutel voicemail messagerie |sim| |karte| |card| |carte|
+        |carta| |tarjeta| keyless disarm entsperr déverrou desbloq sblocc freischalt ontgrendel
     """,
     "login": """
         |login |log| |logged| |logging| |logon| |sign| |signing| |signed| |signin |user| |users| username |account
@@ -105,6 +107,7 @@ def _pattern(stems: str) -> re.Pattern[str]:
 _OF_TOPIC = {name: _pattern(stems) for name, stems in _TOPICS.items()}
 # Where one of these is spoken of, a secret may also be a word of letters or a phrase; where another one is, it has a
 # digit or a sign. Words of the first have one of these in them, which is a cheaper question.
+OPENING = frozenset(("login", "network", "lock"))
 TELLING, HINTING = frozenset(("password", "number")), frozenset(("cipher", "strength", "question"))
 # codespell:ignore-begin
 TELLING_STEMS = Phrases(

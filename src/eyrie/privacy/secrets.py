@@ -108,6 +108,11 @@ _SYNTAX = {
         r"|crack\w*[^\n]{0,20}?(?:md5|hash|sha)|hash\w* dump\w*|dump\w*[^\n]{0,12}? hash\w*)"
         r"[\s\S]{0,160}?\b[0-9a-f]{32,128}\b(?:[\s,;:\w@.-]{1,40}?\b[0-9a-f]{32,128}\b){0,20}",
     ),
+    # Drawn from all signs, which elsewhere tell a sentence or code from a key.
+    "salt of WordPress": (
+        ("_key'", "_salt'", '_key"', '_salt"'),
+        r"\b(?:(?:SECURE_)?AUTH|LOGGED_IN|NONCE)_(?:KEY|SALT)[\"'],\s*(?P<q>[\"'])(?P<v>[^\n]{16,128}?)(?P=q)\s*\)",
+    ),
     "header": (
         ("x-",),
         r"(?i:\bx-(?:[a-z]+-){0,2}(?:key|token|secret))[\"']?\s*:\s*[\"']?(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*",

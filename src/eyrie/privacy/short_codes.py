@@ -105,6 +105,15 @@ _ANSWERS = re.compile(
     r"[\"']?(?:\s*$|[.,;)]|\s\())",
     re.MULTILINE,
 )
+_LOCKS_OF_THREE = Phrases(
+    "lock", "combo", "combination", "cadenas", "candado", "lucchetto", "cadeado", "schloss", "slot"
+)
+_OF_THREE = re.compile(
+    r"(?i:\b(?:\w*lock(?:er)?|combo|combination|cadenas|candado|lucchetto|cadeado|\w*schloss|(?:fiets|hang)slot)\b)"
+    r"(?:,? (?:[^\W\d]+ ){0,3}|[^\w\n]{1,4}| (?i:d\w{1,2}) \w+ ?: ?)[\"'“]?(?P<v>\d{3})"
+    r"(?=[\"'”]?(?:\s*$|[.,;!?)](?!\d)| (?i:and|und|et|y|e|en|then|but|or|for|pour|für|para|per|voor)\b))",
+    re.MULTILINE,
+)
 _WW = Phrases("ww")
 _WW_STEM = re.compile(r"(?<![\w.])(?i:ww)(?: ?[:=] ?| )[\"']?(?P<v>(?=\S*[\d!@#$?*])[^\s\"'`<>|,;]{5,40})")
 # codespell:ignore-end
@@ -122,5 +131,7 @@ def short_codes(text: str) -> Iterator[tuple[int, int]]:
                 yield match.span(match.lastgroup or 0)
     if _ANSWER_STEMS.occur_in(text):
         yield from (match.span("v") for match in _ANSWERS.finditer(text))
+    if _LOCKS_OF_THREE.occur_in(text):
+        yield from (match.span("v") for match in _OF_THREE.finditer(text))
     if _WW.occur_in(text):
         yield from (match.span("v") for match in _WW_STEM.finditer(text))

@@ -107,11 +107,25 @@ def test_a_short_code_a_phrase_and_an_answer_are_found_where_they_are_told(
         "277442-242748-598609-245399-171699-565081-688809-330748",
         "https://x.example/password/reset/gphnetQVs9BHebmC9e2v5Gj73ObDJCXS",
         "AK" + "IAABCDEFGHIJKLMNOP rdc4gSICAfyEDeCrQGggZevWINnaDBeJe6CMmRfT",
+        "define('AUTH_KEY', 'u~x4Bk)fZ1HToad#{Y/]Um4R|NpN</v<o9fCSgR=Vs(-!S2A[+gV0}&f}RQal]$V');",
         "unsalted password hashes: 3c7b837f879397b7c838ce1f2a372e98, 1418a0262adf9c7dede7f17b805886ba",
     ],
 )
 def test_a_secret_of_a_known_form_is_found_without_more_words(analyzer: Analyzer, value: str) -> None:
-    assert "SECRET" in covered(analyzer, f'"{value}" is it', value)
+    drawn = value[20:-3] if value.startswith("define") else value
+    assert "SECRET" in covered(analyzer, f'"{value}" is it', drawn)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("my daughters bike lock is 408 and its stuck", "408"),
+        ('Sticky note for the gym locker: "combo 535, turn right twice first"', "535"),
+        ("le cadenas du vélo : 917", "917"),
+    ],
+)
+def test_a_lock_of_three_wheels_has_a_code_too(analyzer: Analyzer, text: str, value: str) -> None:
+    assert "SECRET" in covered(analyzer, text, value)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +133,7 @@ def test_a_secret_of_a_known_form_is_found_without_more_words(analyzer: Analyzer
     [
         "use 2048 bits to sign tokens",
         "the code 1500 lines long needs review",
+        "the lock is 120 mm wide and the combination of 350 parts is fine",
         "Kartenspiel mit 5200 Punkten",
         "Security question: What was your first pet?",
         "hash 9e107d9d372bb6826bd81d3542a419d6 of the file differs from the mirror",

@@ -65,9 +65,6 @@ def test_names_in_german_and_beside_dates_stay(text: str, name: str) -> None:
     assert name in " ".join(names(text))
 
 
-# codespell:ignore-end
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -89,3 +86,20 @@ def test_measures_and_prices_in_a_list_of_goods_are_no_addresses(text: str) -> N
 )
 def test_an_address_beside_a_price_or_with_a_point_of_the_compass_stays(text: str, address: str) -> None:
     assert address in " ".join(names(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Artikelnr. 505.646.18 nicht lieferbar, Ersatz 508.941.48?",
+        "cuánto es 1.250 más 21% de iva menos 15% de irpf",
+        "Protokoll: TOP 2 weiter strittig. TOP 3 Sommerfest 12. Juli",
+        "Small 12 x 8 cm 3.20\nMedium 18 x 12 cm 4.75",
+        "ARPU 41.20 -> 43.75, CAC 310 -> 352, payback 8.1 months",
+    ],
+)
+def test_numbers_sizes_and_days_make_no_address_without_a_street_or_a_listed_name(text: str) -> None:
+    assert not any(char.isdecimal() for name in names(text) for char in name)
+
+
+# codespell:ignore-end

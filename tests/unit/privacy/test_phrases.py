@@ -3,12 +3,12 @@ from hypothesis import strategies as st
 
 from eyrie.privacy.phrases import Phrases
 
-_ONES = Phrases("pin", "pin code", "clé", "=", "mot de passe")
+_ONES = Phrases("pin", "pin code", "clé", "=", "phrase de")
 
 
-@given(st.text(alphabet="pin codéclpass=mt PINCLÉ", max_size=40))
+@given(st.text(alphabet="pin codéclphrase=d PINCLÉ", max_size=40))
 def test_a_phrase_is_found_wherever_the_text_in_small_letters_holds_it(text):
-    expected = [one for one in ("=", "clé", "mot de passe", "pin", "pin code") if one in text.lower()]
+    expected = [one for one in ("=", "clé", "phrase de", "pin", "pin code") if one in text.lower()]
     assert list(_ONES.those_in(text)) == expected
     assert _ONES.occur_in(text) == bool(expected)
 
