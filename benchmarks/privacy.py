@@ -1,11 +1,11 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on a seventh and
-an eighth, of typical traffic, recall per type and the share of prompts with every value covered; false flags on clean
+recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on three more,
+of typical traffic, recall per type and the share of prompts with every value covered; false flags on clean
 prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
 privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py, privacy_secrets.py,
-privacy_traffic.py and privacy_second_traffic.py.
+privacy_traffic.py, privacy_second_traffic.py and privacy_third_traffic.py.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from benchmarks.privacy_second_traffic import (
 )
 from benchmarks.privacy_secrets import clean_of_secrets, secrets
 from benchmarks.privacy_sets import Case, clean, names_and_places
+from benchmarks.privacy_third_traffic import clean_third_traffic, third_traffic
 from benchmarks.privacy_traffic import clean_traffic, traffic
 from benchmarks.privacy_unseen import unseen_values
 from benchmarks.privacy_values import values
@@ -62,6 +63,8 @@ def main() -> None:
     report_traffic("traffic", traffic(options.part, copies=copies), analyzer, options.threshold)
     report_traffic("second traffic", second_traffic(options.part, copies=copies), analyzer, options.threshold)
     report_traffic("chosen secrets", chosen_secrets(options.part, copies=copies), analyzer, options.threshold)
+    if options.part == "test":
+        report_traffic("third traffic", third_traffic(copies=copies), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
@@ -79,6 +82,7 @@ def main() -> None:
     for title, cases in (
         ("clean prompts of second traffic", clean_second_traffic(options.part)),
         ("clean prompts on passwords", clean_of_passwords(options.part)),
+        *([("clean prompts of third traffic", clean_third_traffic())] if options.part == "test" else []),
     ):
         report_clean(title, cases, analyzer, options.threshold, show=options.show_clean)
     if options.num_speed:
