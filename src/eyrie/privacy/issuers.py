@@ -26,6 +26,7 @@ PREFIXED = {
     "buildkite, crates, honeycomb": r"bkua_[0-9a-f]{40}|cio(?=[A-Za-z]*\d)[A-Za-z0-9]{32}|hc[a-z]{2}k_[a-z0-9]{50,}",
     "cerebras, fireworks, e2b, exa": r"(?:csk-|fw_|e2b_)[A-Za-z0-9]{24,}",
     "circleci": r"CCI(?:PAT|PRJ)_[A-Za-z0-9]{22}_[0-9a-f]{40}",
+    "k3s": r"K10[0-9a-f]{48,}::\w+:[0-9a-f]{16,}",
     "clickhouse": r"4b1d[A-Za-z0-9]{38}",
     "clojars": r"CLOJARS_[A-Za-z0-9]{60}",
     "cloudflare": r"v1\.0-[0-9a-f]{24}-[0-9a-f]{146}",

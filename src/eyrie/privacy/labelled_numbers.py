@@ -25,7 +25,7 @@ policy holder id|policyholder id|residence permit|residency permit|green card|a#
 alien number|uscis|receipt number|case status for|driver|drivers|driver's|driver’s|driving licence|driving license
 licence number|license number|licence no|license no|ontario licence|licence|license|d.l. no|social security
 social insurance|tax file|taxpayer|tax id|tax identification|tax reference|unique taxpayer|employer identification
-employer id|health card|health number|health id|health insurance|medicare|medicaid|client id|nhs|patient id
+employer id|health card|health number|health id|health insurance|medicare|medicaid|nhs|patient id
 my number|uan|insurance number|soc sec|ss number|id document number|document number|doc number|doc no|doc ref|doc
 docs|document no|list doc number|num doc|nº doc|doc. n|passeport|titre de séjour|titre présenté|pièce d'identité
 pièce d’identité|pièce :|pièce:|carte d'identité|carte d’identité|carte vitale|carte nationale|carte soleil

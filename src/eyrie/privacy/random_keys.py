@@ -14,6 +14,8 @@ _WORD = re.compile(
     rf"(?<![A-Za-z0-9+/=_.~%-])[A-Za-z0-9+/=_.~%-]{{{_MIN_LENGTH},}}(?:(?<!/):[A-Za-z0-9+/=_.~-]{{16,}})?"
 )
 _DOCUMENTED = ("EXAMPLE", "EXAMPLEKEY")  # as Amazon's documentation ends the keys it shows
+# How fingerprints, checksums and traces begin.
+PUBLISHED = re.compile(r"SHA(?:1|256|512):|sha(?:1|256|384|512)[-:]|h1:|MD5:|\d\d-[0-9a-f]{32}-|W/\"")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _INNER_NAME = re.compile(r"[A-Z]\w*=")
 _MIN_SEGMENT = 12
@@ -30,7 +32,8 @@ _KEYISH = re.compile(
     r"|(?<=[a-z])(?:Key|Auth)(?![a-z])"
 )
 _PUBLIC = re.compile(
-    r"(?i:public|pub[_ -]?key|fingerprint|integrity|checksum|sha-?\d{1,3}|md5|digest|hash|commit|etag|nonce|revision"
+    r"(?i:public(?:[_ -]?key(?:-{5}\n)?)?|pub[_ -]?key"
+    r"|fingerprint|integrity|checksum|sha-?\d{1,3}|md5|digest|hash|commit|etag|nonce|revision"
     r"|(?:primary|foreign|partition|cache|sort|object)[_ -]?key|key[_ -]?(?:id|name|size|code|path)|csrf"
     r"|ssh-(?:rsa|ed25519)|base64,|token[_ -]?(?:ids?|count|url|uri|type)\b|keyid|keyboard|access[_ -]?key[_ -]?id)"
     r"[\W_]{0,12}(?:is |of |was )?[\W_]{0,4}$"
@@ -77,7 +80,12 @@ _TELLING = re.compile(r"\d|[a-z][A-Z]")
 def random_keys(text: str) -> Iterator[tuple[int, int]]:
     """(start, end) of every such word."""
     for match in _WORD.finditer(text):
-        if len(match[0]) > _MAX_LENGTH or not _TELLING.search(match[0]) or match[0].endswith(_DOCUMENTED):
+        if (
+            len(match[0]) > _MAX_LENGTH
+            or PUBLISHED.match(match[0])
+            or not _TELLING.search(match[0])
+            or match[0].endswith(_DOCUMENTED)
+        ):
             continue
         start, word = match.start(), match[0].rstrip(".~")
         name, equals, value = word.partition("=")

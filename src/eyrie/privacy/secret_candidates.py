@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from eyrie.privacy.passwords import is_resource, looks_made_up, stands_out
 from eyrie.privacy.plain_words import is_plain
+from eyrie.privacy.random_keys import PUBLISHED
 from eyrie.privacy.secret_topics import FUNCTION_WORDS, HINTING, OPENING, TELLING, TELLING_STEMS, topic_of
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)?|\n|[^\w\s]")
@@ -127,7 +128,7 @@ def _signed(text: str) -> Iterator[Candidate]:
         if chunk.isalpha() or (core := chunk.strip(_SENTENCE)).isalpha():
             continue
         grouped = grouped or core[:2].isdecimal()
-        if len(core) < _MIN or _OF_LETTERS.fullmatch(core) or "://" in core:
+        if len(core) < _MIN or _OF_LETTERS.fullmatch(core) or "://" in core or PUBLISHED.match(core):
             continue
         if 2 * _MIN <= len(core) <= _MAX and _DRAWN.fullmatch(core):
             start = match.start() + chunk.index(core)

@@ -21,7 +21,8 @@ from eyrie.privacy.shapes import Shape, ShapeRecognizer
 _SYNTAX = {
     "private key": (
         ("-----begin",),
-        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+        r"-----BEGIN OpenVPN Static key V1-----(?:[\s\S]*?-----END OpenVPN Static key V1-----|[\s\S]*)"
+        r"|-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
         r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\\{1,2}[rn])?|[\s\S]*)",
     ),
     "putty key": (("putty",), r"PuTTY-User-Key-File-\d[\s\S]*?Private-MAC: [0-9a-f]+"),
@@ -89,8 +90,25 @@ _SYNTAX = {
         r"[^\s\"'\n]{30,}",
     ),
     "link that lets in": (
-        ("reset", "invit", "magic", "verif", "confirm", "activat", "recover"),
-        r"https?://[^\s\"'<>?]{0,120}(?:reset|invit|magic|verif|confirm|activat|recover)[\w./-]{0,40}?"
+        (
+            "reset",
+            "invit",
+            "magic",
+            "verif",
+            "confirm",
+            "activat",
+            "recover",
+            "passw",
+            "recuper",
+            "mot-de-passe",
+            "reinit",
+            "restable",
+            "wachtw",
+            "signup",
+            "senha",
+        ),
+        r"https?://[^\s\"'<>?]{0,120}(?:reset|invit|magic|verif|confirm|activat|recover|passw|recuper|mot-de-passe|reinit"
+        r"|restable|wachtw|signup|senha)[\w./-]{0,40}?"
         r"(?:/|\?[\w=&@.-]{0,60}?(?<=[?&])(?:t|token|code|key)=)(?=[\w-]*\d)(?![a-z]+-[a-z]+-)[\w-]{20,}",
     ),
     "cisco": (("type 7", "type-7"), r"(?i:type[ -]7)[^\n]{0,20}? [0-9A-F]{10,}\b"),
@@ -107,6 +125,41 @@ _SYNTAX = {
         r"(?i:passw\w*[ _-]?hash\w*|hash\w* [^\n]{0,30}?(?:passw|mots? de passe|contrase|kennw)|unsalted"
         r"|crack\w*[^\n]{0,20}?(?:md5|hash|sha)|hash\w* dump\w*|dump\w*[^\n]{0,12}? hash\w*)"
         r"[\s\S]{0,160}?\b[0-9a-f]{32,128}\b(?:[\s,;:\w@.-]{1,40}?\b[0-9a-f]{32,128}\b){0,20}",
+    ),
+    "signature in url": (
+        ("signature=", "sig=", "appid=", "access_token="),
+        r"(?i:[?&](?:x-(?:amz|goog)-)?(?:signature|sig|hmac|appid|access_token)=)(?=[\w%.+~-]*\d)[\w%.+~-]{20,}={0,2}",
+    ),
+    "calendar": (("/private-",), r"/private-(?P<v>[0-9a-f]{24,})(?=/)"),
+    "token of oauth": (
+        ("_token", 'token"', "token'"),
+        r"(?i:(?:refresh|access|id)[_-]?token)[\"']?\s*[:=]\s*[\"']?(?P<v>(?=[\w.~+/-]*\d)[\w.~+/-]{20,}={0,2})",
+    ),
+    "wireguard": (("genkey", "genpsk"), r"\bwg gen(?:key|psk)[^\n]{0,40}\n(?P<v>[A-Za-z0-9+/]{43}=)"),
+    "dump of windows": ((":::",), r"[\w.$\\-]+:\d+:[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::"),
+    "key of ethereum": (
+        ("wallet", "private", "privkey"),
+        r"(?i:\bwallet\(|private[_ -]?keys?\b|privkey)[^\n]{0,24}?(?P<v>\b(?:0x)?[0-9a-fA-F]{64}\b)",
+    ),
+    "key in jwk": (('"kty"',), r"\"d\"\s*:\s*\"(?P<v>[\w-]{40,})\""),
+    "certificate with its key": (
+        ("pfx", "p12", "pkcs12"),
+        r"(?i:pfx|p12|pkcs12)\w{0,16}[\"']?\s*[:=]\s*[\"']?(?P<v>(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{40,}={0,2})",
+    ),
+    "option": (
+        ("-secret", "secret-", "-token", "api-key"),
+        r"--(?:[a-z]+-){0,3}(?:secret(?:-key)?|secret-access-key|token|api-key)(?:[ =]|\s)[\"']?"
+        r"(?P<v>(?=[\w+/.-]*\d)[\w+/.-]{16,}={0,2})",
+    ),
+    "licence key": (
+        ("icence", "icense", "activation", "lizenz", "licenza", "licencia", "licença"),
+        r"(?i:\b(?:licen[cs]e|product|activation)[ -]key|lizenzschlüssel|clé de licence|clave de licencia)"
+        r"[^\n]{0,40}?(?:\bis|\bist|\best|\bes|[:=])\s[\"'`]?(?P<v>(?=[A-Z-]*\d)[A-Z0-9]{2}[A-Z0-9-]{6,}[A-Z0-9])(?![\w-])",
+    ),
+    "community of snmp": (
+        ("snmp",),
+        r"(?i:community)\b[^\n]{0,24}?(?:(?i:\bis|\bist|\best|\bes|è)|[:=])\s[\"'`]?"
+        r"(?P<v>(?!(?i:public|private)\b)(?=[\w.-]*[\d_])[\w.-]{5,})",
     ),
     # Drawn from all signs, which elsewhere tell a sentence or code from a key.
     "salt of WordPress": (
@@ -128,6 +181,14 @@ _GROUPED_KEY = re.compile(
     r"(?<![\w-])(?:(?:[BCDFGHJKMNPQRTVWXY2346789]{5}-){4}[BCDFGHJKMNPQRTVWXY2346789]{5}|(?:\d{6}-){7}\d{6})(?![\w-])"
 )
 _GROUPS = re.compile(r"-(?:[A-Z0-9]{5}-|\d{6}-\d{6}-)")
+# Keys of wallets in Base58, and seeds of two-factor apps in groups of four.
+_WALLET_KEY = re.compile(
+    r"(?<!\w)(?:[KL][1-9A-HJ-NP-Za-km-z]{51}|5[1-9A-HJ-NP-Za-km-z]{50}"
+    r"|(?=[1-9A-HJ-NP-Z]*[a-km-z])(?=[1-9a-km-z]*[A-HJ-NP-Z])[1-9A-HJ-NP-Za-km-z]{86,88})(?!\w)"
+)
+_LONG_BASE58 = re.compile(r"(?<!\w)[1-9A-HJ-NP-Za-km-z]{51}")
+_SEED_IN_FOURS = re.compile(r"(?<!\w)(?=(?:[a-z ]*[2-7]){2})(?:[a-z2-7]{4} ){5,7}[a-z2-7]{4}(?!\w)")
+_FOURS = re.compile(r"[2-7][a-z2-7]{0,3} [a-z2-7]{4} [a-z2-7]{4}(?!\w)")
 # A part of everything that has a prefix.
 _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[\w+/=.~%-]{15})[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4})")
 
@@ -135,6 +196,7 @@ _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[\w+/=.~%-]{15})[a-zA-Z+/=.~%-]*(?:[\d_]
 _JOINED_BEFORE = re.compile(r"[\w|!$%-]*[\w-][:|!$%]$")
 _JOINED_AFTER = re.compile(r"(?:[\w+/=~%|!$@\\-]|[.:](?=[\w+/=-]))+")
 _MAX_JOINED = 200
+_MADE_UP = re.compile(r"X{8}|x{8}|put your unique phrase")  # in place of a secret, in documentation
 
 
 class SecretRecognizer(ShapeRecognizer):
@@ -144,6 +206,8 @@ class SecretRecognizer(ShapeRecognizer):
     SHAPES = (
         Shape(_PREFIX, gate=_LONG),
         Shape(_GROUPED_KEY, gate=_GROUPS),
+        Shape(_WALLET_KEY, gate=_LONG_BASE58),
+        Shape(_SEED_IN_FOURS, gate=_FOURS),
         *(Shape(re.compile(item), Phrases(*phrases)) for phrases, item in _SYNTAX.values()),
     )
     SCORE = 0.9
@@ -151,7 +215,11 @@ class SecretRecognizer(ShapeRecognizer):
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        found = super().analyze(text, entities, nlp_artifacts)
+        found = [
+            item
+            for item in super().analyze(text, entities, nlp_artifacts)
+            if not _MADE_UP.search(text, item.start, item.end)
+        ]
         spans = {*given_secrets(text), *random_keys(text)}
         return [*found, *(RecognizerResult(self.ENTITY, *_whole(text, *span), self.SCORE) for span in sorted(spans))]
 
