@@ -10,15 +10,9 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from eyrie.privacy.nearby import column_header
-from eyrie.privacy.phrases import Phrases
 
 _SCORE = 0.5
 # codespell:ignore-begin
-_STEMS = Phrases(
-    *("account", "acct", "acc", "a/c", "ac no", "sort", "routing", "aba", "rtn", "sc ", "sc:", "ifsc", "conta", "c/c"),
-    *("agência", "kto", "konto", "blz", "bankleit", "compte", "cuenta", "conto", "rekening", "clabe", "neft", "bacs"),
-    *("sc`", "sc,", "sc|", "sc<", '"sc"', "sc =", "bank", "void", "micr"),
-)
 _NUMBER = re.compile(
     r"(?<![\w+#-])(?<!(?<!\d{6})/)(?<!\d[.,])"
     r"(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4}([ -])\d{4}\1\d{2}\1\d{10}|\d{1,4}(?: \d{3,4}){2,4}"
@@ -27,6 +21,8 @@ _NUMBER = re.compile(
 )
 _NUMBERED = r"(?:[ _.-]{0,2}(?:number|numero|número|nummer|num|nbr|no|nr|n[º°]|#))"
 _SORT = re.compile(r"(?i:sort[ _-]?code|sortcode|sort(?=:|=|/acc)|\bbsb\b|\bblz\b|bankleitzahl)|\bSC\b")
+_SC = re.compile(r"(?i:\bsc) ?:? ?$")
+_ACCOUNT_BEHIND = re.compile(r"[\s,;/|-]{1,3}(?:(?i:acc?(?:oun)?t?)[ .:]{1,3}(?:no\.? ?)?)?\d{8}(?!\d)")
 _ROUTING = re.compile(r"(?i:routing|\baba\b|\brtn\b|transit|\brouting_no)")
 _STRONG = re.compile(
     rf"(?i:(?<![a-z])(?:acc(?:oun)?t|acc|ac|a/c){_NUMBERED}|a/c|(?:bank|checking|chequing|savings|current|deposit|giro)"
@@ -80,8 +76,6 @@ class BankAccountRecognizer(EntityRecognizer):  # type: ignore[misc]
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Offsets are characters of `text`."""
-        if not _STEMS.occur_in(text):
-            return []
         spans = [match.span() for match in _NUMBER.finditer(text)]
         return [RecognizerResult("BANK_ACCOUNT", *span, _SCORE) for span in spans if _is_of_bank(text, *span)]
 
@@ -93,6 +87,8 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
     if len(digits) in (6, 8) and (_last(_SORT, before) or _SORT.fullmatch(column_header(text, start).strip())):
         return True
     near = max(0, start - _NEAR), end + _NEAR
+    if len(digits) == 6 and _ACCOUNT_BEHIND.match(text, end) and (_SC.search(before) or _BANK.search(text, *near)):
+        return True
     of_cheque = _CHEQUE.search(text, *near) is not None
     if (
         len(digits) == 9

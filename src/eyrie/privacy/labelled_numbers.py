@@ -102,7 +102,7 @@ _OTHER = re.compile(
     r"|ordine|fattura|bestelling|factuur|encomenda|fatura)\b)[\W_]{0,3}(?:(?:no|nr|number|n[°º]|id|is)\b[\W_]{0,3})?$"
 )
 _NUMBER_BETWEEN = re.compile(r"\d[\d ./-]{2,}\d")
-_BEFORE, _GAP, _TIGHT_GAP = 100, 60, 8  # characters
+_BEFORE, _GAP, _TIGHT_GAP, _NEXT = 100, 60, 8, 24  # characters
 _BEHIND = re.compile(
     r"[\"'`*_)\]]{0,3}\s?(?:[(\[-]\s?|[,;] |(?:is|was|as|ist|est|es|è|é|är|er) )?"
     r"(?:(?:my|his|her|our|the|their|your|mein|meine|mon|ma|mi|il mio|la mia|mijn|o meu|a minha|a|an) )?"
@@ -132,11 +132,16 @@ class LabelledNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
 
 
 def _found(text: str) -> Iterator[tuple[str, int, int]]:
+    last: dict[str, tuple[int, int]] = {}  # by type, where the last one ended and how many digits it had
     for match in _VALUE.finditer(text):
         start, end = match.span()
-        if _MIN_DIGITS <= sum(map(str.isdecimal, match[0])) <= _MAX_DIGITS:
+        digits = sum(map(str.isdecimal, match[0]))
+        if _MIN_DIGITS <= digits <= _MAX_DIGITS:
             for entity, label in _LABELS.items():
-                if _is_labelled(text, start, end, label):
+                # "... says 411992233 and mine is 271787970"
+                again = entity in last and last[entity][1] == digits and start - last[entity][0] <= _NEXT
+                if again or _is_labelled(text, start, end, label):
+                    last[entity] = end, digits
                     yield entity, start, end
     for match in _MIXED.finditer(text):
         if _follows(text, match.start(), _OF_ID, _TIGHT_GAP):

@@ -32,7 +32,8 @@ _NOT_A_PHONE = re.compile(
     r"|\d+\.\d+"  # decimal
     r"|(?!0)(?!(?:\d\d ){3}\d\d$)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number starts with 0
     r"|(?:.*\s)?0\.\d.*|(?!\+\d{1,3}\.\d+\.).*\.\d{5}.*"  # decimals among them; +254.20.2732991 is none
-    r"|(?:(?:19|20)\d\d[ \-–/]?){2,}",  # years
+    r"|(?:(?:19|20)\d\d[ \-–/]?){2,}"  # years
+    r"|(?:\d{1,2}/)?(?:19|20)\d\d [(\d].*",  # a month or a year, and a number
     re.DOTALL,
 )
 # "call" is a stop word of the context machinery, and people write "call me on", so the words before are read here.
@@ -76,6 +77,7 @@ _CONTEXT = (
         "mobile",
         "cell",
         "mob",
+        "ph",
         "sms",
         "whatsapp",
         "fax",

@@ -39,7 +39,7 @@ _PHRASES = (
 # Dates, measures, variables, and what nobody chooses: UUIDs and digests, which are told by what is beside them.
 _NEVER = re.compile(
     # and a version of a package, an amount of memory, a setting of Java's
-    r"[\w/.-]+@[~^]?\d+(?:\.\d+)+|\d+(?:[KMGT]i?[Bb]?|[mµn]?s|px|r?em|vh|vw)|Xm[xsn]\d+[kmgKMG]|"
+    r"[\w/.-]+@[~^]?\d+(?:\.\d+)+|\d+(?:[KMGT]i?[Bb]?|[mµn]?s|px|r?em|vh|vw|[kM])|Xm[xsn]\d+[kmgKMG]|"
     r"[+-]?\d+(?:[.,:/-]\d+)*[%€$£]?|\d{4}-\d\d-\d\dT[\d:.]+Z?|[€$£]\d+(?:[.,]\d+)*"
     r"|\$\{?[A-Z][A-Z0-9_]*\}?|[0-9a-fA-F]{24,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=\S*\d)[A-Za-z0-9+/]{36,}=*"
 )
@@ -134,7 +134,9 @@ def _signed(text: str) -> Iterator[Candidate]:
             start = match.start() + chunk.index(core)
             yield Candidate(start, start + len(core), "word")
         for piece in _PIECE.finditer(text, *match.span()):
-            if not _OF_LETTERS.fullmatch(piece[0]):
+            start, end = piece.span()
+            in_brackets = text[start - 1 : start] == "<" and text[end : end + 1] == ">"  # a placeholder
+            if not (in_brackets or _OF_LETTERS.fullmatch(piece[0])):
                 yield from _with_signs(text, *piece.span())
     for match in _DIGIT_GROUPS.finditer(text) if grouped else ():
         if 4 <= sum(map(str.isdecimal, match[0])) <= _MAX_DIGITS:

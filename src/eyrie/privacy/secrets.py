@@ -135,11 +135,14 @@ _SYNTAX = {
         ("_token", 'token"', "token'"),
         r"(?i:(?:refresh|access|id)[_-]?token)[\"']?\s*[:=]\s*[\"']?(?P<v>(?=[\w.~+/-]*\d)[\w.~+/-]{20,}={0,2})",
     ),
+    "twilio": (("ac",), r"\bAC[0-9a-f]{32}[\"']?[,\s:]{1,4}[\"']?(?P<v>[0-9a-f]{32})\b"),
+    "one-time code": (("g-",), r"(?<![\w-])G-\d{6}(?![\w-])"),
     "wireguard": (("genkey", "genpsk"), r"\bwg gen(?:key|psk)[^\n]{0,40}\n(?P<v>[A-Za-z0-9+/]{43}=)"),
     "dump of windows": ((":::",), r"[\w.$\\-]+:\d+:[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::"),
     "key of ethereum": (
-        ("wallet", "private", "privkey"),
-        r"(?i:\bwallet\(|private[_ -]?keys?\b|privkey)[^\n]{0,24}?(?P<v>\b(?:0x)?[0-9a-fA-F]{64}\b)",
+        ("wallet", "private", "privkey", "accounts"),
+        r"(?i:\bwallet\(|private[_ -]?keys?\b|privkey|\baccounts[\"']?: ?\[)[^\n]{0,24}?"
+        r"(?P<v>\b(?:0x)?[0-9a-fA-F]{64}\b)",
     ),
     "key in jwk": (('"kty"',), r"\"d\"\s*:\s*\"(?P<v>[\w-]{40,})\""),
     "certificate with its key": (

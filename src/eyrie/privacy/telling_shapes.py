@@ -68,6 +68,12 @@ def _is_french_account(number: str) -> bool:
     return len(digits) == 23 and int(digits) % 97 == 0
 
 
+def _is_french_taxpayer(number: str) -> bool:
+    """Numéro fiscal (SPI): the last three digits are the first ten modulo 511."""
+    digits = number.replace(" ", "")
+    return int(digits[:10]) % 511 == int(digits[10:])
+
+
 def _is_german_insured(number: str) -> bool:
     """Krankenversichertennummer: the letter as two digits, weights 1 and 2 in turn."""
     digits = f"{ord(number[0]) - 64:02d}{number[1:9]}"
@@ -98,6 +104,7 @@ def _shape(pattern: str, fits: Callable[[str], bool] = lambda _: True, entity: s
 _SHAPES = (
     _shape(r"[A-Z][AEIOUX][A-Z]{2}\d{2}(?:0[1-9]|1[0-2])\d{2}[HMX][A-Z]{5}[A-Z0-9]\d"),  # Mexico, CURP
     _shape(r"[1-9]\d( ?)\d{3}\1\d{3}\1\d{3}", _is_german_tax_id),
+    _shape(r"[0-3]\d{12}|[0-3]\d(?: \d\d){1} \d{3} \d{3} \d{3}", _is_french_taxpayer),
     _shape(r"[A-Z]\d{9}", _is_german_insured),
     _shape(r"\d{6}(?:19|20)\d{9}[\dXx]", _is_chinese),
     _shape(r"\d{6}[-+A]\d{3}[0-9A-FHJ-NPR-Y]", _is_finnish),
