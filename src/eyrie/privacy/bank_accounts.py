@@ -32,8 +32,11 @@ _STRONG = re.compile(
     r"|conto corrente|numero (?:di )?conto|rekening(?:nummer|nr)|clabe|número da conta)"
 )
 # Near one of these the check is enough.
-_CHEQUE = re.compile(r"(?i:\bbank\b|\bach\b|\bmicr\b|void\w* (?:check|cheque)|direct deposit|pay to the order)")
-_AFTER_ROUTING = re.compile(r"(?<!\d)(\d{9})[\s|:/⑆⑈⑉,;'\"-]{1,8}$")
+_CHEQUE = re.compile(
+    r"(?i:\bbank\b|\bach\b|\bmicr\b|void\w* (?:check|cheque)|bottom of (?:the|a|my|his|her) che|direct deposit"
+    r"|pay to the order)"
+)
+_AFTER_ROUTING = re.compile(r"(?<!\d)(\d{9})(?:[\s|:/⑆⑈⑉,;'\"-]{1,8}|,? (?:then|and) )$")
 _WEAK = re.compile(r"(?i:\bacc(?:oun)?ts?\b|\bacc\b|\bac\b|\bconta\b|\bcc\b|konto\b|\bkto\b|\bcompte\b|\bcuenta\b"
                    r"|\bconto\b|\brekening\b|\bchecking\b|\bsavings\b)")  # fmt: skip
 _BANK = re.compile(
@@ -104,9 +107,7 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
     if routing and _is_routing(routing[1]) and (of_cheque or _ROUTING.search(text, *near)):
         return True
     if re.fullmatch(r"\d\d[- ]\d\d[- ]\d\d", written):  # a date, but beside the number of an account
-        return re.match(r"[\s,;/|-]{1,3}\d{8}(?!\d)", text[end : end + 12]) is not None and bool(
-            _BANK.search(text, max(0, start - _NEAR), end + _NEAR) or _WEAK.search(text, max(0, start - _NEAR), end)
-        )
+        return _ACCOUNT_BEHIND.match(text, end) is not None
     if not 5 <= len(digits) <= 20:
         return False
     header = column_header(text, start)
@@ -120,7 +121,9 @@ def _is_of_bank(text: str, start: int, end: int) -> bool:
     if len(digits) >= 7 and (weak or (header and _WEAK.search(header))):
         return _BANK.search(text, *near) is not None
     # After a sort code, or before or after the code of an Indian bank
-    sort = re.search(r"\d\d[- ]?\d\d[- ]?\d\d[\s,;/|-]{1,3}$", text[max(0, start - 14) : start])
+    if len(digits) == 8 and re.search(r"\d\d([- ])\d\d\1\d\d[\s,;/|-]{1,3}$", text[max(0, start - 14) : start]):
+        return True
+    sort = re.search(r"\d{6}[\s,;/|-]{1,3}$", text[max(0, start - 14) : start])
     if len(digits) == 8 and sort:
         return _BANK.search(text, *near) is not None
     return (

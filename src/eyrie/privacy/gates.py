@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 # Most begin with one set of characters, which `re` looks for fast; what stands before is then asked backwards.
-_FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
+_FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{2})")
 _DOCUMENT = re.compile(r"[A-Z0-9]{9}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _IBAN = re.compile(r"\d(?<=[A-Za-z]{2}.)\d")

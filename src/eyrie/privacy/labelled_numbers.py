@@ -18,37 +18,39 @@ _SCORE = 0.5
 # codespell:ignore-begin
 # Words; with "number" or its like behind, and inside names of code, as `any_of` takes them.
 _IDS = """
-passport|travel document|travel doc|identity card|identity document|identity number|national id|nat id
+passport|booklet|travel document|travel doc|identity card|identity document|identity number|national id|nat id
 national identity|national identification|national number|national insurance|government id|state id|voter|citizen id
 resident id|personal id|emirates id|turkish id|foreign id|photo id|id card|id document|id number|id no
 policy holder id|policyholder id|residence permit|residency permit|green card|a#|alien registration|a-number
 alien number|uscis|receipt number|case status for|driver|drivers|driver's|driver’s|driving licence|driving license
 licence number|license number|licence no|license no|ontario licence|licence|license|d.l. no|social security
-social insurance|tax file|taxpayer|tax id|tax identification|tax reference|unique taxpayer|employer identification
-employer id|health card|health number|health id|health insurance|medicare|medicaid|nhs|patient id
-my number|uan|insurance number|soc sec|ss number|id document number|document number|doc number|doc no|doc ref|doc
-docs|document no|list doc number|num doc|nº doc|doc. n|passeport|titre de séjour|titre présenté|pièce d'identité
-pièce d’identité|pièce :|pièce:|carte d'identité|carte d’identité|carte vitale|carte nationale|carte soleil
-permis de conduire|permis|fiscal|numéro fiscal|identifiant fiscal|déclarant|déclarant 1|déclarant 2|sécurité sociale
-sécu|assurance sociale|assurance maladie|numéro national|nas|steuer|steuernummer|steuernr|steuer-id
-steueridentifikationsnummer|steuerl id|st nr|st.nr|steuerliche id|sozialversicherungsnummer|sozialversicherung
-sozialvers|sozialvers.nr|sozialvers.-nr|rentenversicherung|vers.nr|vers nr|versichertennummer
-krankenversichertennummer|versicherten|versicherungsnummer|x-nummer|führerschein|fs-nr|fs|reisepass|pass|ausweis
-personalausweis|perso|legitimation|dokument|dokument-nr|aufenthaltstitel|svnr|sv-nummer|paspoort|rijbewijs|id-kaart
-identiteitskaart|burgerservicenummer|rijksregister|docnr|documentnummer|paspoortnr|pasaporte|cédula|cedula|documento
-documento de identidad|documento nacional|carnet de conducir|permiso de conducir|seguridad social|nº ss|afiliación
-nº afiliación|n.a.f|tarjeta sanitaria|c.u.i.l|c.u.i.t|d.n.i|r.u.t|ident|cip|cartão de cidadão|contribuinte
-segurança social|utente|título de eleitor|identidade|habilitação|cnh|nis/pis|rg:|rg nº|rg n°|passaporto|patente|pat
-carta d'identità|carta d’identità|tessera sanitaria|codice fiscale|permesso di soggiorno|passaporte|personnummer
-personnr|samordningsnummer|fødselsnummer|henkilötunnus|rodné číslo|dowód|dowodu|paszport|kimlik|tc kimlik|sa id|kvid
-teudat zehut|identitetskort|körkort|førerkort|ic no|hkid|nric|carta de conducir|licencia de conducir
+social insurance|my social|his social|her social|the social|spouse's number|husband's number|wife's number|hmrc
+file number|eid|book no|tax file|taxpayer|tax id|tax identification|tax reference|unique taxpayer
+employer identification|employer id|health card|health number|health id|health insurance|medicare|medicaid|nhs
+patient id|my number|uan|insurance number|soc sec|ss number|id document number|document number|doc number|doc no
+doc ref|doc|docs|document no|list doc number|num doc|nº doc|doc. n|passeport|titre de séjour|titre présenté
+pièce d'identité|pièce d’identité|pièce :|pièce:|carte d'identité|carte d’identité|carte vitale|carte nationale
+carte soleil|permis de conduire|permis|n° fiscal|nº fiscal|num fiscal|identificação fiscal|numéro fiscal
+identifiant fiscal|déclarant|déclarant 1|déclarant 2|sécurité sociale|sécu|assurance sociale|assurance maladie
+numéro national|nas|steuer|steuernummer|steuernr|steuer-id|steueridentifikationsnummer|steuerl id|st nr|st.nr
+steuerliche id|sozialversicherungsnummer|sozialversicherung|sozialvers|sozialvers.nr|sozialvers.-nr
+rentenversicherung|vers.nr|vers nr|versichertennummer|krankenversichertennummer|versicherten|versicherungsnummer
+x-nummer|führerschein|fs-nr|fs|reisepass|pass|ausweis|personalausweis|perso|legitimation|dokument|dokument-nr
+aufenthaltstitel|svnr|sv-nummer|paspoort|rijbewijs|id-kaart|identiteitskaart|burgerservicenummer|rijksregister|docnr
+documentnummer|paspoortnr|pasaporte|cédula|cedula|documento|documento de identidad|documento nacional
+carnet de conducir|permiso de conducir|seguridad social|nº ss|afiliación|nº afiliación|n.a.f|tarjeta sanitaria
+c.u.i.l|c.u.i.t|d.n.i|r.u.t|ident|cip|cartão de cidadão|contribuinte|segurança social|utente|título de eleitor
+identidade|habilitação|cnh|nis/pis|rg:|rg nº|rg n°|passaporto|patente|pat|carta d'identità|carta d’identità
+tessera sanitaria|codice fiscale|permesso di soggiorno|passaporte|personnummer|personnr|samordningsnummer
+fødselsnummer|henkilötunnus|rodné číslo|dowód|dowodu|paszport|kimlik|tc kimlik|sa id|kvid|teudat zehut
+identitetskort|körkort|førerkort|ic no|hkid|nric|carta de conducir|licencia de conducir
 """
 # In small letters many are words: those count in capitals, or with a sign or "number" behind.
 _ACRONYMS = """
-SIN NAS TFN IRD UTR EIN FEIN TIN PPS PPSN NIN NIK NINO CPR CNP CURP RFC NSS NAF NISS NIF NIE DNI CUIL CUIT RUT RUN
-CPF CNH PIS NIS PASEP CTPS AMKA AFM EGN JMBG OIB PESEL HETU SVNR VSNR KVNR NRIC HKID RRN TCKN MBI CIN HICN OHIP HCN
-PHN RAMQ NAM NHI CHI UAN BRP CIP CIE TS DL DLN CDL CI IC INE KTP NPWP SSN BSN NRN INSZ AHV AVS NIR SPI PAN EPIC UID
-PRAN NI SS CC
+PP PPT PSPT SIN NAS TFN IRD UTR EIN FEIN TIN PPS PPSN NIN NIK NINO CPR CNP CURP RFC NSS NAF NISS NIF NIE DNI CUIL
+CUIT RUT RUN CPF CNH PIS NIS PASEP CTPS AMKA AFM EGN JMBG OIB PESEL HETU SVNR VSNR KVNR NRIC HKID RRN TCKN MBI CIN
+HICN OHIP HCN PHN RAMQ NAM NHI CHI UAN BRP CIP CIE TS DL DLN CDL CI IC INE KTP NPWP SSN BSN NRN INSZ AHV AVS NIR SPI
+PAN EPIC UID PRAN NI SS CC
 """
 _NO_WORDS = """
 tfn ird utr fein ppsn nino cpr cnp curp rfc nss niss nif dni cuil cuit cpf cnh pasep ctps amka pesel hetu svnr vsnr
@@ -61,7 +63,7 @@ _NON_LATIN = (
 _BANKS = """
 bsb|s/c|a/c|transit|transit/inst/acct|inst/acct|kontonr|kto-nr|kto.nr|blz|clearing|clearing och kontonr|reg/konto
 rekeningnummer|na konto|numer konta|rachunku|clabe|cbu|cvu|ccc|cuenta bancaria|cuenta antigua|rib|ifsc|micr|bank acc
-bank account|bank_rtn|bank_acct|direct deposit info|ag|pay into|by transfer to|kontonummer|agência
+bank account|bank_rtn|bank_acct|direct deposit info|ag|pay into|by transfer to|passbook|kontonummer|agência
 """
 _BANKS_NON_LATIN = "口座|普通|账号|帳號|계좌"
 # codespell:ignore-end
@@ -82,7 +84,7 @@ _OF_ID = re.compile(
     rf"{_words(_IDS)}|{_either(_ACRONYMS).join(_EDGES)}|(?i:{_either(_NO_WORDS).join(_EDGES)})"
     rf"|(?i:{_EDGES[0]}{_either(_ACRONYMS)}{_SIGNED})|{_OTHERS}"
 )
-_OF_BANK = re.compile(rf"{_words(_BANKS)}|{_BANKS_NON_LATIN}")
+_OF_BANK = re.compile(rf"{_words(_BANKS)}|[\"']ac[\"']|{_BANKS_NON_LATIN}")
 _LABELS = {"GOVERNMENT_ID": _OF_ID, "BANK_ACCOUNT": _OF_BANK}
 _HEADER_OF_ID = re.compile(rf"{_words(_IDS)}|(?i:{_either(_ACRONYMS).join(_EDGES)})|{_OTHERS}")
 # Groups of digits and capitals, each with a digit, but for letters at either end.
@@ -91,7 +93,7 @@ _VALUE = re.compile(
     r"(?:(?: ?[./-] ?|  ?)(?:[A-Z]{0,8}\d[A-Z0-9]{0,24})){0,8}(?:[ -][A-Z]{1,3}\d?)?(?:\([\dA]\))?(?![\w@]|[.:]\d)"
 )
 # What documents have: letters and digits mixed, right behind the word for it.
-_MIXED = re.compile(r"(?<!\w)(?=[A-Z0-9]*\d[A-Z0-9]{3})(?=\d*[A-Z])[A-Z0-9]{7,12}(?!\w)")
+_MIXED = re.compile(r"(?<!\w)(?=[A-Z0-9]*\d[A-Z0-9]{2})(?=\d*[A-Z])[A-Z0-9]{7,12}(?!\w)")
 _DIGIT = re.compile(r"\d")
 _FIVE_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){4}")  # in every shape
 # codespell:ignore-begin

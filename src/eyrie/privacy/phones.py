@@ -29,6 +29,7 @@ _NOT_A_PHONE = re.compile(
     r"(?!0[1-9])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D.*)?"  # 2024-01-15, with or without a time
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?:\D.*)?"  # 15.01.2024
     r"|\d{1,3}(?:\.\d{1,3}){3}"  # IPv4
+    r"|\d{3,5}/(?:19|20)\d\d|\d{2}\.\d{3}\.\d{3}/\d{4}-\d\d"  # a file of a court, a company in Brazil
     r"|\d+\.\d+"  # decimal
     r"|(?!0)(?!(?:\d\d ){3}\d\d$)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number starts with 0
     r"|(?:.*\s)?0\.\d.*|(?!\+\d{1,3}\.\d+\.).*\.\d{5}.*"  # decimals among them; +254.20.2732991 is none
@@ -52,8 +53,8 @@ _CUE_WIDTH = 40
 # What else is written in groups.
 _OTHER_NUMBER = re.compile(
     r"(?i:\b(?:isbn|vat|iva|ust-?id\w*|part|ndc|sku|build|version|chrome|firefox|aktenzeichen|az|cnpj|siret|siren"
-    r"|processo|battery|item|artikel\w*|art|model|serial|s/n|invoice|fattura|facture|rechnung|faktura|factura|srl|sha)\b)"
-    r"[^\w\n]{0,4}(?:(?:reg|n[or°º]?|num|number|gb|de|it)\b[^\w\n]{0,3}){0,2}(?:[\d-]+ (?:and|und|et|vs|y|e) )?$"
+    r"|processo|battery|item|artikel\w*|art|model|serial|s/n|invoice|fattura|facture|rechnung|faktura|factura|srl|sha|form|expediente|ersatzteil)\b)"
+    r"[^\w\n]{0,4}(?:(?:reg|n[or°º]?|num|number|gb|de|it|cp|a)\b[^\w\n]{0,3}){0,2}(?:[\d-]+ (?:and|und|et|vs|y|e) )?$"
 )
 # Ten digits or more with the 0 of an area or a network, and mobile numbers of Italy, Spain, Brazil and India.
 _MOBILE = re.compile(
@@ -77,6 +78,7 @@ _CONTEXT = (
         "mobile",
         "cell",
         "mob",
+        "tlm",
         "ph",
         "sms",
         "whatsapp",

@@ -191,6 +191,11 @@ _WALLET_KEY = re.compile(
 )
 _LONG_BASE58 = re.compile(r"(?<!\w)[1-9A-HJ-NP-Za-km-z]{51}")
 _SEED_IN_FOURS = re.compile(r"(?<!\w)(?=(?:[a-z ]*[2-7]){2})(?:[a-z2-7]{4} ){5,7}[a-z2-7]{4}(?!\w)")
+_APP_PASSWORD = re.compile(  # as Google and Yahoo give them
+    r"(?i:app(?:lication)?[ -]?(?:specific )?(?:password|passwor[dt]|passcode)|mot de passe d['’]application"
+    r"|contraseña de aplicaci|password per l['’]app|app-wachtwoord|senha de app)[^\n]{0,40}?"
+    r"(?<!\w)(?P<v>(?:[a-z]{4} ){3}[a-z]{4}|[a-z]{16})(?!\w)"
+)
 _FOURS = re.compile(r"[2-7][a-z2-7]{0,3} [a-z2-7]{4} [a-z2-7]{4}(?!\w)")
 # A part of everything that has a prefix.
 _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[\w+/=.~%-]{15})[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4})")
@@ -211,6 +216,7 @@ class SecretRecognizer(ShapeRecognizer):
         Shape(_GROUPED_KEY, gate=_GROUPS),
         Shape(_WALLET_KEY, gate=_LONG_BASE58),
         Shape(_SEED_IN_FOURS, gate=_FOURS),
+        Shape(_APP_PASSWORD, Phrases("app", "aplicaci")),
         *(Shape(re.compile(item), Phrases(*phrases)) for phrases, item in _SYNTAX.values()),
     )
     SCORE = 0.9

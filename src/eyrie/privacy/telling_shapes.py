@@ -59,6 +59,14 @@ def _is_swedish(number: str) -> bool:
     return _is_day(number[2:4], number[4:6]) and _luhn(number[:6] + number[7:])
 
 
+def _is_spanish_account(number: str) -> bool:
+    """Código cuenta cliente: a digit checks bank and branch, another one the account."""
+    digits = "".join(filter(str.isdecimal, number))
+    weights = (1, 2, 4, 8, 5, 10, 9, 7, 3, 6)
+    checks = (-weighted(part, weights) % 11 for part in ("00" + digits[:8], digits[10:]))
+    return [1 if check == 10 else check for check in checks] == [int(digits[8]), int(digits[9])]
+
+
 def _is_french_account(number: str) -> bool:
     """A relevé d'identité bancaire and its key, 1 to 9 for A to I and J to R, 2 to 9 for S to Z: a multiple of 97."""
     digits = "".join(
@@ -113,6 +121,8 @@ _SHAPES = (
     _shape(r"(?:2[0347]|3[034])-\d{8}-\d", _is_argentine),
     _shape(r"\d{1,2}\.\d{3}\.\d{3}-[\dkK]", _is_chilean),
     _shape(r"\d{6}-\d{4}", _is_swedish),
+    _shape(r"(?:19|20)\d{6}-?\d{4}", lambda number: _is_swedish(number[2:8] + "-" + number[-4:])),
+    _shape(r"\d{3}-\d{3}-\d{3}", lambda number: _luhn(number.replace("-", ""))),  # Canada's SIN
     _shape(r"[1-9]\d{3}[ -]?\d{6}", _is_austrian),
     _shape(
         r"\d{2}(?:[05][1-9]|[16][0-2])\d{2}/\d{4}", lambda number: int(number.replace("/", "")) % 11 == 0
@@ -123,6 +133,7 @@ _SHAPES = (
     _shape(r"(?:WAC|LIN|SRC|EAC|MSC|NBC|IOE|YSC)\d{10}"),  # a case of American immigration
     _shape(r"A[- ]?\d{3}-\d{3}-\d{3}"),  # its number of a person
     _shape(r"[A-Z]{4} \d{2}(?:[05][1-9]|[16][0-2])(?: ?\d{2}){2} ?\d{0,2}"),  # Quebec's health card
+    _shape(r"\d{4}([ -]?)\d{4}\1\d{2}\1\d{10}", _is_spanish_account, "BANK_ACCOUNT"),
     _shape(r"\d{5}-\d{3}-\d{7,12}", entity="BANK_ACCOUNT"),  # Canada
     _shape(r"\d{5}( ?-? ?)\d{5}\1[A-Z0-9]{11}\1\d{2}", _is_french_account, "BANK_ACCOUNT"),
 )
