@@ -18,32 +18,33 @@ _SCORE = 0.5
 # codespell:ignore-begin
 # Words; with "number" or its like behind, and inside names of code, as `any_of` takes them.
 _IDS = """
-passport|booklet|travel document|travel doc|identity card|identity document|identity number|national id|nat id
-national identity|national identification|national number|national insurance|government id|state id|voter|citizen id
-resident id|personal id|emirates id|turkish id|foreign id|photo id|id card|id document|id number|id no
-policy holder id|policyholder id|residence permit|residency permit|green card|a#|alien registration|a-number
-alien number|uscis|receipt number|case status for|driver|drivers|driver's|driver’s|driving licence|driving license
-licence number|license number|licence no|license no|ontario licence|licence|license|d.l. no|social security
-social insurance|my social|his social|her social|the social|spouse's number|husband's number|wife's number|hmrc
-file number|eid|book no|tax file|taxpayer|tax id|tax identification|tax reference|unique taxpayer
-employer identification|employer id|health card|health number|health id|health insurance|medicare|medicaid|nhs
-patient id|my number|uan|insurance number|soc sec|ss number|id document number|document number|doc number|doc no
-doc ref|doc|docs|document no|list doc number|num doc|nº doc|doc. n|passeport|titre de séjour|titre présenté
-pièce d'identité|pièce d’identité|pièce :|pièce:|carte d'identité|carte d’identité|carte vitale|carte nationale
-carte soleil|permis de conduire|permis|n° fiscal|nº fiscal|num fiscal|identificação fiscal|numéro fiscal
-identifiant fiscal|déclarant|déclarant 1|déclarant 2|sécurité sociale|sécu|assurance sociale|assurance maladie
-numéro national|nas|steuer|steuernummer|steuernr|steuer-id|steueridentifikationsnummer|steuerl id|st nr|st.nr
-steuerliche id|sozialversicherungsnummer|sozialversicherung|sozialvers|sozialvers.nr|sozialvers.-nr
-rentenversicherung|vers.nr|vers nr|versichertennummer|krankenversichertennummer|versicherten|versicherungsnummer
-x-nummer|führerschein|fs-nr|fs|reisepass|pass|ausweis|personalausweis|perso|legitimation|dokument|dokument-nr
-aufenthaltstitel|svnr|sv-nummer|paspoort|rijbewijs|id-kaart|identiteitskaart|burgerservicenummer|rijksregister|docnr
-documentnummer|paspoortnr|pasaporte|cédula|cedula|documento|documento de identidad|documento nacional
-carnet de conducir|permiso de conducir|seguridad social|nº ss|afiliación|nº afiliación|n.a.f|tarjeta sanitaria
-c.u.i.l|c.u.i.t|d.n.i|r.u.t|ident|cip|cartão de cidadão|contribuinte|segurança social|utente|título de eleitor
-identidade|habilitação|cnh|nis/pis|rg:|rg nº|rg n°|passaporto|patente|pat|carta d'identità|carta d’identità
-tessera sanitaria|codice fiscale|permesso di soggiorno|passaporte|personnummer|personnr|samordningsnummer
-fødselsnummer|henkilötunnus|rodné číslo|dowód|dowodu|paszport|kimlik|tc kimlik|sa id|kvid|teudat zehut
-identitetskort|körkort|førerkort|ic no|hkid|nric|carta de conducir|licencia de conducir
+pspt|p#|ppn|pp-nr|pp no|soc#|soc no|drv lic|driv lic|dr lic|lic no|oln|adhr|pa-nr|ausw|ausw.-nr|pce|pce id
+tie soporte|nuss|afil|pasap|passap|c.i|burg|burg.nr|rijksreg|contrib|contrib. n|full is|passport|booklet
+travel document|travel doc|identity card|identity document|identity number|national id|nat id|national identity
+national identification|national number|national insurance|government id|state id|voter|citizen id|resident id
+personal id|emirates id|turkish id|foreign id|photo id|id card|id document|id number|id no|policy holder id
+policyholder id|residence permit|residency permit|green card|a#|alien registration|a-number|alien number|uscis
+receipt number|case status for|driver|drivers|driver's|driver’s|driving licence|driving license|licence number
+license number|licence no|license no|ontario licence|licence|license|d.l. no|social security|social insurance
+my social|his social|her social|the social|spouse's number|husband's number|wife's number|hmrc|file number|eid
+book no|tax file|taxpayer|tax id|tax identification|tax reference|unique taxpayer|employer identification
+employer id|health card|health number|health id|health insurance|medicare|medicaid|nhs|patient id|my number|uan
+insurance number|soc sec|ss number|id document number|document number|doc number|doc no|doc ref|doc|docs|document no
+list doc number|num doc|nº doc|doc. n|passeport|titre de séjour|titre présenté|pièce d'identité|pièce d’identité
+pièce :|pièce:|carte d'identité|carte d’identité|carte vitale|carte nationale|carte soleil|permis de conduire|permis
+n° fiscal|nº fiscal|num fiscal|identificação fiscal|numéro fiscal|identifiant fiscal|déclarant|déclarant 1
+déclarant 2|sécurité sociale|sécu|assurance sociale|assurance maladie|numéro national|nas|steuer|steuernummer
+steuernr|steuer-id|steueridentifikationsnummer|steuerl id|st nr|st.nr|steuerliche id|sozialversicherungsnummer
+sozialversicherung|sozialvers|sozialvers.nr|sozialvers.-nr|rentenversicherung|vers.nr|vers nr|versichertennummer
+krankenversichertennummer|versicherten|versicherungsnummer|x-nummer|führerschein|fs-nr|fs|reisepass|pass|ausweis
+personalausweis|perso|legitimation|dokument|dokument-nr|aufenthaltstitel|svnr|sv-nummer|paspoort|rijbewijs|id-kaart
+identiteitskaart|burgerservicenummer|rijksregister|docnr|documentnummer|paspoortnr|pasaporte|cédula|cedula|documento
+documento de identidad|documento nacional|carnet de conducir|permiso de conducir|seguridad social|nº ss|afiliación
+nº afiliación|n.a.f|tarjeta sanitaria|c.u.i.l|c.u.i.t|d.n.i|r.u.t|ident|cip|cartão de cidadão|contribuinte
+segurança social|utente|título de eleitor|identidade|habilitação|cnh|nis/pis|rg:|rg nº|rg n°|passaporto|patente|pat
+carta d'identità|carta d’identità|tessera sanitaria|codice fiscale|permesso di soggiorno|passaporte|personnummer
+personnr|samordningsnummer|fødselsnummer|henkilötunnus|rodné číslo|dowód|dowodu|paszport|kimlik|tc kimlik|sa id|kvid
+teudat zehut|identitetskort|körkort|førerkort|ic no|hkid|nric|carta de conducir|licencia de conducir
 """
 # In small letters many are words: those count in capitals, or with a sign or "number" behind.
 _ACRONYMS = """
@@ -61,9 +62,10 @@ _NON_LATIN = (
     "|マイナンバー|個人番号|旅券番号|паспорт|снилс"
 )
 _BANKS = """
-bsb|s/c|a/c|transit|transit/inst/acct|inst/acct|kontonr|kto-nr|kto.nr|blz|clearing|clearing och kontonr|reg/konto
-rekeningnummer|na konto|numer konta|rachunku|clabe|cbu|cvu|ccc|cuenta bancaria|cuenta antigua|rib|ifsc|micr|bank acc
-bank account|bank_rtn|bank_acct|direct deposit info|ag|pay into|by transfer to|passbook|kontonummer|agência
+accnt|rtg|bsb|s/c|a/c|transit|transit/inst/acct|inst/acct|kontonr|kto-nr|kto.nr|blz|clearing|clearing och kontonr
+reg/konto|rekeningnummer|na konto|numer konta|rachunku|clabe|cbu|cvu|ccc|cuenta bancaria|cuenta antigua|rib|ifsc
+micr|bank acc|bank account|bank_rtn|bank_acct|direct deposit info|ag|pay into|by transfer to|passbook|kontonummer
+agência
 """
 _BANKS_NON_LATIN = "口座|普通|账号|帳號|계좌"
 # codespell:ignore-end

@@ -32,7 +32,7 @@ _NOT_A_PHONE = re.compile(
     r"|\d{3,5}/(?:19|20)\d\d|\d{2}\.\d{3}\.\d{3}/\d{4}-\d\d"  # a file of a court, a company in Brazil
     r"|\d+\.\d+"  # decimal
     r"|(?!0)(?!(?:\d\d ){3}\d\d$)(?:\d{1,2} )+\d{1,2}"  # a list of small numbers; a French number starts with 0
-    r"|(?:.*\s)?0\.\d.*|(?!\+\d{1,3}\.\d+\.).*\.\d{5}.*"  # decimals among them; +254.20.2732991 is none
+    r"|(?:.*\s)?0\.\d.*|(?!\+).*\.\d{5}.*"  # decimals among them; +254.20.2732991 is none
     r"|(?:(?:19|20)\d\d[ \-–/]?){2,}"  # years
     r"|(?:\d{1,2}/)?(?:19|20)\d\d [(\d].*",  # a month or a year, and a number
     re.DOTALL,
@@ -53,7 +53,8 @@ _CUE_WIDTH = 40
 # What else is written in groups.
 _OTHER_NUMBER = re.compile(
     r"(?i:\b(?:isbn|vat|iva|ust-?id\w*|part|ndc|sku|build|version|chrome|firefox|aktenzeichen|az|cnpj|siret|siren"
-    r"|processo|battery|item|artikel\w*|art|model|serial|s/n|invoice|fattura|facture|rechnung|faktura|factura|srl|sha|form|expediente|ersatzteil)\b)"
+    r"|processo|battery|item|artikel\w*|art|model|serial|s/n|invoice|fattura|facture|rechnung|faktura|factura|srl|sha"
+    r"|expediente|ersatzteil)\b)"
     r"[^\w\n]{0,4}(?:(?:reg|n[or°º]?|num|number|gb|de|it|cp|a)\b[^\w\n]{0,3}){0,2}(?:[\d-]+ (?:and|und|et|vs|y|e) )?$"
 )
 # Ten digits or more with the 0 of an area or a network, and mobile numbers of Italy, Spain, Brazil and India.
@@ -79,6 +80,7 @@ _CONTEXT = (
         "cell",
         "mob",
         "tlm",
+        "hp",
         "ph",
         "sms",
         "whatsapp",

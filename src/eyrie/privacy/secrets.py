@@ -137,7 +137,11 @@ _SYNTAX = {
     ),
     "twilio": (("ac",), r"\bAC[0-9a-f]{32}[\"']?[,\s:]{1,4}[\"']?(?P<v>[0-9a-f]{32})\b"),
     "one-time code": (("g-",), r"(?<![\w-])G-\d{6}(?![\w-])"),
-    "wireguard": (("genkey", "genpsk"), r"\bwg gen(?:key|psk)[^\n]{0,40}\n(?P<v>[A-Za-z0-9+/]{43}=)"),
+    "wireguard": (
+        ("genkey", "genpsk", "wireguard", "wg "),
+        r"(?i:\bwg gen(?:key|psk)[^\n]{0,40}\n|\b(?:wg|wireguard)\b[^\n]{0,20}?(?:priv\w*|psk)[ :=\"']{1,5})"
+        r"(?P<v>[A-Za-z0-9+/]{43}=)",
+    ),
     "dump of windows": ((":::",), r"[\w.$\\-]+:\d+:[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::"),
     "key of ethereum": (
         ("wallet", "private", "privkey", "accounts"),
