@@ -1,11 +1,12 @@
 """python -m benchmarks.privacy: how well and how fast prompts are screened, with the shipped analyzer.
 
 Prints, for names and places: the share of prompts in which anything was found, the share with every span covered,
-recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on three more,
+recall and precision per type; for identifiers and secrets recall and precision per type, on six sets; on five more,
 of typical traffic, recall per type and the share of prompts with every value covered; false flags on clean
 prompts per kind; and prompts per second for one and two processes. How the sets were made: privacy_sets.py,
 privacy_values.py, privacy_unseen.py, privacy_foreign.py, privacy_blind.py, privacy_blind_second.py, privacy_secrets.py,
-privacy_traffic.py, privacy_second_traffic.py and privacy_third_traffic.py.
+privacy_traffic.py, privacy_second_traffic.py, privacy_third_traffic.py and
+privacy_last_traffic.py.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from benchmarks.privacy_blind import blind_values
 from benchmarks.privacy_blind_second import second_blind_values
 from benchmarks.privacy_foreign import foreign_values
+from benchmarks.privacy_last_traffic import clean_last_traffic, fifth_traffic, fourth_traffic
 from benchmarks.privacy_second_traffic import (
     chosen_secrets,
     clean_of_passwords,
@@ -64,7 +66,8 @@ def main() -> None:
     report_traffic("second traffic", second_traffic(options.part, copies=copies), analyzer, options.threshold)
     report_traffic("chosen secrets", chosen_secrets(options.part, copies=copies), analyzer, options.threshold)
     if options.part == "test":
-        report_traffic("third traffic", third_traffic(copies=copies), analyzer, options.threshold)
+        for title, make in (("third", third_traffic), ("fourth", fourth_traffic), ("fifth", fifth_traffic)):
+            report_traffic(f"{title} traffic", make(copies=copies), analyzer, options.threshold)
     untouched = clean(options.part)
     report_clean("clean prompts", untouched, analyzer, options.threshold, show=options.show_clean)
     if options.part == "test":
@@ -83,6 +86,7 @@ def main() -> None:
         ("clean prompts of second traffic", clean_second_traffic(options.part)),
         ("clean prompts on passwords", clean_of_passwords(options.part)),
         *([("clean prompts of third traffic", clean_third_traffic())] if options.part == "test" else []),
+        *([("clean prompts of fourth and fifth traffic", clean_last_traffic())] if options.part == "test" else []),
     ):
         report_clean(title, cases, analyzer, options.threshold, show=options.show_clean)
     if options.num_speed:

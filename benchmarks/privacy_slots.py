@@ -18,6 +18,7 @@ Values = Mapping[str, Callable[[random.Random], str]]
 
 _TEXT = Path(__file__).parent / "text"
 _SLOT = re.compile(r"<([VWX])(?::(\w+))?>|<([#@h])(\d+)>")
+_TRIES = 200
 _FILL = {"#": string.digits, "@": string.ascii_uppercase + string.digits, "h": "0123456789abcdef"}
 
 
@@ -36,9 +37,10 @@ def filled(name: str, values: Values, entities: Mapping[str, str], *, copies: in
         rng = random.Random(f"{seed} {number}")
         template = unescaped(text.strip() if not text.startswith("  ") else text[1:])
         for _ in range(copies):
-            case = _fill(rng.choice(kinds.split(",")), template, rng, values, entities)
-            while case.text in seen:
-                case = _fill(rng.choice(kinds.split(",")), template, rng, values, entities)
+            drawn = (_fill(rng.choice(kinds.split(",")), template, rng, values, entities) for _ in range(_TRIES))
+            case = next((case for case in drawn if case.text not in seen), None)
+            if case is None:  # a value that has one spelling only
+                break
             seen.add(case.text)
             out.append(case)
     return out

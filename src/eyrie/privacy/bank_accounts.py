@@ -14,10 +14,10 @@ from eyrie.privacy.nearby import column_header
 _SCORE = 0.5
 # codespell:ignore-begin
 _NUMBER = re.compile(
-    r"(?<![\w+#-])(?<!(?<!\d{6})/)(?<!\d[.,])"
+    r"(?<![\w+#-])(?<!(?<!\d{6})/)(?<!\d\.)"
     r"(?:\d{2}[- ]\d{2}[- ]\d{2}|\d{4}([ -])\d{4}\1\d{2}\1\d{10}|\d{1,4}(?: \d{3,4}){2,4}"
     r"|\d{4} \d{4}|\d{3} \d{3} \d|\d{4,20}(?:-[\dxX])?)"
-    r"(?!\w|[.,:-]\d|/\d{1,3}(?!\d)|%)"
+    r"(?!\w|[.:-]\d|,\d{1,3}(?!\d)|/\d{1,3}(?!\d)|%)"
 )
 _NUMBERED = r"(?:[ _.-]{0,2}(?:number|numero|número|nummer|num|nbr|no|nr|n[º°]|#))"
 _SORT = re.compile(r"(?i:sort[ _-]?code|sortcode|sort(?=:|=|/acc)|\bbsb\b|\bblz\b|bankleitzahl)|\bSC\b")

@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 # Most begin with one set of characters, which `re` looks for fast; what stands before is then asked backwards.
-_FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{2})")
+_FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
+_CAPITALS = re.compile(r"[A-Z0-9]{7}")
 _DOCUMENT = re.compile(r"[A-Z0-9]{9}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _IBAN = re.compile(r"\d(?<=[A-Za-z]{2}.)\d")
@@ -19,7 +20,7 @@ _DOTTED = re.compile(r"\.(?<=\d.)\d")
 _LONG_WORD = re.compile(r"(?<!\w)\w{25}")
 _COLONS = re.compile(r":(?<=[0-9A-Fa-f:].)[0-9A-Fa-f:]")
 _MAC = re.compile(r"[:.-](?:(?<=[0-9A-Fa-f]{4}.)|(?<=[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}.))")
-_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN, _PLAIN_MAC, _DOTTED)  # not asked of a text without any
+_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN, _PLAIN_MAC, _DOTTED, _CAPITALS)  # not asked of a text without any
 _DIGIT = re.compile(r"\d")
 
 
@@ -27,6 +28,7 @@ _GATES: dict[str, Any] = {
     "MailAddressRecognizer": (re.compile("@"),),
     **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), (_DOCUMENT, _FEW_DIGITS)),
     "AmericanLicenseRecognizer": (_FEW_DIGITS, _DOCUMENT),
+    "LabelledNumberRecognizer": (_FEW_DIGITS, _CAPITALS),
     "AnyCaseIbanRecognizer": (_IBAN,),
     "WalletRecognizer": (_LONG_WORD,),
     "EthereumRecognizer": (_LONG_WORD,),
@@ -42,8 +44,7 @@ _GATES: dict[str, Any] = {
     ),
     **dict.fromkeys(
         ("BritishLicenceRecognizer", "GermanPensionRecognizer", "ItalianFiscalCodeRecognizer",
-         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer", "NationalNumberRecognizer",
-         "LabelledNumberRecognizer"),
+         "ItalianLicenceRecognizer", "ItalianIdCardRecognizer", "IndianPanRecognizer", "NationalNumberRecognizer"),
         (_FEW_DIGITS,),
     ),
 }  # fmt: skip

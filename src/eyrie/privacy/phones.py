@@ -40,16 +40,19 @@ _NOT_A_PHONE = re.compile(
 # "call" is a stop word of the context machinery, and people write "call me on", so the words before are read here.
 # codespell:ignore-begin
 _CUE = re.compile(
-    r"\b(?:call(?:ed|ing|s)?|ring|dial|reach|text|phone|tel|tél|appel\w*|joindre|llam\w+|chiam\w+|(?:ri)?contatt\w*|lig(?:ar|ue|a)"
-    r"|bel(?:len)?|ruf\w*|anruf\w*)\b[^.\n]{0,20}$",
+    r"\b(?:call(?:ed|ing|s)?|ring|dial|reach(?:able)?|text|línea|cb|phone|tel|tél|appel\w*|joindre|llam\w+|chiam\w+|(?:ri)?contatt\w*|lig(?:ar|ue|a)"
+    r"|bel(?:len)?|ruf\w*|anruf\w*)\b[^.\n]{0,40}$",
     re.IGNORECASE,
 )
 # Before the number of somebody who gets a message, or whom others are told to reach.
 _TO = re.compile(
-    r"(?:[\"'](?:to|from|recipient|msisdn)[\"']\s?:\s?[\"']|\b(?i:pix)\b[^\n\d]{0,12}|\b(?:al|ao|pelo|op) )$"
+    r"(?:[\"'](?:to|from|recipient|msisdn)[\"']\s?:\s?[\"']|\b(?i:pix)\b[^\n\d]{0,12}|\b(?:al|ao|pelo|op) "
+    r"|\b(?:Sra?|Mrs?|Ms|Herr|Frau|Mme|Sig|Sig\.ra)\.? [^\n,;()]{2,25}[,:(] ?)$"
 )
 # codespell:ignore-end
-_CUE_WIDTH = 40
+_IS_ELSE = re.compile(r"(?i:\b(?:number|nr|no|id|card|passport|account|order|ticket|ref|case)\b)[^\n]{0,8}$")
+_MAIL = re.compile(r"\w@\w[\w.-]*\.[a-z]{2}")
+_CUE_WIDTH = 60
 # What else is written in groups.
 _OTHER_NUMBER = re.compile(
     r"(?i:\b(?:isbn|vat|iva|ust-?id\w*|part|ndc|sku|build|version|chrome|firefox|aktenzeichen|az|cnpj|siret|siren"
@@ -140,7 +143,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
             if score and _FOUR_PAIRS.fullmatch(written):
                 score = _NEEDS_CONTEXT
             before = text[max(0, candidate.start() - _CUE_WIDTH) : candidate.start()]
-            if score == _NEEDS_CONTEXT and (_CUE.search(before) or (_TO.search(before) and _PLAIN.fullmatch(written))):
+            if score == _NEEDS_CONTEXT and (_CUE.search(before) or _is_contact(text, candidate, before)):
                 score = _GROUPED
             if score and not written.startswith("+") and _OTHER_NUMBER.search(before):
                 score = _NEEDS_CONTEXT
@@ -174,6 +177,14 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
     def _result(self, start: int, end: int, score: float) -> RecognizerResult:
         explanation = AnalysisExplanation(recognizer=self.name, original_score=score)
         return RecognizerResult("PHONE_NUMBER", start, end, score, explanation)
+
+
+def _is_contact(text: str, candidate: "re.Match[str]", before: str) -> bool:
+    """Whether a plain number stands behind somebody's name or beside a mail address."""
+    if not _PLAIN.fullmatch(candidate[0]) or _IS_ELSE.search(before):
+        return False
+    near = max(0, candidate.start() - _CUE_WIDTH), candidate.end() + _CUE_WIDTH
+    return _TO.search(before) is not None or _MAIL.search(text, *near) is not None
 
 
 def _parse(written: str, region: str) -> phonenumbers.PhoneNumber | None:

@@ -136,6 +136,8 @@ _SYNTAX = {
         r"(?i:(?:refresh|access|id)[_-]?token)[\"']?\s*[:=]\s*[\"']?(?P<v>(?=[\w.~+/-]*\d)[\w.~+/-]{20,}={0,2})",
     ),
     "twilio": (("ac",), r"\bAC[0-9a-f]{32}[\"']?[,\s:]{1,4}[\"']?(?P<v>[0-9a-f]{32})\b"),
+    "weather": (("appid", "app_id"), r"(?i:app_?id)[\"']?\s*[:=]\s*[\"'](?P<v>[0-9a-f]{32})[\"']"),
+    "redis": (("redis-cli",), r"\bredis-cli\b[^\n]{0,60}?\s-a\s+[\"']?(?P<v>(?![$<{])[^\s\"']{6,})"),
     "one-time code": (("g-",), r"(?<![\w-])G-\d{6}(?![\w-])"),
     "wireguard": (
         ("genkey", "genpsk", "wireguard", "wg "),
@@ -188,6 +190,7 @@ _GROUPED_KEY = re.compile(
     r"(?<![\w-])(?:(?:[BCDFGHJKMNPQRTVWXY2346789]{5}-){4}[BCDFGHJKMNPQRTVWXY2346789]{5}|(?:\d{6}-){7}\d{6})(?![\w-])"
 )
 _GROUPS = re.compile(r"-(?:[A-Z0-9]{5}-|\d{6}-\d{6}-)")
+# codespell:ignore-begin
 # Keys of wallets in Base58, and seeds of two-factor apps in groups of four.
 _WALLET_KEY = re.compile(
     r"(?<!\w)(?:[KL][1-9A-HJ-NP-Za-km-z]{51}|5[1-9A-HJ-NP-Za-km-z]{50}"
@@ -200,6 +203,7 @@ _APP_PASSWORD = re.compile(  # as Google and Yahoo give them
     r"|contraseña de aplicaci|password per l['’]app|app-wachtwoord|senha de app)[^\n]{0,40}?"
     r"(?<!\w)(?P<v>(?:[a-z]{4} ){3}[a-z]{4}|[a-z]{16})(?!\w)"
 )
+# codespell:ignore-end
 _FOURS = re.compile(r"[2-7][a-z2-7]{0,3} [a-z2-7]{4} [a-z2-7]{4}(?!\w)")
 # A part of everything that has a prefix.
 _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[\w+/=.~%-]{15})[a-zA-Z+/=.~%-]*(?:[\d_]|[A-Z]{4})")

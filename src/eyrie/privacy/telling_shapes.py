@@ -60,7 +60,7 @@ def _is_swedish(number: str) -> bool:
 
 
 def _is_spanish_account(number: str) -> bool:
-    """Código cuenta cliente: a digit checks bank and branch, another one the account."""
+    """The Spanish CCC: a digit checks bank and branch, another one the account."""
     digits = "".join(filter(str.isdecimal, number))
     weights = (1, 2, 4, 8, 5, 10, 9, 7, 3, 6)
     checks = (-weighted(part, weights) % 11 for part in ("00" + digits[:8], digits[10:]))
