@@ -206,7 +206,8 @@ def _in_columns(text: str) -> Iterator[tuple[int, int, bool]]:
         position += len(line)
         sign = next((sign for sign in ("\t", "|", ";", ",") if sign in line), None)
         names = [name for _, name in _cells(line, sign)] if _HEADER.search(line) else []
-        columns = [i for i, name in enumerate(names) if sum(map(bool, names)) > 1 and _COLUMN.fullmatch(name)]
+        named = sum(map(bool, names)) > 1
+        columns = [i for i, name in enumerate(names) if named and _COLUMN.fullmatch(name)]
         start = position
         may_be_word = _WORD_BELOW if sign else _MAY_BE_WORD
         for row in lines[number + 1 : number + 1 + _MAX_ROWS] if columns else ():

@@ -15,9 +15,11 @@ import logging
 import re
 import sys
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,13 +95,15 @@ class Analyzer:
 
 
 def _without_general(findings: list[Finding]) -> list[Finding]:
-    """Without what is only known to be some government's, where a recogniser knows whose."""
+    """Without what is only known to be some government's, where a recogniser knows whose; `findings` by start."""
     known = [item for item in findings if _OF_A_COUNTRY.match(item.entity)]
+    starts, furthest = [item.start for item in known], list(accumulate((item.end for item in known), max))
     return [
         item
         for item in findings
         if item.entity != "GOVERNMENT_ID"
-        or not any(other.start <= item.start and item.end <= other.end for other in known)
+        or not (before := bisect_right(starts, item.start))
+        or furthest[before - 1] < item.end
     ]
 
 

@@ -146,12 +146,18 @@ def _found(text: str) -> Iterator[tuple[str, int, int]]:
                 again = entity in last and last[entity][1] == digits and start - last[entity][0] <= _NEXT
                 if again or _is_labelled(text, start, end, label):
                     last[entity] = end, digits
-                    yield entity, start, end
+                    yield entity, _after_label(text, start, label), end
     for match in _MIXED.finditer(text):
         if _follows(text, match.start(), _OF_ID, _TIGHT_GAP):
             yield "GOVERNMENT_ID", *match.span()
     if _FIVE_DIGITS.search(text):
         yield from told_by_shape(text)
+
+
+def _after_label(text: str, start: int, label: "re.Pattern[str]") -> int:
+    """Where the number begins whose letters are its label: "SIN 313 916 454"."""
+    digit, word = _DIGIT.search(text, start), label.match(text, start)
+    return digit.start() if digit and word and not text[word.end() : digit.start()].strip(" .-") else start
 
 
 def _is_labelled(text: str, start: int, end: int, label: "re.Pattern[str]") -> bool:

@@ -34,6 +34,7 @@ def _features(text: str, tokens: Tokens, found: list[Candidate]) -> list[list[st
     everywhere = [f"t={word}" for word in _distinct(words[i] for places in topics.values() for i in places)]
     everywhere += [f"T={topic}" for topic in topics]
     lines = [0, *(starts[i] + 1 for i, word in enumerate(words) if word == LINE)]
+    signs = [i for i, word in enumerate(words) if word in (":", "=")]
     padded = ["<>"] * 4 + words + ["<>"] * 4
     out = []
     for item in found:
@@ -45,7 +46,7 @@ def _features(text: str, tokens: Tokens, found: list[Candidate]) -> list[list[st
             *(f"b={word}" for word in _distinct(words[max(0, first - _BEFORE) : first])),
             *(f"a={word}" for word in _distinct(words[after : after + _AFTER])),
             *_of_topics(words, topics, first, after),
-            *_of_line(text, tokens, item, lines),
+            *_of_line(text, tokens, item, lines, signs),
         ])  # fmt: skip
     return out
 
@@ -148,20 +149,22 @@ def _of_topics(words: list[str], topics: dict[str, list[int]], first: int, after
     return out
 
 
-def _of_line(text: str, tokens: Tokens, item: Candidate, lines: list[int]) -> list[str]:
+def _of_line(text: str, tokens: Tokens, item: Candidate, lines: list[int], signs: list[int]) -> list[str]:
     """What its line is like: how it begins, a label, nothing else on it; and what the line before says."""
     starts, words, _ = tokens
     at = bisect_left(lines, item.start + 1) - 1
     begin, end = lines[at], lines[at + 1] - 1 if at + 1 < len(lines) else len(text)
     i, j = bisect_left(starts, begin), bisect_left(starts, item.start)
     out = [f"l0={words[i] if i < j else '-'}", f"place={min(j - i, 6)}"]
-    if not text[begin : item.start].strip() and not text[item.end : end].strip():
+    after = bisect_left(starts, item.end)
+    if i == j and (after == len(starts) or starts[after] >= end) and not text[item.end : item.end + 1].strip():
         out.append("alone")
     if at and i >= 2:
         above = bisect_left(starts, lines[at - 1])
         out += [f"up={words[i - 2]}", f"up0={words[above]}"]
         out += [f"u={word}" for word in _distinct(words[above : max(above, i - 1)][-10:])]
-    label = next((k for k in range(j - 1, i, -1) if words[k] in (":", "=")), 0)
-    if label:
+    last = bisect_left(signs, j) - 1
+    if last >= 0 and signs[last] > i:
+        label = signs[last]
         out += [f"label={words[label - 1]}", f"label2={words[label - 2] if label > 1 else ''}|{words[label - 1]}"]
     return out

@@ -197,7 +197,7 @@ _WALLET_KEY = re.compile(
     r"|(?=[1-9A-HJ-NP-Z]*[a-km-z])(?=[1-9a-km-z]*[A-HJ-NP-Z])[1-9A-HJ-NP-Za-km-z]{86,88})(?!\w)"
 )
 _LONG_BASE58 = re.compile(r"(?<!\w)[1-9A-HJ-NP-Za-km-z]{51}")
-_SEED_IN_FOURS = re.compile(r"(?<!\w)(?=(?:[a-z ]*[2-7]){2})(?:[a-z2-7]{4} ){5,7}[a-z2-7]{4}(?!\w)")
+_SEED_IN_FOURS = re.compile(r"(?<!\w)(?=(?:[a-z ]{0,39}[2-7]){2})(?:[a-z2-7]{4} ){5,7}[a-z2-7]{4}(?!\w)")
 _APP_PASSWORD = re.compile(  # as Google and Yahoo give them
     r"(?i:app(?:lication)?[ -]?(?:specific )?(?:password|passwor[dt]|passcode)|mot de passe d['’]application"
     r"|contraseña de aplicaci|password per l['’]app|app-wachtwoord|senha de app)[^\n]{0,40}?"

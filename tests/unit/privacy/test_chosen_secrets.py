@@ -82,6 +82,14 @@ def test_candidates_lie_in_the_text_and_have_features_in_their_order() -> None:
         assert all("\n" not in name for row in features for name in row)  # a dump of a model has a feature per line
 
 
+def test_one_line_of_half_a_million_characters_is_read_to_its_end() -> None:
+    # With a look back over the whole line for each candidate this took minutes.
+    text = "the login code and the key of the app " * 13_000 + "password: x1y2!z3"
+    found, features = found_in(text)
+    assert text[found[-1].start : found[-1].end] == "x1y2!z3"
+    assert "label=password" in features[-1]
+
+
 def test_a_secret_behind_thousands_of_numbers_is_still_looked_at() -> None:
     text = "password\n" + "\n".join(f"{i:06d}" for i in range(2000)) + "\nx1y2!z3"
     found, _ = found_in(text)

@@ -70,3 +70,9 @@ def test_a_secret_in_the_form_of_its_service_is_covered_whole(analyzer: Analyzer
 )
 def test_checksums_traces_placeholders_and_settings_are_no_secrets(analyzer: Analyzer, text: str) -> None:
     assert not [item for item in analyzer.find(text, score_threshold=0.4) if item.entity == "SECRET"]
+
+
+def test_a_seed_of_an_app_is_found_behind_a_hundred_thousand_small_letters(analyzer: Analyzer) -> None:
+    seed = "tpoj ycok pv4f usra wa56 6nhe x3ma jawf"
+    text = "abcd river stone " * 6_000 + seed
+    assert max(item.end for item in analyzer.find(text, score_threshold=0.4) if item.entity == "SECRET") == len(text)

@@ -126,3 +126,18 @@ def test_both_analyzers_have_the_same_recognisers_but_for_names() -> None:
     offline, spacy = recognisers("analyzer.yaml"), recognisers("analyzer-spacy.yaml")
     assert spacy == {name: value for name, value in offline.items() if name != "NameRecognizer"}
     assert re.search("GOVERNMENT_ID: drop", (PRIVACY.parents[1] / "params.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("My passport number is 488839667", ("488839667", "US_PASSPORT")),
+        ("SIN 313 916 454 is mine", ("313 916 454", "GOVERNMENT_ID")),
+    ],
+)
+def test_where_the_country_is_known_the_general_type_is_left_out(
+    analyzer: Analyzer, text: str, expected: tuple[str, str]
+) -> None:
+    assert [(text[item.start : item.end], item.entity) for item in analyzer.find(text, score_threshold=0.4)] == [
+        expected
+    ]
