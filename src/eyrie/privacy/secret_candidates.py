@@ -137,7 +137,7 @@ def _signed(text: str) -> Iterator[Candidate]:
             start, end = piece.span()
             in_brackets = text[start - 1 : start] == "<" and text[end : end + 1] == ">"  # a placeholder
             if not (in_brackets or _OF_LETTERS.fullmatch(piece[0])):
-                yield from _with_signs(text, *piece.span())
+                yield from _with_signs(text, start, end)
     for match in _DIGIT_GROUPS.finditer(text) if grouped else ():
         if 4 <= sum(map(str.isdecimal, match[0])) <= _MAX_DIGITS:
             yield Candidate(*match.span(), "number")

@@ -212,7 +212,8 @@ _LONG = re.compile(r"(?<![\w+/=.~%-])(?=[\w+/=.~%-]{15})[a-zA-Z+/=.~%-]*(?:[\d_]
 _JOINED_BEFORE = re.compile(r"[\w|!$%-]*[\w-][:|!$%]$")
 _JOINED_AFTER = re.compile(r"(?:[\w+/=~%|!$@\\-]|[.:](?=[\w+/=-]))+")
 _MAX_JOINED = 200
-_MADE_UP = re.compile(r"X{8}|x{8}|put your unique phrase")  # in place of a secret, in documentation
+# A whole finding in place of a secret, in documentation: what only holds such a run may hold a secret besides.
+_MADE_UP = re.compile(r"[\w:/.-]*?(?:X{8,}|x{8,})|put your unique phrase here")
 
 
 class SecretRecognizer(ShapeRecognizer):
@@ -235,7 +236,7 @@ class SecretRecognizer(ShapeRecognizer):
         found = [
             item
             for item in super().analyze(text, entities, nlp_artifacts)
-            if not _MADE_UP.search(text, item.start, item.end)
+            if not _MADE_UP.fullmatch(text, item.start, item.end)
         ]
         spans = {*given_secrets(text), *random_keys(text)}
         return [*found, *(RecognizerResult(self.ENTITY, *_whole(text, *span), self.SCORE) for span in sorted(spans))]

@@ -110,7 +110,7 @@ _LOCKS_OF_THREE = Phrases(
     *("schloss", "slot"),
 )
 _OF_THREE = re.compile(
-    r"(?i:\b(?:\w*lock(?:er)?|combo|combination|cadenas|candado|lucchetto|cadeado|\w*schloss|(?:fiets|hang)slot"
+    r"(?i:\b(?:(?:pad|bike|bicycle|cable|door)?lock(?:er)?|combo|combination|cadenas|candado|lucchetto|cadeado|\w*schloss|(?:fiets|hang)slot"
     r"|key ?safe|key ?box|schlüsselsafe)\b)"
     r"(?:,? (?:[^\W\d]+ ){0,3}|[^\w\n]{1,4}| (?i:d\w{1,2}) \w+ ?: ?)[\"'“]?(?P<v>\d{3})"
     r"(?=[\"'”]?(?:\s*$|[.,;!?)](?!\d)| (?i:and|und|et|y|e|en|then|but|or|for|pour|für|para|per|voor)\b))",

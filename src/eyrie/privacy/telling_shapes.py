@@ -9,12 +9,8 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import NamedTuple
 
+from eyrie.privacy.accounts import luhn_valid
 from eyrie.privacy.national_numbers import weighted
-
-
-def _luhn(digits: str) -> bool:
-    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
-    return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0
 
 
 def _is_day(month: str, day: str) -> bool:
@@ -56,7 +52,7 @@ def _is_austrian(number: str) -> bool:
 
 
 def _is_swedish(number: str) -> bool:
-    return _is_day(number[2:4], number[4:6]) and _luhn(number[:6] + number[7:])
+    return _is_day(number[2:4], number[4:6]) and luhn_valid(number[:6] + number[7:])
 
 
 def _is_spanish_account(number: str) -> bool:
@@ -106,13 +102,13 @@ class _Shape(NamedTuple):
 
 
 def _shape(pattern: str, fits: Callable[[str], bool] = lambda _: True, entity: str = "GOVERNMENT_ID") -> _Shape:
-    return _Shape(entity, re.compile(rf"(?<![\w./-]){pattern}(?![\w-]|[./]\d)"), fits)
+    return _Shape(entity, re.compile(rf"(?<![\w./-])(?:{pattern})(?![\w-]|[./]\d)"), fits)
 
 
 _SHAPES = (
     _shape(r"[A-Z][AEIOUX][A-Z]{2}\d{2}(?:0[1-9]|1[0-2])\d{2}[HMX][A-Z]{5}[A-Z0-9]\d"),  # Mexico, CURP
     _shape(r"[1-9]\d( ?)\d{3}\1\d{3}\1\d{3}", _is_german_tax_id),
-    _shape(r"[0-3]\d{12}|[0-3]\d(?: \d\d){1} \d{3} \d{3} \d{3}", _is_french_taxpayer),
+    _shape(r"[0-3]\d{12}|[0-3]\d \d\d \d{3} \d{3} \d{3}", _is_french_taxpayer),
     _shape(r"[A-Z]\d{9}", _is_german_insured),
     _shape(r"\d{6}(?:19|20)\d{9}[\dXx]", _is_chinese),
     _shape(r"\d{6}[-+A]\d{3}[0-9A-FHJ-NPR-Y]", _is_finnish),
@@ -122,7 +118,7 @@ _SHAPES = (
     _shape(r"\d{1,2}\.\d{3}\.\d{3}-[\dkK]", _is_chilean),
     _shape(r"\d{6}-\d{4}", _is_swedish),
     _shape(r"(?:19|20)\d{6}-?\d{4}", lambda number: _is_swedish(number[2:8] + "-" + number[-4:])),
-    _shape(r"\d{3}-\d{3}-\d{3}", lambda number: _luhn(number.replace("-", ""))),  # Canada's SIN
+    _shape(r"\d{3}-\d{3}-\d{3}", lambda number: luhn_valid(number.replace("-", ""))),  # Canada's SIN
     _shape(r"[1-9]\d{3}[ -]?\d{6}", _is_austrian),
     _shape(
         r"\d{2}(?:[05][1-9]|[16][0-2])\d{2}/\d{4}", lambda number: int(number.replace("/", "")) % 11 == 0

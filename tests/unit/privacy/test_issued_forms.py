@@ -65,11 +65,17 @@ def test_a_secret_in_the_form_of_its_service_is_covered_whole(analyzer: Analyzer
         "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX is the format?",
         "safe to use --legacy-peer-deps? npm ERR! from react-table-lite@2.4.0, key is the lock file",
         "the container has 512Mi and java runs with -Xmx512m, which password manager fits in?",
+        "see block 200, it fails, and the clock 730, which is late",
         "SNMP community is public by default, how do I change that?",
     ],
 )
 def test_checksums_traces_placeholders_and_settings_are_no_secrets(analyzer: Analyzer, text: str) -> None:
     assert not [item for item in analyzer.find(text, score_threshold=0.4) if item.entity == "SECRET"]
+
+
+def test_a_key_that_was_cut_off_is_found_where_a_placeholder_stands_behind_it(analyzer: Analyzer) -> None:
+    text = "-----BEGIN PRIVATE" + " KEY-----\nMIIEabc9\nand the webhook is XXXXXXXXXXXX in the docs, phase 2"
+    assert [item for item in analyzer.find(text, score_threshold=0.4) if item.entity == "SECRET" and item.start == 0]
 
 
 def test_a_seed_of_an_app_is_found_behind_a_hundred_thousand_small_letters(analyzer: Analyzer) -> None:

@@ -141,3 +141,9 @@ def test_where_the_country_is_known_the_general_type_is_left_out(
     assert [(text[item.start : item.end], item.entity) for item in analyzer.find(text, score_threshold=0.4)] == [
         expected
     ]
+
+
+def test_a_shape_is_no_part_of_a_longer_number() -> None:
+    valid = "3123204943" + f"{3123204943 % 511:03d}"
+    assert [(start, end) for _, start, end in told_by_shape(f"see {valid}, please")] == [(4, 17)]
+    assert not list(told_by_shape(f"see {valid}7, please"))
