@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+HALF_ROWS = 512  # of a weight, on a CPU
+
 
 class ReusedLinear:
     """x [..., I] -> x W^T [..., O] for one W [O, I], as `torch.nn.functional.linear`."""
@@ -32,7 +34,6 @@ class WeightGradient:
     def __init__(self, weight_OI: Tensor, dtype: torch.dtype) -> None:
         self.weight_OI, self._dtype = weight_OI, dtype
         self._sum_OI: Tensor | None = None
-        self._product_OI: Tensor | None = None
 
     def add(self, grad_RO: Tensor, x_RI: Tensor) -> None:
         """The share of one product x W^T whose gradient is `grad_RO`."""
@@ -41,12 +42,14 @@ class WeightGradient:
         elif x_RI.dtype == self._dtype:
             self._sum_OI.addmm_(grad_RO.T, x_RI)
         else:
-            self._product_OI = torch.mm(grad_RO.T, x_RI, out=self._product_OI)
-            self._sum_OI += self._product_OI
+            # on a CPU a part at a time: the sum of two types makes a copy in the wider one, which is best a small one
+            size = HALF_ROWS if x_RI.device.type == "cpu" else len(self._sum_OI)
+            for sum_oI, grad_Ro in zip(torch.split(self._sum_OI, size), torch.split(grad_RO, size, 1), strict=True):
+                sum_oI.add_(grad_Ro.T @ x_RI)
 
     def take(self) -> Tensor | None:
         """The sum, which then begins anew; None where nothing was added."""
-        taken, self._sum_OI, self._product_OI = self._sum_OI, None, None
+        taken, self._sum_OI = self._sum_OI, None
         return taken
 
 
