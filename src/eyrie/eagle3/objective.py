@@ -207,10 +207,11 @@ def compare(
     lk_eta: float,
 ) -> tuple[Tensor, Tensor]:
     """Row losses [C] of one step's logits and their gradients [C, D]; `p_CD` is read by `lk` and `lk_hybrid` only."""
-    log_q_CD = logits_CD.log_softmax(-1)
+    q_CD = logits_CD.softmax(-1)
     if kind != "lk":
-        divergence_C = negative_entropy_C - torch.linalg.vecdot(renormalised_CD, log_q_CD)
-    q_CD = log_q_CD.exp_()
+        # log q is the logit less a normaliser, which the likeliest token's q tells: one exponential per logit, not two
+        normaliser_C = logits_CD.amax(-1) - q_CD.amax(-1).log()
+        divergence_C = negative_entropy_C + normaliser_C - torch.linalg.vecdot(renormalised_CD, logits_CD)
     if kind == "kl":
         return divergence_C, q_CD.sub_(renormalised_CD)
     acceptance_C = torch.minimum(p_CD, q_CD).sum(-1)
