@@ -83,9 +83,15 @@ class PackedBatch:
         """x_{t+1} of every token t; at the batch's end any token, for a row that does not count."""
         return torch.cat([self.input_ids_T[1:], self.input_ids_T[-1:]])
 
-    def tokens_after(self, step: int) -> Tensor:
-        """[R]: the token `step` after each row's; past the batch's end the last, for rows that do not count there."""
-        return (self.rows_R + step).clamp(max=len(self.input_ids_T) - 1)
+    def read_by_rows(self, num_steps: int) -> tuple[Tensor, Tensor]:
+        """The tokens 0 ... K-1 after any row, run after run, and for each row which of them is its own.
+
+        Past the batch's end the last token, for rows that do not count there.
+        """
+        last, longer = len(self.input_ids_T) - 1, num_steps - 1
+        tokens_X = torch.cat([torch.arange(run.token_begin, run.token_end + longer) for run in self.runs])
+        run_R = (self.places_R == 0).cumsum(0) - 1
+        return tokens_X.clamp(max=last).to(self.rows_R.device), torch.arange(len(run_R)).to(run_R) + run_R * longer
 
     def supervised(self, step: int) -> Tensor:
         """The rows (indices into R) supervised at TTT step `step`; their teachers are rows `supervised + step`."""

@@ -34,37 +34,26 @@ def step_operations(config: HeadConfig, documents: Iterable[Document], num_steps
         (len(document), [span_rows(start, end) for start, end in document.spans if span_rows(start, end)])
         for document in documents
     ]
-    num_tokens = sum(length for length, _ in spans)
-    num_rows = sum(len(rows) for _, found in spans for rows in found)
-    return operations(
-        config,
-        num_steps,
-        num_tokens=num_tokens,
-        num_rows=num_rows,
-        row_keys=sum(_keys(rows) for _, found in spans for rows in found),
-        token_keys=sum(length * (length + 1) / 2 for length, _ in spans),
-    )
-
-
-def operations(
-    config: HeadConfig, num_steps: int, *, num_tokens: int, num_rows: int, row_keys: float, token_keys: float
-) -> float:
-    """`row_keys` and `token_keys`: how many step-0 keys all rows see, and all tokens see, at one step."""
+    runs = [rows for _, found in spans for rows in found]
+    num_tokens, num_rows = sum(length for length, _ in spans), sum(map(len, runs))
+    row_keys = sum(map(_keys, runs))  # how many step-0 keys all rows see at one step
     hidden, layers = config.hidden_size, config.num_hidden_layers
     query, key = (n * config.head_dim for n in (config.num_attention_heads, config.num_key_value_heads))
-    projection = hidden * (query + 2 * key)
-    finish = query * hidden + 3 * hidden * config.intermediate_size
-    later = (num_steps - 1) * num_rows
-    linear = num_tokens * projection  # of the embeddings, once for all steps
-    linear += (num_tokens + later) * layers * projection
-    linear += (num_tokens * (layers - 1) + num_rows + later * layers) * finish
+    # of the embeddings, once for all steps; the target's own need no gradient
+    read_tokens = num_rows + len(runs) * (num_steps - 1) if layers == 1 else num_tokens
+    read = hidden * (read_tokens * query + num_tokens * 2 * key)
+    read *= 2 if hidden == config.target_hidden_size else 3
+    # all tokens make keys and values at step 0, and go on to the next layer; else there are rows only
+    rows = (num_tokens * (layers - 1) + num_rows) + (num_steps - 1) * num_rows * layers
+    linear = hidden * 2 * key * layers * (num_tokens + (num_steps - 1) * num_rows)
+    linear += rows * (hidden * query + query * hidden + 3 * hidden * config.intermediate_size)
     linear += num_steps * num_rows * hidden * config.draft_vocab_size
-    diagonals = layers * num_rows * sum(range(num_steps))
-    keys = (layers - 1) * (token_keys + (num_steps - 1) * row_keys) + num_steps * row_keys + diagonals
-    fuse = num_tokens * 3 * config.target_hidden_size * hidden
-    fuse *= 3 if config.fc_norm else 2  # features need no gradient, what a norm makes of them does
+    token_keys = sum(length * (length + 1) / 2 for length, _ in spans)
+    keys = (layers - 1) * (token_keys + (num_steps - 1) * row_keys) + num_steps * row_keys
+    keys += layers * num_rows * sum(range(num_steps))  # the diagonals
+    fuse = 2 * num_tokens * 3 * config.target_hidden_size * hidden  # of features, which need no gradient
     teacher = num_rows * config.target_hidden_size * config.draft_vocab_size
-    return 2.0 * (3 * (linear + 2 * query * keys) + fuse + teacher)
+    return 2.0 * (3 * (linear + 2 * query * keys) + read + fuse + teacher)
 
 
 def _keys(rows: range) -> float:

@@ -27,14 +27,8 @@ Product = Callable[[Tensor], Tensor]  # x -> x W^T for one weight
 
 @dataclass(frozen=True)
 class Products:
-    """What a layer multiplies by: q, k and v as one matrix, gate and up as one matrix.
+    """What a layer multiplies by after attention: gate and up are one matrix."""
 
-    The first layer's q/k/v matrix is in two halves, of the embedding and of g: a token's embedding is the same at every
-    TTT step that reads it.
-    """
-
-    embeds: Product | None
-    qkv: Product
     output: Product
     gate_up: Product
     down: Product
@@ -57,6 +51,10 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
+    def unscaled(self, x: Tensor) -> Tensor:
+        """Without the weight."""
+        return F.rms_norm(x, self.weight.shape, None, self.eps)
+
 
 class Attention(nn.Module):
     """Projections only; who attends to what is the caller's business (serving: a cache; training: packed rows)."""
@@ -70,6 +68,11 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(input_size, key_value, bias=False)
         self.v_proj = nn.Linear(input_size, key_value, bias=False)
         self.o_proj = nn.Linear(query, config.hidden_size, bias=False)
+
+    @property
+    def keys_values(self) -> Tensor:
+        """The weights of keys and values as one matrix."""
+        return torch.cat([self.k_proj.weight, self.v_proj.weight])
 
 
 class SwiGlu(torch.autograd.Function):
@@ -116,41 +119,40 @@ class DecoderLayer(nn.Module):
         self.hidden_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps) if first else None
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self._fused: Products | None = None
+        self._fused: tuple[Tensor, Products] | None = None
 
     def products(self, multiply: Callable[[Tensor], Product] | None = None) -> Products:
-        """What the other methods multiply by, made once for many passes; `multiply` makes a product of a weight."""
-        if self._fused is not None:
-            return self._fused
-        make = multiply or _plain_product
-        attention, mlp = self.self_attn, self.mlp
-        qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
-        *embeds, hidden = torch.split(qkv, len(self.hidden_norm.weight), 1)
+        """What `finish` multiplies by, made once for many passes; `multiply` makes a product of a weight."""
+        make, mlp = multiply or _plain_product, self.mlp
         return Products(
-            embeds=make(embeds[0]) if embeds else None,
-            qkv=make(hidden),
-            output=make(attention.o_proj.weight),
+            output=make(self.self_attn.o_proj.weight),
             gate_up=make(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
             down=make(mlp.down_proj.weight),
         )
 
-    def read(self, embeds: Tensor, products: Products) -> Tensor | None:
-        """Embeddings of the next tokens [..., H] -> their part of q, k, v [..., E = (N + 2G) D], in the first layer."""
-        if self.input_layernorm is None or products.embeds is None:
-            return None
-        return products.embeds(self.input_layernorm(embeds))
+    def forward(
+        self,
+        embeds_BTH: Tensor,
+        hidden_BTH: Tensor,
+        rotation: Rotation,
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> Tensor:
+        """The next g [B, T, H].
 
-    def project(
-        self, read_BTE: Tensor | None, hidden_BTH: Tensor, rotation: Rotation, products: Products
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries [B, T, N, D] and keys [B, T, G, D], and values [B, T, G, D]. `read_BTE` comes from `read`."""
-        qkv_BTE = products.qkv(self.hidden_norm(hidden_BTH))
-        if read_BTE is not None:
-            qkv_BTE = qkv_BTE + read_BTE
-        heads = torch.unflatten(qkv_BTE, -1, (-1, self.head_dim))
+        `attend` gets queries [B, T, N, D] and keys [B, T, G, D], rotated, and values [B, T, G, D]; it returns
+        [B, T, N * D].
+        """
+        qkv_EH, products = self._fused or (self._qkv(), self.products())
+        inputs = self.hidden_norm(hidden_BTH)
+        if self.input_layernorm is not None:
+            inputs = torch.cat([self.input_layernorm(embeds_BTH), inputs], -1)
+        heads = torch.unflatten(F.linear(inputs, qkv_EH), -1, (-1, self.head_dim))
         rotated, values_BTGD = torch.split(heads, [self.num_heads + self.num_kv_heads, self.num_kv_heads], 2)
         queries_BTND, keys_BTGD = torch.split(rotate(rotated, rotation), [self.num_heads, self.num_kv_heads], 2)
-        return queries_BTND, keys_BTGD, values_BTGD
+        return self.finish(hidden_BTH, attend(queries_BTND, keys_BTGD, values_BTGD), products)
+
+    def _qkv(self) -> Tensor:
+        return torch.cat([self.self_attn.q_proj.weight, self.self_attn.keys_values])
 
     def finish(self, hidden: Tensor, attended: Tensor, products: Products) -> Tensor:
         """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""
@@ -161,7 +163,7 @@ class DecoderLayer(nn.Module):
     def fuse_for_inference(self) -> None:
         """Keep q/k/v and gate/up as one matrix each: fewer calls per drafted token. Weights must not change after."""
         with torch.no_grad():
-            self._fused = self.products()
+            self._fused = self._qkv(), self.products()
 
 
 def _plain_product(weight: Tensor) -> Product:
@@ -223,12 +225,18 @@ class Eagle3Head(nn.Module):
         """Embeddings of target ids [...] -> [..., H]: the target's own, or the head's where the widths differ."""
         return F.embedding(ids, target_embedding_VH if self.embed_tokens is None else self.embed_tokens.weight)
 
-    def fuse(self, aux: Tensor) -> Tensor:
-        """Aux hidden states [..., 3H] (low | mid | high) -> the first g [..., H]."""
-        if len(self.fc_norm):
-            aux = torch.cat([norm(part) for norm, part in zip(self.fc_norm, aux.chunk(3, dim=-1), strict=True)], dim=-1)
-        fused: Tensor = self.fc(aux)
-        return fused
+    def fuse(self, aux: Tensor, *, fold: bool = False) -> Tensor:
+        """Aux hidden states [..., 3H] (low | mid | high) -> the first g [..., H].
+
+        With `fold` the weights of `fc_norm` are multiplied into `fc`, not into `aux`: the same to rounding.
+        """
+        weight, norms = self.fc.weight, [norm for norm in self.fc_norm if isinstance(norm, RMSNorm)]
+        if norms:
+            parts = zip(norms, aux.chunk(3, dim=-1), strict=True)
+            aux = torch.cat([norm.unscaled(part) if fold else norm(part) for norm, part in parts], dim=-1)
+            if fold:
+                weight = weight * torch.cat([norm.weight for norm in norms])
+        return F.linear(aux, weight)
 
     def forward(
         self,
@@ -246,27 +254,36 @@ class Eagle3Head(nn.Module):
         """
         rotation = self.rotation(positions_BT)
         for index, layer in enumerate(self.stack):
-            products = layer.products()
-            read_BTE = layer.read(embeds_BTH, products)
-            queries_BTND, keys_BTGD, values_BTGD = layer.project(read_BTE, hidden_BTH, rotation, products)
-            keys_BGSD, values_BGSD = keys_BTGD.transpose(1, 2), values_BTGD.transpose(1, 2)
-            if cache is not None:
-                keys_BGSD, values_BGSD = cache.update(index, keys_BGSD, values_BGSD)
-            num_new, num_keys = queries_BTND.shape[1], keys_BGSD.shape[2]
-            if mask_B1TS is None and 1 < num_new < num_keys:
-                mask_B1TS = torch.ones(num_new, num_keys, dtype=torch.bool, device=hidden_BTH.device).tril(
-                    num_keys - num_new
-                )
-            attended_BNTD = F.scaled_dot_product_attention(
-                queries_BTND.transpose(1, 2),
-                keys_BGSD,
-                values_BGSD,
-                attn_mask=mask_B1TS,
-                is_causal=mask_B1TS is None and num_new > 1,
-                enable_gqa=True,
-            )
-            hidden_BTH = layer.finish(hidden_BTH, attended_BNTD.transpose(1, 2).flatten(2), products)
+            attend = partial(self._attend, index, cache, mask_B1TS)
+            hidden_BTH = layer(embeds_BTH, hidden_BTH, rotation, attend)
         return self.feed_forward(hidden_BTH)
+
+    def _attend(
+        self,
+        index: int,
+        cache: KeyValueCache | None,
+        mask_B1TS: Tensor | None,
+        queries_BTND: Tensor,
+        keys_BTGD: Tensor,
+        values_BTGD: Tensor,
+    ) -> Tensor:
+        keys_BGSD, values_BGSD = keys_BTGD.transpose(1, 2), values_BTGD.transpose(1, 2)
+        if cache is not None:
+            keys_BGSD, values_BGSD = cache.update(index, keys_BGSD, values_BGSD)
+        num_new, num_keys = queries_BTND.shape[1], keys_BGSD.shape[2]
+        if mask_B1TS is None and 1 < num_new < num_keys:
+            mask_B1TS = torch.ones(num_new, num_keys, dtype=torch.bool, device=queries_BTND.device).tril(
+                num_keys - num_new
+            )
+        attended_BNTD = F.scaled_dot_product_attention(
+            queries_BTND.transpose(1, 2),
+            keys_BGSD,
+            values_BGSD,
+            attn_mask=mask_B1TS,
+            is_causal=mask_B1TS is None and num_new > 1,
+            enable_gqa=True,
+        )
+        return attended_BNTD.transpose(1, 2).flatten(2)
 
     def rotation(self, positions_BT: Tensor) -> Rotation:
         """What `DecoderLayer.project` rotates by. Positions count from 0 in each sequence."""

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.batches import PackedBatch
-from eyrie.eagle3.loss import TttLoss, unroll
+from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective, score
+from eyrie.eagle3.unroll import unroll
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,28 @@ def test_the_gpus_kernel_agrees_with_one_softmax() -> None:
         assert error < 0.01
 
 
+@pytest.fixture
+def absent_gpu() -> Iterator[None]:
+    """Tensors on a device that need not be there: PyTorch follows devices, types and shapes, and computes nothing."""
+    flash._sequences.cache_clear()
+    with torch._subclasses.FakeTensorMode():
+        yield
+    flash._sequences.cache_clear()
+
+
+@pytest.mark.parametrize("kernel", ["blocks", "varlen"])
+def test_a_gpus_kernels_get_what_pytorch_asks_for_and_give_gradients_on_that_gpu(
+    kernel: str, monkeypatch: pytest.MonkeyPatch, absent_gpu: None
+) -> None:
+    monkeypatch.setattr(flash, "kernel_for", lambda queries: kernel)
+    inputs = [torch.empty_like(tensor, dtype=torch.bfloat16, device="cuda") for tensor in tensors(3)]
+    attended = TttAttention.apply(*(tensor.requires_grad_() for tensor in inputs[:3]), RUNS, *inputs[3:])
+    assert attended.grad_fn is not None
+    grads = attended.grad_fn.apply(torch.empty_like(attended))  # without autograd's engine, which wants a real device
+    for like, made in zip([*inputs[:1], *inputs], [attended, *(x for x in grads if x is not None)], strict=True):
+        assert (made.device.type, made.dtype, made.shape) == ("cuda", torch.bfloat16, like.shape)
+
+
 def test_a_gpus_kernel_is_chosen_by_device_precision_and_head_dimension(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tensor on a device that need not be there: shapes and types only."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))

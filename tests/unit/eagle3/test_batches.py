@@ -51,7 +51,9 @@ def test_supervised_rows_are_exactly_the_drafts_that_serving_asks_for(
     asked = [(one, row) for one in documents for row in brute_force(len(one), list(one.spans), step)]
     assert teachers.tolist() == [teacher_at(one, row + 1 + step).tolist() for one, row in asked]
     ids = torch.cat([one.input_ids for one in documents])
-    assert torch.equal(batch.next_ids_T[batch.tokens_after(step)[rows]], ids[batch.rows_R[rows] + 1 + step])
+    tokens_X, first_R = batch.read_by_rows(step + 1)
+    assert torch.equal(batch.next_ids_T[tokens_X[first_R + step][rows]], ids[batch.rows_R[rows] + 1 + step])
+    assert len(tokens_X) == len(batch.rows_R) + step * len(batch.runs)
 
 
 @given(spans_of())

@@ -1,5 +1,6 @@
 """The training-time test against a slow reference: the head itself, run as serving runs it, one row at a time."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,12 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from eyrie.eagle3 import objective
+from eyrie.eagle3 import flash, objective
 from eyrie.eagle3.batches import Document, num_supervised, pack
-from eyrie.eagle3.loss import TttLoss, unroll
+from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.logits import LogitScaling
+from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective, _compiled_compare
+from eyrie.eagle3.teacher import Teacher
+from eyrie.eagle3.unroll import unroll
 from tests.unit.eagle3.test_batches import brute_force
-from tests.unit.eagle3.tiny import KINDS, Tiny, document, drafted_hidden, teacher_at, tiny
+from tests.unit.eagle3.tiny import DRAFT_VOCAB, HIDDEN, KINDS, VOCAB, Tiny, document, drafted_hidden, teacher_at, tiny
 
 CPU = torch.device("cpu")
 STEPS, CHAIN, DECAY = 4, 7, 0.8
@@ -178,7 +183,7 @@ def test_later_tokens_cannot_reach_an_earlier_row() -> None:
 def test_steps_longer_than_every_answer_add_nothing() -> None:
     made = tiny()
     short = [document(8, [(4, 7)], 4)]  # two rows: steps 0 and 1 only
-    assert torch.equal(fast_loss(made, short, 2), fast_loss(made, short, 7))
+    torch.testing.assert_close(fast_loss(made, short, 2), fast_loss(made, short, 7), rtol=1e-12, atol=0)
 
 
 def test_chunks_of_rows_are_scored_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +195,27 @@ def test_chunks_of_rows_are_scored_as_one(monkeypatch: pytest.MonkeyPatch) -> No
     torch.testing.assert_close(chunked, whole)
     for name, gradient in gradients(made, chunked).items():
         torch.testing.assert_close(gradient, expected[name], msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kernel", ["blocks", "varlen"])
+def test_a_loss_on_a_gpu_mixes_no_devices(kernel: str, kind: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device that need not be there: PyTorch follows devices, types and shapes, and computes nothing."""
+    monkeypatch.setattr(flash, "kernel_for", lambda queries: kernel)
+    flash._sequences.cache_clear()
+    made, batch, objective = tiny(torch.float32, kind=kind), pack(DOCUMENTS, CPU), Objective(STEPS, DECAY, "lk_hybrid")
+    with torch._subclasses.FakeTensorMode():
+        with torch.device("cuda"):
+            moved = {
+                field.name: torch.empty(value.shape, dtype=value.dtype)
+                for field in dataclasses.fields(batch)
+                if isinstance(value := getattr(batch, field.name), Tensor)
+            }
+            teacher = Teacher(torch.empty(VOCAB, HIDDEN), LogitScaling(), torch.empty(DRAFT_VOCAB, dtype=torch.int64))
+            module = TttLoss(Eagle3Head(made.head.config), torch.empty(VOCAB, HIDDEN), teacher, objective)
+        loss, sums_K = module(dataclasses.replace(batch, **moved), row_counts(DOCUMENTS))
+    flash._sequences.cache_clear()
+    assert (loss.device.type, sums_K.device.type, sums_K.shape) == ("cuda", "cuda", (STEPS,))
 
 
 def test_bfloat16_products_stay_close_to_float32() -> None:

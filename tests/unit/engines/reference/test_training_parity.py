@@ -9,7 +9,7 @@ from torch import Tensor
 from eyrie.eagle3.batches import Document, pack
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
-from eyrie.eagle3.loss import unroll
+from eyrie.eagle3.unroll import unroll
 from eyrie.engines.reference.drafter import Drafter
 from eyrie.engines.reference.masks import PrefixMasks
 from eyrie.engines.target import TargetModel, capture_layers
