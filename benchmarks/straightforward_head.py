@@ -11,6 +11,7 @@ and so is the loss: the benchmark checks that both are equal.
 Shapes: B sequences, T tokens of the longest, H hidden, V and D target and draft vocabulary, N query heads, K steps.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -46,7 +47,7 @@ class StraightforwardLoss(torch.nn.Module):
             del logits_BTV
         num_tokens = ids_BT.shape[1]
         positions_BT = torch.arange(num_tokens, device=device)[None]
-        future_TT = torch.ones(num_tokens, num_tokens, dtype=torch.bool, device=device).triu(1)
+        mask_TT = torch.full((num_tokens, num_tokens), torch.finfo(aux_BTE.dtype).min, device=device).triu(1)
         hidden_BTH = head.fuse(aux_BTE)
         keys: list[Tensor] = []
         values: list[Tensor] = []
@@ -55,7 +56,7 @@ class StraightforwardLoss(torch.nn.Module):
         for step in range(num_steps):
             embeds_BTH = head.embed(_shift(ids_BT, step + 1), self.embedding_VH)
             rotation = head.rotation(positions_BT + step)
-            hidden_BTH = _layer(head.midlayer, embeds_BTH, hidden_BTH, rotation, keys, values, future_TT)
+            hidden_BTH = _layer(head.midlayer, embeds_BTH, hidden_BTH, rotation, keys, values, mask_TT)
             logits_BTD = head.logits(hidden_BTH).float()
             target_BTD = _shift(p_BTD, step + 1)
             mask_BT1 = supervised_KBT[step][..., None]
@@ -77,10 +78,10 @@ def _layer(
     rotation: Rotation,
     keys: list[Tensor],
     values: list[Tensor],
-    future_TT: Tensor,
+    mask_TT: Tensor,
 ) -> Tensor:
     """The next hidden state; this step's keys and values are appended to those of the steps before."""
-    attention, mlp, num_tokens = layer.self_attn, layer.mlp, len(future_TT)
+    attention, mlp, num_tokens = layer.self_attn, layer.mlp, len(mask_TT)
     assert layer.input_layernorm is not None
     inputs = torch.cat([layer.input_layernorm(embeds_BTH), layer.hidden_norm(hidden_BTH)], -1)
     queries, key, value = (
@@ -90,10 +91,11 @@ def _layer(
     groups = queries.shape[2] // key.shape[2]
     keys.append(rotate(key, rotation).repeat_interleave(groups, 2).transpose(1, 2))
     values.append(value.repeat_interleave(groups, 2).transpose(1, 2))
-    queries = rotate(queries, rotation).transpose(1, 2) * queries.shape[-1] ** -0.5
-    scores = (queries @ keys[0].transpose(2, 3)).masked_fill(future_TT, -torch.inf)
-    diagonals = [(queries * earlier).sum(-1, keepdim=True) for earlier in keys[1:]]
-    shares = torch.cat([scores, *diagonals], -1).float().softmax(-1).to(queries.dtype)
+    queries, root = rotate(queries, rotation).transpose(1, 2), math.sqrt(layer.head_dim)
+    scores = queries @ keys[0].transpose(2, 3) / root + mask_TT
+    for earlier in keys[1:]:
+        scores = torch.cat([scores, ((queries * earlier).sum(-1) / root)[..., None]], -1)
+    shares = scores.softmax(-1, dtype=torch.float32).to(queries.dtype)
     attended = shares[..., :num_tokens] @ values[0]
     for index, earlier in enumerate(values[1:]):
         attended = attended + shares[..., num_tokens + index, None] * earlier

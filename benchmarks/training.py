@@ -38,6 +38,7 @@ class Shape:
     hidden: int
     tokens: int
     documents: str
+    answer: int = 60
     objective: Any = "kl"
     vocab: int = 32000
     draft_vocab: int = 8192
@@ -71,7 +72,7 @@ def lengths(shape: Shape) -> list[int]:
 
 
 def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
-    """Head, embedding, teacher and random documents; 60% of each document is the answer."""
+    """Head, embedding, teacher and random documents; `answer` per cent of each document are its answer."""
     import torch
     from transformers import LlamaConfig
 
@@ -101,7 +102,7 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
     head.t2d[ids] = True
     documents = []
     for index, length in enumerate(lengths(shape)):
-        spans = ((length - length * 6 // 10, length),)
+        spans = ((length - length * shape.answer // 100, length),)
         aux = torch.randn(length, 3 * shape.hidden).bfloat16()
         teachers = torch.randn(len(teacher_positions(spans)), shape.hidden).bfloat16()
         documents.append(Document(str(index), torch.randint(0, shape.vocab, (length,)), aux, teachers, spans))
@@ -240,6 +241,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--documents", choices=["one", "mixed"], default="one")
+    parser.add_argument("--answer", type=int, default=Shape.answer, help="per cent of a document")
     parser.add_argument("--objective", choices=["kl", "lk", "lk_hybrid"], default="kl")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--steps", type=int, default=2)
@@ -254,6 +256,7 @@ def main() -> None:
         arguments.hidden,
         arguments.tokens,
         arguments.documents,
+        arguments.answer,
         arguments.objective,
         arguments.vocab,
         arguments.draft_vocab,
