@@ -91,7 +91,8 @@ class PackedBatch:
         last, longer = len(self.input_ids_T) - 1, num_steps - 1
         tokens_X = torch.cat([torch.arange(run.token_begin, run.token_end + longer) for run in self.runs])
         run_R = (self.places_R == 0).cumsum(0) - 1
-        return tokens_X.clamp(max=last).to(self.rows_R.device), torch.arange(len(run_R)).to(run_R) + run_R * longer
+        first_R = torch.arange(len(run_R), device=run_R.device) + run_R * longer
+        return tokens_X.clamp(max=last).to(run_R.device), first_R
 
     def supervised(self, step: int) -> Tensor:
         """The rows (indices into R) supervised at TTT step `step`; their teachers are rows `supervised + step`."""

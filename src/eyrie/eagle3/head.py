@@ -286,7 +286,7 @@ class Eagle3Head(nn.Module):
         return attended_BNTD.transpose(1, 2).flatten(2)
 
     def rotation(self, positions_BT: Tensor) -> Rotation:
-        """What `DecoderLayer.project` rotates by. Positions count from 0 in each sequence."""
+        """What `rotate` needs. Positions count from 0 in each sequence."""
         return cos_sin(positions_BT, self.frequencies_D, self.rope_scale)
 
     def feed_forward(self, hidden: Tensor) -> Tensor:

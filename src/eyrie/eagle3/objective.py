@@ -206,12 +206,14 @@ def compare(
     kind: Literal["kl", "lk", "lk_hybrid"],
     lk_eta: float,
 ) -> tuple[Tensor, Tensor]:
-    """Row losses [C] of one step's logits and their gradients [C, D]; `p_CD` is read by `lk` and `lk_hybrid` only."""
-    q_CD = logits_CD.softmax(-1)
+    """Row losses [C] of one step's logits and their gradients [C, D]; `p_CD` is read by `lk` and `lk_hybrid` only.
+
+    The logits are changed: the greatest of a row becomes 0, so that large ones cancel before they are summed.
+    """
+    q_CD = logits_CD.sub_(logits_CD.amax(-1, keepdim=True)).softmax(-1)
     if kind != "lk":
-        # log q is the logit less a normaliser, which the likeliest token's q tells: one exponential per logit, not two
-        normaliser_C = logits_CD.amax(-1) - q_CD.amax(-1).log()
-        divergence_C = negative_entropy_C + normaliser_C - torch.linalg.vecdot(renormalised_CD, logits_CD)
+        # log q is the logit plus that of the greatest, which is 0: one exponential per logit, not two
+        divergence_C = negative_entropy_C - q_CD.amax(-1).log() - torch.linalg.vecdot(renormalised_CD, logits_CD)
     if kind == "kl":
         return divergence_C, q_CD.sub_(renormalised_CD)
     acceptance_C = torch.minimum(p_CD, q_CD).sum(-1)

@@ -6,7 +6,7 @@ arXiv:2503.01840; which rows: eagle3/batches.py. What is saved:
 - in the last layer only rows make queries; every token makes keys and values, and that at step 0 alone;
 - row t at step k reads the embedding of token t+k+1, as row t+k did at step 0: its part of q, k and v is made once;
 - gradients of weights grow in place (eagle3/reused.py);
-- weights of norms of frozen inputs (embeddings, aux hidden states) are multiplied into the matrix that follows: else
+- weights of norms of inputs (frozen embeddings, aux hidden states) are multiplied into the matrix that follows: else
   their gradients would take a product as large as the matrix's own.
 
 Shapes: T tokens and R rows of the batch, X tokens that rows read, H hidden, E outputs of a projection, N query heads,
@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from eyrie.eagle3.attention import TttAttention
 from eyrie.eagle3.batches import PackedBatch
 from eyrie.eagle3.head import DecoderLayer, Eagle3Head
-from eyrie.eagle3.reused import ReusedLinear
+from eyrie.eagle3.reused import ReusedLinear, computed
 from eyrie.eagle3.rope import Rotation, rotate
 
 
@@ -43,11 +43,11 @@ def unroll(
 
     def first_step(aux_TE: Tensor) -> tuple[Tensor, ...]:
         """The state after step 0, and the keys and values that each layer made of every token."""
-        hidden_TH = head.fuse(aux_TE.to(wide), fold=True).to(wide)
+        hidden_TH, rotation = head.fuse(aux_TE.to(wide), fold=True).to(wide), head.rotation(batch.positions_T)
         made: list[Tensor] = []
         for layer in layers:
             is_first, is_last = layer is layers[0], layer is layers[-1]
-            normed_TH, rotation = layer.norm(hidden_TH), head.rotation(batch.positions_T)
+            normed_TH = layer.norm(hidden_TH)
             made += layer.keys_values(normed_TH, read.keys_values_TE if is_first else None, rotation)
             runs, read_queries = batch.documents, read.queries_XE
             if is_last:  # from here on there are rows only
@@ -108,13 +108,11 @@ class _Read:
             weight[:, : embeds_TH.shape[1]] * norm.weight for weight in (attention.q_proj.weight, attention.keys_values)
         )
         unscaled_TH = norm.unscaled(embeds_TH)
-        tokens_X, first_R = batch.read_by_rows(num_steps)
-        return cls(
-            F.linear(unscaled_TH.index_select(0, tokens_X) if rows_only else unscaled_TH, query_EH),
-            F.linear(unscaled_TH, keys_values_EH),
-            first_R if rows_only else batch.rows_R,
-            batch.rows_R,
-        )
+        read_XH, first_R = unscaled_TH, batch.rows_R
+        if rows_only:
+            tokens_X, first_R = batch.read_by_rows(num_steps)
+            read_XH = unscaled_TH.index_select(0, tokens_X)
+        return cls(F.linear(read_XH, query_EH), F.linear(unscaled_TH, keys_values_EH), first_R, batch.rows_R)
 
     def queries(self, step: int) -> Tensor:
         return _later(self.queries_XE, self.first_R, step)
@@ -133,11 +131,15 @@ class _Layer:
 
     def __init__(self, layer: DecoderLayer) -> None:
         attention, size = layer.self_attn, len(layer.hidden_norm.weight)
-        self.norm, self._layer = layer.hidden_norm, layer
+        self._layer = layer
         # of the first layer's weights, the half that is not the embedding's
         self._query = ReusedLinear(attention.q_proj.weight[:, -size:])
         self._keys_values = ReusedLinear(attention.keys_values[:, -size:])
         self._products = layer.products(ReusedLinear)
+
+    def norm(self, hidden_RH: Tensor) -> Tensor:
+        """What `queries` and `keys_values` read: one copy in the type of products for both."""
+        return computed(self._layer.hidden_norm(hidden_RH))
 
     def queries(self, normed_RH: Tensor, read_RE: Tensor | None, rotation: Rotation) -> Tensor:
         """[R, N, D]; `read_RE` is the embedding's part, in the first layer."""

@@ -128,15 +128,6 @@ def test_the_gpus_kernel_agrees_with_one_softmax() -> None:
         assert error < 0.01
 
 
-@pytest.fixture
-def absent_gpu() -> Iterator[None]:
-    """Tensors on a device that need not be there: PyTorch follows devices, types and shapes, and computes nothing."""
-    flash._sequences.cache_clear()
-    with torch._subclasses.FakeTensorMode():
-        yield
-    flash._sequences.cache_clear()
-
-
 @pytest.mark.parametrize("kernel", ["blocks", "varlen"])
 def test_a_gpus_kernels_get_what_pytorch_asks_for_and_give_gradients_on_that_gpu(
     kernel: str, monkeypatch: pytest.MonkeyPatch, absent_gpu: None

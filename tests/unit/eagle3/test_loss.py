@@ -197,24 +197,41 @@ def test_chunks_of_rows_are_scored_as_one(monkeypatch: pytest.MonkeyPatch) -> No
         torch.testing.assert_close(gradient, expected[name], msg=name)
 
 
+@pytest.mark.parametrize("kind", ["kl", "lk_hybrid"])
+def test_large_logits_lose_no_precision(kind: Any) -> None:
+    """Float32 numbers near 100,000 are 0.008 apart: what all logits of a row have in common must cancel first."""
+    generator = torch.Generator().manual_seed(0)
+    logits_CD = torch.randint(-40, 40, (8, 512), generator=generator) / 8.0
+    p_CD = (logits_CD + torch.randn(8, 512, generator=generator) / 4).softmax(-1)
+    entropy_C = torch.special.entr(p_CD).sum(-1)
+    found, expected = (
+        objective.compare(logits, p, -entropy, p, kind=kind, lk_eta=3.0)
+        for logits, p, entropy in (
+            (logits_CD + 100_000, p_CD, entropy_C),
+            (logits_CD.double(), p_CD.double(), entropy_C.double()),
+        )
+    )
+    for ours, wide in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.double(), wide, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("kernel", ["blocks", "varlen"])
-def test_a_loss_on_a_gpu_mixes_no_devices(kernel: str, kind: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a device that need not be there: PyTorch follows devices, types and shapes, and computes nothing."""
+def test_a_loss_on_a_gpu_mixes_no_devices(
+    kernel: str, kind: dict[str, Any], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setattr(flash, "kernel_for", lambda queries: kernel)
-    flash._sequences.cache_clear()
     made, batch, objective = tiny(torch.float32, kind=kind), pack(DOCUMENTS, CPU), Objective(STEPS, DECAY, "lk_hybrid")
-    with torch._subclasses.FakeTensorMode():
-        with torch.device("cuda"):
-            moved = {
-                field.name: torch.empty(value.shape, dtype=value.dtype)
-                for field in dataclasses.fields(batch)
-                if isinstance(value := getattr(batch, field.name), Tensor)
-            }
-            teacher = Teacher(torch.empty(VOCAB, HIDDEN), LogitScaling(), torch.empty(DRAFT_VOCAB, dtype=torch.int64))
-            module = TttLoss(Eagle3Head(made.head.config), torch.empty(VOCAB, HIDDEN), teacher, objective)
-        loss, sums_K = module(dataclasses.replace(batch, **moved), row_counts(DOCUMENTS))
-    flash._sequences.cache_clear()
+    request.getfixturevalue("absent_gpu")
+    with torch.device("cuda"):
+        moved = {
+            field.name: torch.empty(value.shape, dtype=value.dtype)
+            for field in dataclasses.fields(batch)
+            if isinstance(value := getattr(batch, field.name), Tensor)
+        }
+        teacher = Teacher(torch.empty(VOCAB, HIDDEN), LogitScaling(), torch.empty(DRAFT_VOCAB, dtype=torch.int64))
+        module = TttLoss(Eagle3Head(made.head.config), torch.empty(VOCAB, HIDDEN), teacher, objective)
+    loss, sums_K = module(dataclasses.replace(batch, **moved), row_counts(DOCUMENTS))
     assert (loss.device.type, sums_K.device.type, sums_K.shape) == ("cuda", "cuda", (STEPS,))
 
 

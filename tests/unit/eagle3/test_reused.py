@@ -39,14 +39,14 @@ def test_gradients_are_those_of_a_linear_layer_applied_as_often(recompute: bool)
 
 def test_under_autocast_gradients_add_up_in_the_weights_own_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reused, "HALF_ROWS", 3)
-    weight, _ = made(torch.float32)
+    (weight, _), factors = made(torch.float32), torch.arange(1.0, 9.0)
     rows = [torch.full((1, 8), value) for value in (256.0, 1.0, 1.0)]
     with torch.autocast("cpu", torch.bfloat16):
         product = ReusedLinear(weight)
-        total = torch.stack([product(row).float().sum() for row in rows]).sum()
+        total = torch.stack([(product(row).float() * factors).sum() for row in rows]).sum()
     (found,) = torch.autograd.grad(total, weight)
     # in bfloat16 256 + 1 is 256
-    torch.testing.assert_close(found, torch.full((8, 8), 258.0))
+    torch.testing.assert_close(found, 258 * factors[:, None].expand(8, 8))
 
 
 def test_a_weight_that_nothing_was_multiplied_by_has_no_gradient() -> None:
