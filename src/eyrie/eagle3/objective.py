@@ -212,7 +212,7 @@ def compare(
     """
     q_CD = logits_CD.sub_(logits_CD.amax(-1, keepdim=True)).softmax(-1)
     if kind != "lk":
-        # log q is the logit plus that of the greatest, which is 0: one exponential per logit, not two
+        # log q is the logit less a normaliser, which the q of the greatest tells: one exponential per logit, not two
         divergence_C = negative_entropy_C - q_CD.amax(-1).log() - torch.linalg.vecdot(renormalised_CD, logits_CD)
     if kind == "kl":
         return divergence_C, q_CD.sub_(renormalised_CD)
