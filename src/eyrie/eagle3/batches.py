@@ -83,6 +83,10 @@ class PackedBatch:
         """x_{t+1} of every token t; at the batch's end any token, for a row that does not count."""
         return torch.cat([self.input_ids_T[1:], self.input_ids_T[-1:]])
 
+    def num_read_by_rows(self, num_steps: int) -> int:
+        """How many `read_by_rows` gives: those that several runs read count several times."""
+        return len(self.rows_R) + len(self.runs) * (num_steps - 1)
+
     def read_by_rows(self, num_steps: int) -> tuple[Tensor, Tensor]:
         """The tokens 0 ... K-1 after any row, run after run, and for each row which of them is its own.
 

@@ -40,7 +40,7 @@ def step_operations(config: HeadConfig, documents: Iterable[Document], num_steps
     hidden, layers = config.hidden_size, config.num_hidden_layers
     query, key = (n * config.head_dim for n in (config.num_attention_heads, config.num_key_value_heads))
     # of the embeddings, once for all steps; the target's own need no gradient
-    read_tokens = num_rows + len(runs) * (num_steps - 1) if layers == 1 else num_tokens
+    read_tokens = min(num_rows + len(runs) * (num_steps - 1), num_tokens) if layers == 1 else num_tokens
     read = hidden * (read_tokens * query + num_tokens * 2 * key)
     read *= 2 if hidden == config.target_hidden_size else 3
     # all tokens make keys and values at step 0, and go on to the next layer; else there are rows only

@@ -101,7 +101,7 @@ class _Read:
     def of(
         cls, layer: DecoderLayer, embeds_TH: Tensor, batch: PackedBatch, num_steps: int, *, rows_only: bool
     ) -> "_Read":
-        """With `rows_only` queries are made of the tokens that rows read, without it of all."""
+        """With `rows_only` queries are made of the tokens that rows read, unless many short runs read more than all."""
         norm, attention = layer.input_layernorm, layer.self_attn
         assert norm is not None
         query_EH, keys_values_EH = (
@@ -109,7 +109,7 @@ class _Read:
         )
         unscaled_TH = norm.unscaled(embeds_TH)
         read_XH, first_R = unscaled_TH, batch.rows_R
-        if rows_only:
+        if rows_only and batch.num_read_by_rows(num_steps) < len(unscaled_TH):
             tokens_X, first_R = batch.read_by_rows(num_steps)
             read_XH = unscaled_TH.index_select(0, tokens_X)
         return cls(F.linear(read_XH, query_EH), F.linear(unscaled_TH, keys_values_EH), first_R, batch.rows_R)

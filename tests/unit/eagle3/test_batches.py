@@ -53,7 +53,7 @@ def test_supervised_rows_are_exactly_the_drafts_that_serving_asks_for(
     ids = torch.cat([one.input_ids for one in documents])
     tokens_X, first_R = batch.read_by_rows(step + 1)
     assert torch.equal(batch.next_ids_T[tokens_X[first_R + step][rows]], ids[batch.rows_R[rows] + 1 + step])
-    assert len(tokens_X) == len(batch.rows_R) + step * len(batch.runs)
+    assert len(tokens_X) == batch.num_read_by_rows(step + 1)
 
 
 @given(spans_of())

@@ -84,6 +84,15 @@ def gradients(made: Tiny, loss: Tensor) -> dict[str, Tensor]:
     return dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
 
 
+def check_against_reference(made: Tiny, documents: Sequence[Document], num_steps: int, kind: Any = "kl") -> None:
+    slow = reference_loss(made, documents, Objective(num_steps, DECAY, kind))
+    fast = fast_loss(made, documents, num_steps, kind)
+    torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
+    expected = gradients(made, slow)
+    for name, gradient in gradients(made, fast).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-5, atol=1e-8, msg=name)
+
+
 @pytest.mark.parametrize(
     ("kind", "objective", "rope", "num_steps"),
     [
@@ -99,12 +108,7 @@ def gradients(made: Tiny, loss: Tensor) -> dict[str, Tensor]:
 def test_loss_and_every_gradient_equal_the_slow_reference(kind: str, objective: Any, rope: str, num_steps: int) -> None:
     made = tiny(kind=KINDS[kind], rope_parameters=ROPES[rope])
     documents = [*DOCUMENTS, LONGER] if num_steps == CHAIN else DOCUMENTS
-    slow = reference_loss(made, documents, Objective(num_steps, DECAY, objective))
-    fast = fast_loss(made, documents, num_steps, objective)
-    torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
-    expected = gradients(made, slow)
-    for name, gradient in gradients(made, fast).items():
-        torch.testing.assert_close(gradient, expected[name], rtol=1e-5, atol=1e-8, msg=name)
+    check_against_reference(made, documents, num_steps, objective)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,6 +182,13 @@ def test_later_tokens_cannot_reach_an_earlier_row() -> None:
     for step in range(STEPS):
         assert torch.equal(before[step][earlier], after[step][earlier])
         assert not torch.equal(before[step][~earlier], after[step][~earlier])
+
+
+def test_short_answers_close_together_have_the_loss_and_gradients_of_the_slow_reference() -> None:
+    made, dense = tiny(), [document(20, [(start, start + 3) for start in range(1, 17, 4)], 4)]
+    batch = pack(dense, CPU)
+    assert batch.num_read_by_rows(CHAIN) > len(batch.input_ids_T)
+    check_against_reference(made, dense, CHAIN)
 
 
 def test_steps_longer_than_every_answer_add_nothing() -> None:
