@@ -52,7 +52,7 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
     def unscaled(self, x: Tensor) -> Tensor:
-        """Without the weight."""
+        """x [..., size] over its root mean square, without the weight."""
         return F.rms_norm(x, self.weight.shape, None, self.eps)
 
 
@@ -69,10 +69,9 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(input_size, key_value, bias=False)
         self.o_proj = nn.Linear(query, config.hidden_size, bias=False)
 
-    @property
-    def keys_values(self) -> Tensor:
-        """The weights of keys and values as one matrix."""
-        return torch.cat([self.k_proj.weight, self.v_proj.weight])
+    def keys_values(self, columns: slice = slice(None)) -> Tensor:
+        """The weights of keys and values as one matrix [2G D, inputs], or of some inputs."""
+        return torch.cat([self.k_proj.weight[:, columns], self.v_proj.weight[:, columns]])
 
 
 class SwiGlu(torch.autograd.Function):
@@ -152,7 +151,7 @@ class DecoderLayer(nn.Module):
         return self.finish(hidden_BTH, attend(queries_BTND, keys_BTGD, values_BTGD), products)
 
     def _qkv(self) -> Tensor:
-        return torch.cat([self.self_attn.q_proj.weight, self.self_attn.keys_values])
+        return torch.cat([self.self_attn.q_proj.weight, self.self_attn.keys_values()])
 
     def finish(self, hidden: Tensor, attended: Tensor, products: Products) -> Tensor:
         """Output projection, residual on the un-normed g, MLP: g [..., H], attention [..., N*D] -> the next g."""

@@ -104,8 +104,9 @@ class _Read:
         """With `rows_only` queries are made of the tokens that rows read, unless many short runs read more than all."""
         norm, attention = layer.input_layernorm, layer.self_attn
         assert norm is not None
+        half = slice(embeds_TH.shape[1])
         query_EH, keys_values_EH = (
-            weight[:, : embeds_TH.shape[1]] * norm.weight for weight in (attention.q_proj.weight, attention.keys_values)
+            weight_EH * norm.weight for weight_EH in (attention.q_proj.weight[:, half], attention.keys_values(half))
         )
         unscaled_TH = norm.unscaled(embeds_TH)
         read_XH, first_R = unscaled_TH, batch.rows_R
@@ -130,11 +131,10 @@ class _Layer:
     """A decoder layer that is applied many times before its gradients are asked for."""
 
     def __init__(self, layer: DecoderLayer) -> None:
-        attention, size = layer.self_attn, len(layer.hidden_norm.weight)
         self._layer = layer
-        # of the first layer's weights, the half that is not the embedding's
-        self._query = ReusedLinear(attention.q_proj.weight[:, -size:])
-        self._keys_values = ReusedLinear(attention.keys_values[:, -size:])
+        half = slice(-len(layer.hidden_norm.weight), None)  # of the first layer's weights, what is not the embedding's
+        self._query = ReusedLinear(layer.self_attn.q_proj.weight[:, half])
+        self._keys_values = ReusedLinear(layer.self_attn.keys_values(half))
         self._products = layer.products(ReusedLinear)
 
     def norm(self, hidden_RH: Tensor) -> Tensor:
