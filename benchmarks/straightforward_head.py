@@ -5,8 +5,8 @@ position at once; one linear layer each for q, k, v, gate and up; attention over
 per earlier step is one eager softmax over [B, N, T, T + k] scores; every position passes every step, and positions that
 do not count are masked out of the loss, which is the cross-entropy; each step counts how often head and teacher agree.
 Mirrors SpecForge `core/eagle3.py` and `modeling/draft/llama3_eagle.py` (attention backend "sdpa"), but for two things:
-which positions count is the exact rule of Eyrie, and a step's mean is over those. Weights and optimizer are Eyrie's,
-and so is the loss: the benchmark checks that both are equal.
+which positions count is the exact rule of Eyrie, and a step's mean is over those. The weights are Eyrie's, and so is
+the loss: the benchmark checks that both are equal.
 
 Shapes: B sequences, T tokens of the longest, H hidden, V and D target and draft vocabulary, N query heads, K steps.
 """
