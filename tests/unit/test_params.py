@@ -147,3 +147,13 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"nowhere\.yaml: no such file"):
         load_params(tmp_path / "nowhere.yaml")
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    shipped = (REPOSITORY / "params.yaml").read_text()
+    path.write_text(shipped.replace("    IP_ADDRESS: redact", "    IP_ADDRESS: redact\n    PERSON: keep"))
+    line = path.read_text().splitlines().index("    PERSON: keep") + 1
+    with pytest.raises(ParamsError, match=rf"params\.yaml: .*PERSON stands twice .*line {line}, ") as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
