@@ -26,12 +26,19 @@ def stream_rows(source: Origin) -> Iterator[Any]:
     """Rows in the dataset's order; nothing of the dataset is executed. Raises HubError naming the source."""
     import datasets  # 4 s, and only these sources need it
 
+    part = f"split {source.hub_split}"
     try:
-        yield from datasets.load_dataset(
+        rows = datasets.load_dataset(
             source.hub, source.hub_config, revision=source.revision, split=source.hub_split, streaming=True
         )
-    except Exception as error:  # the library raises many kinds: unknown name, revision or split, network, format
-        raise _unreadable(source, f"split {source.hub_split}", error) from None
+    except Exception as error:  # the library raises many kinds: unknown name, revision or split, network
+        raise _unreadable(source, part, error) from None
+    try:
+        yield from rows
+    except OSError as error:
+        raise _unreadable(source, part, error) from None
+    except Exception as error:  # a value of another type than the card says: Arrow quotes it
+        raise _unreadable(source, part, error, says="a row cannot be read") from None
 
 
 def read_card(source: Origin) -> Card:
@@ -57,8 +64,9 @@ def read_card(source: Origin) -> Card:
     )
 
 
-def _unreadable(source: Origin, part: str, error: Exception) -> HubError:
-    line = (str(error).splitlines() or [""])[0]
+def _unreadable(source: Origin, part: str, error: Exception, *, says: str | None = None) -> HubError:
+    """`says` stands in for the error's own words where these may quote a row."""
+    line = says or (str(error).splitlines() or [""])[0]
     return HubError(
         f"source {source.name}: {source.hub} at {source.revision}: cannot read {part}: {type(error).__name__}: {line}"
     )

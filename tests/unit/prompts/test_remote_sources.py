@@ -87,12 +87,16 @@ json.dump(found, sys.stdout)
 
 
 def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Path) -> None:
-    chats, gated = tmp_path / "hub/org/chats", tmp_path / "hub/org/gated"
-    for repository in (chats, gated):
+    chats, gated, typed = (tmp_path / "hub/org" / name for name in ("chats", "gated", "typed"))
+    for repository in (chats, gated, typed):
         (repository / "data").mkdir(parents=True)
         (repository / "data/train-0.jsonl").write_bytes(LINES)
     (chats / "data/test-0.jsonl").write_bytes(LINES[: LINES.index(b"\n")])
     (chats / "README.md").write_text("---\nlicense: mit\n---\n# Chats\n")
+    (typed / "README.md").write_text(
+        "---\nlicense: mit\ndataset_info:\n  features:\n"
+        "  - {name: text, dtype: int64}\n  - {name: answer, dtype: string}\n---\n"
+    )
     (gated / "README.md").write_text("---\nlicense: mit\nextra_gated_prompt: You agree\n---\n")
     hub = Hub(tmp_path / "hub")
     threading.Thread(target=hub.serve_forever, daemon=True).start()
@@ -105,6 +109,7 @@ def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Pat
         pinned | {"revision": "f" * 40},
         pinned | {"hub": "org/gated"},
         pinned | {"hub": "org/nothing"},
+        pinned | {"hub": "org/typed"},
     ]
     done = subprocess.run(
         [sys.executable, "-c", READ],
@@ -129,5 +134,7 @@ def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Pat
     assert found[3][1].startswith(f"HubError: source logs: org/chats at {'f' * 40}: cannot read split train: ")
     assert "asks readers to agree to extra terms" in found[4][0]
     assert found[5][1].startswith("HubError: source logs: org/nothing at ")
+    # a value that does not fit its column's type is named by its kind alone
+    assert found[6][1].endswith("cannot read split train: ArrowInvalid: a row cannot be read")
     assert not [message for case in found for message in case if isinstance(message, str) and "\n" in message]
     assert not [request for request in hub.requests if "/resolve/main/" in request]
