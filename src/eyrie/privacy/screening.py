@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from eyrie.io import digest_of
 from eyrie.privacy.detection import Detected
 from eyrie.privacy.engine import Finding
 from eyrie.privacy.mentions import with_further_mentions
@@ -29,7 +30,6 @@ class PolicyError(ValueError):
 class Conversation:
     """What a run keeps of a prompt: `system` is "" when there is none."""
 
-    prompt_id: str
     system: str
     turns: list[str]
 
@@ -63,7 +63,7 @@ def screen(conversation: Conversation, detected: Detected, policy: Policy, *, se
     ]
     surrogates = Surrogates(
         seed=seed,
-        prompt_id=conversation.prompt_id,
+        masked=digest_of([_rewrite(text, plan, None) for text, plan in plans]),
         originals=[(item.entity, text[item.start : item.end]) for text, plan in plans for item in plan],
     )
     system, *turns = [_rewrite(text, plan, surrogates) for text, plan in plans]
@@ -80,11 +80,12 @@ class _Replacement:
     use_surrogate: bool
 
 
-def _rewrite(text: str, plan: Sequence[_Replacement], surrogates: Surrogates) -> str:
+def _rewrite(text: str, plan: Sequence[_Replacement], surrogates: Surrogates | None) -> str:
+    """Without `surrogates` everything is redacted."""
     pieces, position = [], 0
     for item in plan:
         value = text[item.start : item.end]
-        surrogate = surrogates.replace(item.entity, value) if item.use_surrogate else None
+        surrogate = surrogates.replace(item.entity, value) if surrogates and item.use_surrogate else None
         pieces += [text[position : item.start], f"<{item.entity}>" if surrogate is None else surrogate]
         position = item.end
     return "".join([*pieces, text[position:]])

@@ -1,7 +1,8 @@
 """Stand-ins for values that a prompt needs but nobody's prompt should carry: e-mail addresses and phone numbers.
 
-A surrogate is drawn from (seed, prompt, type, order of first appearance), never from the value, so it tells nothing
-about the original. Within a conversation the same value always gets the same surrogate, whatever its spelling.
+A surrogate is drawn from (seed, what is left of the conversation, type, order of first appearance), never from the
+value, so it tells nothing about the original: from the text as it was, whoever has the seed could try values until one
+gives the surrogate. Within a conversation the same value always gets the same surrogate, whatever its spelling.
 E-mail domains are reserved (RFC 2606) and North American numbers use the fictional 555-0100 to 555-0199 block; a
 general fake-data library gives addresses and numbers that may be somebody's, and changes them between releases.
 """
@@ -65,10 +66,11 @@ def _shape_of(spellings: Iterable[str]) -> _Shape:
 
 
 class Surrogates:
-    """The surrogates of one conversation. `originals` are the (type, value) pairs that will be replaced in it."""
+    """The surrogates of one conversation. `masked` names it and is the same whatever the values; `originals` are the
+    (type, value) pairs that will be replaced in it."""
 
-    def __init__(self, *, seed: int, prompt_id: str, originals: Iterable[tuple[str, str]]) -> None:
-        self._origin = f"{seed}/{prompt_id}"
+    def __init__(self, *, seed: int, masked: str, originals: Iterable[tuple[str, str]]) -> None:
+        self._origin = f"{seed}/{masked}"
         self._order: dict[tuple[str, str], int] = {}
         self._used: dict[tuple[str, str], tuple[str, str]] = {}  # surrogate -> whose it is
         self._spellings: dict[tuple[str, str], set[str]] = {}

@@ -132,7 +132,7 @@ def _too_long(prompt: Prompt, config: FilterPrompts) -> bool:
 def _outcome(prompt: Prompt, detected: Detected, config: FilterPrompts) -> Screened:
     if _too_long(prompt, config):
         detected = Detected([], "longer than max_chars")
-    conversation = Conversation(prompt["prompt_id"], prompt["system"], _spoken(prompt))
+    conversation = Conversation(prompt["system"], _spoken(prompt))
     return screen(conversation, detected, config.policy, seed=config.seed)
 
 

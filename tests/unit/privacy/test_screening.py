@@ -31,7 +31,7 @@ def outcome_of(conversation: Conversation, words: Words, policy: Mapping[str, Ac
 
 def test_one_dropping_entity_drops_the_whole_conversation() -> None:
     outcome = outcome_of(
-        Conversation("p", "be kind", ["hello", "it is s3cret"]), {"s3cret": ("SECRET", 0.9)}, {"SECRET": "drop"}
+        Conversation("be kind", ["hello", "it is s3cret"]), {"s3cret": ("SECRET", 0.9)}, {"SECRET": "drop"}
     )
     assert (outcome.drop_reason, outcome.system, outcome.turns) == ("SECRET", "", [])
     assert outcome.findings == Counter({"SECRET": 1})
@@ -39,7 +39,7 @@ def test_one_dropping_entity_drops_the_whole_conversation() -> None:
 
 def test_redaction_and_surrogates_reach_the_system_prompt_and_every_turn() -> None:
     outcome = outcome_of(
-        Conversation("p", "server 10.1.2.3", ["ask a@b.com now", "again a@b.com at 10.1.2.3!"]),
+        Conversation("server 10.1.2.3", ["ask a@b.com now", "again a@b.com at 10.1.2.3!"]),
         {"10.1.2.3": ("IP_ADDRESS", 0.9), "a@b.com": ("EMAIL_ADDRESS", 1.0)},
         {"IP_ADDRESS": "redact", "EMAIL_ADDRESS": "surrogate"},
     )
@@ -48,6 +48,18 @@ def test_redaction_and_surrogates_reach_the_system_prompt_and_every_turn() -> No
     mail = outcome.turns[0].split()[1]
     assert mail in outcome.turns[1]
     assert "a@b.com" not in " ".join(outcome.turns)
+
+
+def test_a_surrogate_tells_nothing_of_the_value() -> None:
+    def of(mail: str) -> list[str]:
+        return outcome_of(
+            Conversation("", [f"Remind {mail} of the invoice"]),
+            {mail: ("EMAIL_ADDRESS", 1.0)},
+            {"EMAIL_ADDRESS": "surrogate"},
+        ).turns
+
+    # else the one of a company's addresses that gives the surrogate is the one that was replaced
+    assert of("jo@corp.com") == of("ann.other@corp.com")
 
 
 def test_a_value_that_was_found_once_is_replaced_wherever_it_is_said_again() -> None:
@@ -59,7 +71,7 @@ def test_a_value_that_was_found_once_is_replaced_wherever_it_is_said_again() -> 
     ]
     detected = Detected([[], [Finding(19, 31, "PHONE_NUMBER", 0.6)], [], [Finding(0, 11, "IP_ADDRESS", 0.6)]])
     outcome = screen(
-        Conversation("p", "", texts[1:]), detected, {"PHONE_NUMBER": "surrogate", "IP_ADDRESS": "redact"}, seed=1
+        Conversation("", texts[1:]), detected, {"PHONE_NUMBER": "surrogate", "IP_ADDRESS": "redact"}, seed=1
     )
     number = outcome.turns[0][19:31]
     assert outcome.turns[1] == f"Is {number.replace(' ', '')} divisible by 3? The host is <IP_ADDRESS>"
@@ -67,14 +79,14 @@ def test_a_value_that_was_found_once_is_replaced_wherever_it_is_said_again() -> 
 
 
 def test_keep_counts_and_changes_nothing() -> None:
-    outcome = outcome_of(Conversation("p", "", ["in Oslo"]), {"Oslo": ("LOCATION", 0.7)}, {"LOCATION": "keep"})
+    outcome = outcome_of(Conversation("", ["in Oslo"]), {"Oslo": ("LOCATION", 0.7)}, {"LOCATION": "keep"})
     assert (outcome.drop_reason, outcome.turns) == (None, ["in Oslo"])
     assert outcome.findings == Counter({"LOCATION": 1})
 
 
 def test_findings_that_overlap_in_part_are_redacted_as_one_span() -> None:
     outcome = outcome_of(
-        Conversation("p", "", ["call 555-0132 x77 today"]),
+        Conversation("", ["call 555-0132 x77 today"]),
         {"555-0132 x": ("PHONE_NUMBER", 0.5), "0132 x77": ("IP_ADDRESS", 0.9)},
         {"PHONE_NUMBER": "surrogate", "IP_ADDRESS": "redact"},
     )
@@ -83,7 +95,7 @@ def test_findings_that_overlap_in_part_are_redacted_as_one_span() -> None:
 
 def test_a_nested_finding_yields_to_the_longer_one_of_equal_score() -> None:
     outcome = outcome_of(
-        Conversation("p", "", ["to jo@corp.com"]),
+        Conversation("", ["to jo@corp.com"]),
         {"jo@corp.com": ("EMAIL_ADDRESS", 0.9), "corp": ("ORGANIZATION", 0.9)},
         {"EMAIL_ADDRESS": "surrogate", "ORGANIZATION": "redact"},
     )
@@ -92,7 +104,7 @@ def test_a_nested_finding_yields_to_the_longer_one_of_equal_score() -> None:
 
 def test_a_value_without_a_possible_surrogate_is_redacted() -> None:
     outcome = outcome_of(
-        Conversation("p", "", ["call 1-800-FLOWERS"]),
+        Conversation("", ["call 1-800-FLOWERS"]),
         {"1-800-FLOWERS": ("PHONE_NUMBER", 0.9)},
         {"PHONE_NUMBER": "surrogate"},
     )
@@ -101,7 +113,7 @@ def test_a_value_without_a_possible_surrogate_is_redacted() -> None:
 
 def test_a_conversation_that_cannot_be_analyzed_is_dropped() -> None:
     detected = Detected([[], []], "the analyzer failed with ValueError")
-    outcome = screen(Conversation("p", "", ["text"]), detected, {"SECRET": "keep"}, seed=1)
+    outcome = screen(Conversation("", ["text"]), detected, {"SECRET": "keep"}, seed=1)
     assert outcome.drop_reason == "could not be analyzed: the analyzer failed with ValueError"
     assert outcome.turns == []
 
@@ -142,8 +154,7 @@ def test_any_overlap_is_resolved_the_same_in_any_order_and_no_covered_character_
     shuffled = list(findings)
     order.shuffle(shuffled)  # type: ignore[attr-defined]
     outcomes = [
-        screen(Conversation("p", "", [text]), Detected([[], variant]), policy, seed=1)
-        for variant in (findings, shuffled)
+        screen(Conversation("", [text]), Detected([[], variant]), policy, seed=1) for variant in (findings, shuffled)
     ]
     assert outcomes[0] == outcomes[1]
     # What no finding covers stays, in order, around the replacements.

@@ -422,15 +422,14 @@ def sample_outcomes(analyzer: Analyzer) -> dict[str, Screened]:
         PresidioSettings(CONFIG, config.fail_closed, config.score_threshold, config.entity_thresholds),
         analyzer=analyzer,
     )
-    conversations = [
-        Conversation(item["id"], "", [message["content"] for message in item["messages"]])
-        for path in sorted(PROMPT_FILES.glob("*.jsonl"))
-        for item in map(json.loads, path.read_text().splitlines())
+    items = [
+        item for path in sorted(PROMPT_FILES.glob("*.jsonl")) for item in map(json.loads, path.read_text().splitlines())
     ]
+    conversations = [Conversation("", [message["content"] for message in item["messages"]]) for item in items]
     (found,) = detector.detect([[conversation.texts for conversation in conversations]])
     return {
-        conversation.prompt_id: screen(conversation, detected, config.policy, seed=config.seed)
-        for conversation, detected in zip(conversations, found, strict=True)
+        item["id"]: screen(conversation, detected, config.policy, seed=config.seed)
+        for item, conversation, detected in zip(items, conversations, found, strict=True)
     }
 
 
