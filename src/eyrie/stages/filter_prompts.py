@@ -1,16 +1,22 @@
 """`eyrie filter_prompts`: data/prompts/selected.parquet -> data/prompts/clean.parquet, data_card.md, metrics.
 
 Looks for personal data and secrets in every turn and system prompt, and drops or rewrites the conversations that hold
-any, as filter_prompts.policy says per entity type. Prompts pass through in batches, in order, so that memory does not
-grow with their number, and the bytes are the same whatever the number of processes. Nothing that was found is written
-anywhere (but for filter_prompts.quarantine): metrics, the data card, logs and errors hold types and counts.
+any, as filter_prompts.policy says per entity type. Prompts pass through in batches, in order, and wait on disk, so that
+memory grows by some bytes a prompt, and the output is the same whatever the number of processes. Its order is that of
+the new ids: the order of the old ones would tell of every rewritten prompt between which two digests that of the
+original lies, enough to try values of what was taken out. Nothing that was found is written anywhere (but for
+filter_prompts.quarantine): metrics, the data card, logs and errors hold types and counts.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from eyrie.io import TableWriter, count_rows, progress, read_batches, read_json, write_json, write_text
 from eyrie.params import FilterPrompts, Params, Workload
@@ -21,6 +27,7 @@ from eyrie.privacy.screening import Conversation, Screened, count_actions, scree
 from eyrie.prompts.data_card import data_card as card_text
 from eyrie.prompts.data_card import describe_screening
 from eyrie.prompts.mix import mix_distance
+from eyrie.prompts.spill import Spill
 from eyrie.prompts.turns import prompt_id
 from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, SelectionMetrics, check_prompt_row
 from eyrie.workers import num_cpus
@@ -29,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 READ_ROWS = 100
 MAX_BATCH_CHARS = 4_000_000
+_SPLITS = ("benchmark", "heldout", "train")
 
 Prompt = dict[str, Any]  # a row of schemas.PROMPTS
 
@@ -48,18 +56,17 @@ def run(
     tally = _Tally()
     with (
         quarantine(Path(config.quarantine) if config.quarantine else None) as put_aside,
-        TableWriter(clean, PROMPTS, check_prompt_row) as table,
+        TemporaryDirectory(dir=clean.parent, prefix=".filter-") as scratch,
+        Spill(Path(scratch) / "kept") as kept,
         progress(num_prompts, desc="filter_prompts", unit="prompts") as bar,
     ):
         for prompts, outcomes in _screened(selected, detector, config):
-            kept = []
             for prompt, outcome in zip(prompts, outcomes, strict=True):
                 reason, row = tally.add(prompt, outcome)
                 if reason is None:
-                    kept.append(row)
+                    kept.append(json.dumps(row).encode())
                 elif outcome.drop_reason is not None:
                     put_aside(prompt, reason)
-            table.write(kept)
             bar.update(len(prompts))
         if not tally.train:
             raise ValueError(
@@ -70,6 +77,8 @@ def run(
                 f"filter_prompts: no held-out prompt is left of {num_prompts} prompts: {dict(tally.dropped)}; "
                 "select_prompts.sources or select_prompts.digest_split must give more of them"
             )
+        with TableWriter(clean, PROMPTS, check_prompt_row) as table:
+            table.write(json.loads(kept[number]) for number in tally.order())
     document = PromptMetrics(
         funnel=[FunnelStep(name="screening", kept=tally.num_kept, dropped=dict(sorted(tally.dropped.items())))],
         by_workload=dict(sorted(tally.by_workload.items())),
@@ -146,6 +155,7 @@ class _Tally:
         self.by_workload: Counter[str] = Counter()
         self.by_split: Counter[str] = Counter()
         self.train: list[Workload] = []
+        self._ids, self._splits = bytearray(), bytearray()  # of what is kept
         self._seen: set[bytes] = set()
 
     def add(self, prompt: Prompt, outcome: Screened) -> tuple[str | None, Prompt]:
@@ -162,9 +172,17 @@ class _Tally:
             self.dropped[reason] += 1
             return reason, row
         self._seen.add(bytes.fromhex(new_id))
+        self._ids += bytes.fromhex(new_id)
+        self._splits.append(_SPLITS.index(prompt["split"]))
         self.num_kept += 1
         self.by_workload[prompt["workload"]] += 1
         self.by_split[prompt["split"]] += 1
         if prompt["split"] == "train":
             self.train.append(prompt["workload"])
         return None, row
+
+    def order(self) -> list[int]:
+        """The kept prompts, numbered as they came, by split and then by new id."""
+        ids = np.frombuffer(bytes(self._ids), dtype=">u8").reshape(-1, 2)
+        order: list[int] = np.lexsort((ids[:, 1], ids[:, 0], np.frombuffer(bytes(self._splits), np.uint8))).tolist()
+        return order

@@ -81,7 +81,8 @@ class Run:
             },
         )
         self.clean_path, self.card_path, self.metrics_path = (folder / name for name in ("clean", "card.md", "m.json"))
-        write_table(folder / "selected", prompts, PROMPTS, check_prompt_row)
+        numbered = [item | {"source": str(number)} for number, item in enumerate(prompts)]
+        write_table(folder / "selected", numbered, PROMPTS, check_prompt_row)
         write_json(folder / "selection.json", selection)
         filter_prompts.run(
             params,
@@ -91,7 +92,8 @@ class Run:
             data_card=self.card_path,
             metrics=self.metrics_path,
         )
-        self.rows = read_table(self.clean_path, PROMPTS)
+        self.written = read_table(self.clean_path, PROMPTS)
+        self.rows = sorted(self.written, key=lambda row: int(row["source"]))  # in the order of `prompts`
         self.metrics = read_json(self.metrics_path, PromptMetrics)
         self.card = self.card_path.read_text()
 
@@ -170,6 +172,19 @@ def test_prompts_that_redaction_makes_equal_are_kept_once(tmp_path: Path) -> Non
     run = Run(tmp_path, [prompt("Ping 203.0.113.77"), prompt("Ping 203.0.113.78"), HELDOUT], shipped_params())
     assert [item["turns"] for item in run.rows[:-1]] == [["Ping <IP_ADDRESS>"]]
     assert run.metrics.funnel[0].dropped == {"equal after redaction": 1}
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+def test_the_order_of_rows_tells_nothing_of_what_was_taken_out(tmp_path: Path) -> None:
+    orders = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        prompts = [prompt(f"Write to jo@{name}-example.com about {topic}") for topic in ("rivers", "hills", "roads")]
+        run = Run(tmp_path / name, [*sorted(prompts, key=lambda row: row["prompt_id"]), HELDOUT], shipped_params())
+        orders.append([row["turns"] for row in run.written])
+        keys = [(row["split"], row["prompt_id"]) for row in run.written]
+        assert keys == sorted(keys)
+    assert orders[0] == orders[1]
 
 
 @pytest.mark.usefixtures("shared_analyzer")
