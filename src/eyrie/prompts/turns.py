@@ -168,8 +168,9 @@ def _openai_log(row: dict[str, Any], _column: str | None) -> Dialogue:
     if isinstance(body["input"], str):
         return Dialogue(system, [body["input"]])
     items = body["input"] if isinstance(body["input"], list) else []
-    # Tool calls and reasoning are items without a role.
-    dialogue = _from_list([item for item in items if not isinstance(item, dict) or "role" in item], "role", "content")
+    # Tool calls and reasoning are items without a role; a Parquet file gives every item every key, with nothing in it.
+    spoken = [item for item in items if not isinstance(item, dict) or item.get("role") is not None]
+    dialogue = _from_list(spoken, "role", "content")
     return Dialogue("\n\n".join(part for part in (system, dialogue.system) if part), dialogue.turns)
 
 

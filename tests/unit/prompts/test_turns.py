@@ -59,6 +59,7 @@ ANSWER = {"role": "assistant", "content": "ANSWER"}
                 "input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}, {"type": "reasoning"}]
             }
         },
+        {"body": {"input": [USER | {"type": None}, {"role": None, "content": None, "type": "function_call"}]}},
     ],
 )
 def test_a_logged_request_gives_its_user_turns(row: dict[str, Any]) -> None:
