@@ -24,3 +24,14 @@ def test_an_aborted_request_is_no_answer() -> None:
 def test_another_servers_document_is_refused_by_address() -> None:
     with pytest.raises(ServerError, match=f"{ADDRESS}/generate did not answer as SGLang does"):
         answer_ids({"choices": []}, ADDRESS)
+
+
+@pytest.mark.parametrize("token", [-1, 1 << 31])
+def test_what_is_no_token_is_no_answer(token: int) -> None:
+    with pytest.raises(ServerError, match=f"{ADDRESS}/generate did not answer as SGLang does"):
+        answer_ids(answer([5, token], type="length"), ADDRESS)
+
+
+def test_an_answer_without_a_token_is_refused_before_it_is_kept() -> None:
+    with pytest.raises(ServerError, match=f"{ADDRESS}/generate gave an answer without a token"):
+        answer_ids(answer([], type="stop", matched="NaN happened"), ADDRESS)
