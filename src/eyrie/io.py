@@ -35,6 +35,20 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def expand(pattern: str) -> list[Path]:
+    """Files that match a relative or absolute glob, sorted; the pattern itself when it holds no wildcard.
+
+    Raises ValueError for what is no glob.
+    """
+    if not any(sign in pattern for sign in "*?["):
+        return [Path(pattern)]
+    path = Path(pattern)
+    try:
+        return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
+    except ValueError as error:
+        raise ValueError(f"{pattern}: {error}") from None
+
+
 def file_digest(path: Path) -> str:
     """Hex sha256 of a file's bytes. Raises OSError."""
     with path.open("rb") as handle:

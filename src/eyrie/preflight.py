@@ -11,7 +11,7 @@ from typing import Any
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS
 from eyrie.engines.servers import SERVERS_VARIABLE, is_installed, named_server, server_addresses
-from eyrie.lineage.fingerprint import expand
+from eyrie.io import expand
 from eyrie.params import Params
 from eyrie.privacy.quarantine import check_quarantine
 

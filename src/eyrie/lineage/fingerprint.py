@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 import eyrie
-from eyrie.io import canonical_json, digest_of, write_text
+from eyrie.io import canonical_json, digest_of, expand, write_text
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.layout import STAGES, Stage
 from eyrie.params import Params
@@ -102,14 +102,6 @@ def named_beside(config: Path) -> list[Path]:
         elif isinstance(value, str) and 0 < len(value) < 256 and (config.parent / value).exists():
             found.add(config.parent / value)
     return sorted(found - {config, config.parent})
-
-
-def expand(pattern: str) -> list[Path]:
-    """Files that match a relative or absolute glob, sorted; the pattern itself when it holds no wildcard."""
-    if not any(sign in pattern for sign in "*?["):
-        return [Path(pattern)]
-    path = Path(pattern)
-    return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
 
 
 def parameters_of(params: Params, stage: Stage) -> dict[str, Any]:

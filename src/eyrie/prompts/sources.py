@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from eyrie.io import expand
 from eyrie.params import Origin
 from eyrie.prompts.hub import stream_rows
 
@@ -66,10 +67,14 @@ def read_rows(source: Origin, columns: list[str]) -> Iterator[Row]:
 
 
 def _files(source: Origin, pattern: str) -> list[tuple[Any, str]]:
-    """The matching files, sorted by name."""
+    """The matching files, sorted by name. Those here are found as the fingerprint finds them: fsspec does not look into
+    a linked folder, and would leave out files that a run is said to depend on."""
     try:
         filesystem, root = fsspec.core.url_to_fs(pattern)
-        found = sorted(filesystem.glob(root)) if "*" in root or "?" in root or "[" in root else [root]
+        if "://" not in pattern:
+            found = sorted(map(str, expand(pattern)))
+        else:
+            found = sorted(filesystem.glob(root)) if "*" in root or "?" in root or "[" in root else [root]
         existing = [path for path in found if filesystem.isfile(path)]
     except Exception as error:  # OSError, an unknown protocol, a storage client's own: authentication, transport
         raise SourceError(

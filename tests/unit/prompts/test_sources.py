@@ -138,6 +138,15 @@ def test_a_glob_reads_files_by_name(tmp_path: Path) -> None:
     assert values(source(tmp_path / "part-*.jsonl")) == [{"text": "a"}, {"text": "b"}]
 
 
+def test_a_glob_looks_into_linked_folders(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "volume"
+    for day, folder in (("1", tmp_path / "logs/day-1"), ("2", elsewhere)):
+        folder.mkdir(parents=True)
+        (folder / "part.jsonl").write_text(json.dumps({"text": day}))
+    (tmp_path / "logs/day-2").symlink_to(elsewhere)
+    assert values(source(tmp_path / "logs/*/part.jsonl")) == [{"text": "1"}, {"text": "2"}]
+
+
 def test_object_storage_addresses_are_read_like_files() -> None:
     with fsspec.open("memory://bucket/part-1.jsonl", "wb") as handle:
         handle.write(b'{"text": "far away"}\n')
