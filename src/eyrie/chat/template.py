@@ -16,6 +16,8 @@ _CHANNEL = re.compile(
     r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>(.*?)(?=<\|(?:end|return|call|start|channel)\|>|\Z)", re.S
 )
 
+_SHORTEST_QUOTE = 8  # characters; a shorter text may stand in the template's own words
+
 
 class ChatTemplateError(ValueError):
     """The target's chat template refuses this conversation."""
@@ -89,5 +91,9 @@ class ChatTemplate:
             )
         except Exception as error:  # jinja2 raises TemplateError subclasses, templates call raise_exception
             roles = ", ".join(str(message["role"]) for message in messages)
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            said = str(error).strip()
+            # a template may quote what it refuses, and no prompt belongs in a message
+            texts = [str(message.get("content", "")).strip() for message in messages]
+            quotes = any(len(text) >= _SHORTEST_QUOTE and text in said for text in texts)
+            reason = said.splitlines()[0] if said and not quotes else type(error).__name__
             raise ChatTemplateError(f"the chat template refuses the roles ({roles}): {reason}") from None
