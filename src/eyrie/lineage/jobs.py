@@ -9,6 +9,7 @@ A stage that resumes keeps its finished parts in `<key>.resume`, which outlives 
 when the build is whole.
 """
 
+import errno
 import json
 import logging
 import os
@@ -211,8 +212,10 @@ def _build(
         outputs = {str(path): fresh.of(partial / path.name) for path in job.outputs.values()}
         manifest = {"key": key, "made_by": made_by, "inputs": inputs, "outputs": outputs}
         write_text(partial / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            error.filename = str(build.parent)  # a write does not say on which disk it failed
         raise
     shutil.rmtree(build, ignore_errors=True)
     partial.replace(build)

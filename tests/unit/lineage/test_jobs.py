@@ -1,5 +1,6 @@
 """A job's outputs are current, restored or built; never half-written, never false."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -172,3 +173,11 @@ def test_a_failed_job_finds_its_finished_parts_again_and_a_whole_one_drops_them(
 
     assert run_job(params, job, go_on) == "built"
     assert not kept[0].exists()
+
+
+def test_a_full_disk_is_named(params, job: Job) -> None:  # type: ignore[no-untyped-def]
+    def body(outputs: dict[str, Path], scratch: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.eyrie/scratch/build_vocab'"):
+        run_job(params, job, body)
