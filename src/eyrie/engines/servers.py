@@ -6,6 +6,7 @@ import os
 import re
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 SERVERS_VARIABLE = "EYRIE_SERVERS"
 NAMED_VARIABLE = "EYRIE_NAMED_SERVERS"
@@ -87,6 +88,17 @@ def _parts(variable: str) -> list[str]:
 
 
 def _address(text: str, variable: str) -> str:
+    if "@" in text:  # not shown: what stands before it is a password
+        raise ServerError(f"{variable}: an address has no user and password; {API_KEY_VARIABLE} holds the key")
     if not text.startswith(("http://", "https://")):
         raise ServerError(f"{variable}: {text} is no address; it must begin with http:// or https://")
+    try:
+        parts = urlsplit(text)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ServerError(
+            f"{variable}: {text} is no address; it needs a host, and a port of 1 to 65535 where it has one"
+        )
     return text.rstrip("/")

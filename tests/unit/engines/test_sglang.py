@@ -168,6 +168,22 @@ def test_addresses_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         server_addresses()
 
 
+@pytest.mark.parametrize("address", ["http://", "http://gpu-1:port", "http://gpu-1:70000", "http://[::1"])
+def test_an_address_that_nobody_can_have_is_refused_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("EYRIE_SERVERS", f"http://gpu-0:30000,{address}")
+    with pytest.raises(ServerError, match=r"EYRIE_SERVERS: http.* is no address; it needs a host"):
+        server_addresses()
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_SERVERS", "http://me:letmein@gpu-1:30000")
+    with pytest.raises(ServerError, match="EYRIE_API_KEY holds the key") as caught:
+        server_addresses()
+    assert "letmein" not in str(caught.value)
+
+
 def test_addresses_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EYRIE_SERVERS", "http://a:1/, https://b")
     assert server_addresses() == ["http://a:1", "https://b"]
