@@ -63,4 +63,5 @@ def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None
 
 
 def _canonical(value: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", value.lower())
+    """Letters of every script stay: `MIT` and terms added in Russian or Chinese are not `mit`."""
+    return re.sub(r"[\W_]", "", value.lower())

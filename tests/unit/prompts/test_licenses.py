@@ -30,6 +30,7 @@ def test_an_allowed_licence_passes() -> None:
         ({"license": "other"}, "source logs: licence 'other' names no terms; remove the source, or state in"),
         ({"license": "Unknown"}, "source logs: licence 'Unknown' names no terms"),
         ({"license": "cc-by-nc-4.0"}, "source logs: licence 'cc-by-nc-4.0' is not one of apache-2.0, mit"),
+        ({"license": "MIT (禁止商用)"}, r"licence 'MIT \(禁止商用\)' is not one of apache-2.0, mit"),
         ({"name": "my-ShareGPT_v3"}, "its provenance 'sharegpt' is denied"),
         ({"path": "data/lmsys_chat_1m/*.jsonl"}, "its provenance 'lmsys-chat' is denied"),
         ({"license_override": "  "}, "license_override needs a written reason"),
