@@ -57,7 +57,7 @@ def _stage(params: Params, stage: Stage) -> dict[str, Any]:
     ]
     document: dict[str, Any] = {
         "cmd": f"snakemake --profile {PROFILE} --allowed-rules {' '.join([*rules, *stage.rules])} -- {stage.name}",
-        "deps": [*dict.fromkeys(inputs), *local_files(params, stage), *code],
+        "deps": [*dict.fromkeys(inputs), *map(_literal, local_files(params, stage)), *code],
         "params": [*dvc_params(parameters_of(params, stage))],
         "outs": _outs(stage),
     }
@@ -88,6 +88,11 @@ def _outs(stage: Stage) -> list[Any]:
 
 def _is_metrics(path: str) -> bool:
     return path.startswith("reports/metrics/") and not path.endswith(".manifest.json")
+
+
+def _literal(path: str) -> str:
+    """For DVC `${` begins a variable of its own."""
+    return path.replace("${", r"\${")
 
 
 def _tracked(path: str) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from eyrie.io import expand
+from eyrie.lineage.cache import dvc_repo
 from eyrie.lineage.digests import Digests
+from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.fingerprint import (
     DATA,
     PACKAGE,
     code_of,
-    expand,
     fingerprint,
     named_beside,
     parameters_of,
@@ -176,3 +178,17 @@ def test_digests_follow_a_file_that_changed_after_being_remembered(tmp_path: Pat
     assert Digests().of(path) == digest
     path.write_text("two")
     assert Digests().of(path) != digest
+
+
+def test_dvc_takes_any_file_name_of_a_source_as_it_is(tiny_target: Path, tmp_path: Path) -> None:
+    (tmp_path / "logs ${day} #1.jsonl").write_text("{}\n")
+    params = tiny_params(tiny_target)
+    (source, *others) = params.select_prompts.sources
+    source = source.model_copy(update={"path": "logs*.jsonl"})
+    section = params.select_prompts.model_copy(update={"sources": [source, *others]})
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+        subprocess.run(command, check=True)
+    sync_dvc_yaml(params.model_copy(update={"select_prompts": section}))
+    with dvc_repo() as repo:
+        (stage,) = repo.stage.collect("select_prompts")
+        assert "logs ${day} #1.jsonl" in [dep.def_path for dep in stage.deps]
