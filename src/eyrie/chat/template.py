@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from jinja2 import UndefinedError
+
 Message = dict[str, Any]  # role, content, and whatever else the template reads
 
 _CHANNEL = re.compile(
     r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>(.*?)(?=<\|(?:end|return|call|start|channel)\|>|\Z)", re.S
 )
-
-_SHORTEST_QUOTE = 8  # characters; a shorter text may stand in the template's own words
 
 
 class ChatTemplateError(ValueError):
@@ -92,8 +92,7 @@ class ChatTemplate:
         except Exception as error:  # jinja2 raises TemplateError subclasses, templates call raise_exception
             roles = ", ".join(str(message["role"]) for message in messages)
             said = str(error).strip()
-            # a template may quote what it refuses, and no prompt belongs in a message
-            texts = [str(message.get("content", "")).strip() for message in messages]
-            quotes = any(len(text) >= _SHORTEST_QUOTE and text in said for text in texts)
-            reason = said.splitlines()[0] if said and not quotes else type(error).__name__
+            # a template may quote what it refuses, whole or in part, and no prompt belongs in a message
+            is_its_own = said in str(self.tokenizer.chat_template) or isinstance(error, UndefinedError)
+            reason = said.splitlines()[0] if said and is_its_own else type(error).__name__
             raise ChatTemplateError(f"the chat template refuses the roles ({roles}): {reason}") from None

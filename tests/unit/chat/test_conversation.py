@@ -137,6 +137,6 @@ def test_a_template_that_refuses_a_role_is_one_sentence(tiny_target: Path) -> No
 
 
 def test_a_template_that_quotes_what_it_refuses_is_not_quoted(tiny_target: Path) -> None:
-    chat = make_chat(tiny_target, "{{ raise_exception('cannot take ' + (messages[0].content | trim)) }}")
+    chat = make_chat(tiny_target, "{{ raise_exception('cannot take ' + messages[0].content[:12]) }}")
     with pytest.raises(ChatTemplateError, match=r"refuses the roles \(user\): TemplateError$"):
         chat.prompt_ids([{"role": "user", "content": " my private question\n"}])
