@@ -177,6 +177,9 @@ def _slurm_meeting(num_nodes: int, job_id: int) -> _Meeting:
 @contextmanager
 def joined(job: Path) -> Iterator[Processes]:
     """This process's place among those that `launch` started. An error inside is left for `launch` to raise."""
+    die_with(
+        os.getppid()
+    )()  # torchrun starts each in a session of its own: else they outlive a torchrun that is killed
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     rank = dist.get_rank()
     try:

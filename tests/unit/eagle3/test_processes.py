@@ -122,7 +122,8 @@ with joined(job):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
-def test_no_process_goes_on_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["the one that started them", "torchrun too"])
+def test_no_process_goes_on_when_the_one_that_started_them_is_killed(tmp_path: Path, killed: str) -> None:
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     parent = subprocess.Popen(
@@ -134,6 +135,9 @@ def test_no_process_goes_on_when_the_one_that_started_them_is_killed(tmp_path: P
         assert time.monotonic() < deadline
         time.sleep(0.05)
     started = psutil.Process(parent.pid).children(recursive=True)
+    (torchrun,) = psutil.Process(parent.pid).children()
+    if killed == "torchrun too":
+        torchrun.kill()
     parent.kill()
     parent.wait()
     _, left = psutil.wait_procs(started, timeout=20)
