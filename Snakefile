@@ -9,8 +9,9 @@ from eyrie.lineage import cache, doors, guard, recording, timings
 from eyrie.lineage.dvcfile import is_in_step
 from eyrie.lineage.fingerprint import STAMPS, write_stamps
 from eyrie.lineage.settle import settle
-from eyrie.params import ParamsError, load_params, parse_params
+from eyrie.params import ParamsError, load_params
 from eyrie.preflight import preflight
+from snakemake.common.configfile import load_configfile
 
 
 configfile: "params.yaml"
@@ -18,7 +19,7 @@ configfile: "params.yaml"
 
 try:
     PARAMS = load_params(Path("params.yaml"))
-    if parse_params(config, origin="--config") != PARAMS:
+    if config != load_configfile("params.yaml"):
         # DVC would record params.yaml for outputs that other values made
         raise ParamsError("--config and --configfile are not allowed: edit params.yaml")
     preflight(PARAMS)

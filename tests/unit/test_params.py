@@ -1,5 +1,6 @@
 """params.yaml: complete, strict, and refused with path, value and bound."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,14 @@ def test_the_tuner_tries_every_shape_that_can_be_and_a_chain_once() -> None:
     shapes = parse_params(raw, origin="params.yaml").tune.shapes
     found = [(shape.num_steps, shape.topk, shape.num_draft_tokens) for shape in shapes]
     assert found == [(1, 1, 2), (1, 2, 3), (2, 1, 3), (2, 2, 3), (2, 2, 7)]
+
+
+@pytest.mark.parametrize("spelling", ["0.00005", "5e-05", "5e-5", "5.0E-5", ".5e-4"])
+def test_a_small_number_may_be_written_as_dvc_and_people_write_it(tmp_path: Path, spelling: str) -> None:
+    path = tmp_path / "params.yaml"
+    text = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(re.sub(r"learning_rate: \S+", f"learning_rate: {spelling}", text), encoding="utf-8")
+    assert load_params(path).train_head.learning_rate == 0.00005
 
 
 @pytest.mark.parametrize("content", ["", "- a list\n", "target: [unclosed\n", "\xff"])

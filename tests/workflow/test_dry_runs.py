@@ -98,6 +98,15 @@ def test_parameters_that_dvc_would_not_see_are_refused(project: Path) -> None:
     assert "edit params.yaml" in done.stderr
 
 
+def test_a_number_that_dvc_wrote_into_the_parameters_is_one(project: Path) -> None:
+    path = project / "params.yaml"
+    text, count = re.subn(r"learning_rate: .*", "learning_rate: 3e-05", path.read_text(encoding="utf-8"))
+    assert count == 1
+    path.write_text(text, encoding="utf-8")
+    done = run_in(project, "snakemake", "--cores", "1", "-n", "--quiet", "rules")
+    assert done.returncode == 0, done.stderr
+
+
 def _edges(dot: str) -> set[tuple[str, str]]:
     """(from, to) of a graph in dot, whose nodes may carry their names as labels."""
     labels = dict(re.findall(r'(\w+)\[label ?= ?"(\w+)', dot))

@@ -31,7 +31,7 @@ PARAMETERS: dict[str, tuple[str, object]] = {
     "generate_responses": ("seed", 7),
     "build_vocab": ("draft_vocab_size", 120),
     "extract_features": ("max_batch_tokens", 4096),
-    "train_head": ("learning_rate", 0.001),
+    "train_head": ("learning_rate", 0.00003),  # DVC records 3e-05
     "evaluate_head": ("max_prompts", 3),
     "benchmark": ("seed", 7),
     "report": ("title", "Another title"),

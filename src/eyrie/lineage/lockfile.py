@@ -15,7 +15,7 @@ from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files,
 from eyrie.lineage.jobs import read_manifest
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.verdicts import jobs_of
-from eyrie.params import Params
+from eyrie.params import Params, load_yaml
 
 DVC_LOCK = Path("dvc.lock")
 
@@ -34,7 +34,7 @@ class LockFile:
         from voluptuous import Invalid
 
         try:
-            document = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both safe
+            document = load_yaml(content)
             self.stages = COMPILED_LOCKFILE_SCHEMA(document).get("stages") or {}
         except (yaml.YAMLError, Invalid):
             self.damaged = True
@@ -88,7 +88,7 @@ class LockFile:
 
     def drop(self, stages: list[str]) -> None:
         """Take the records of `stages` out of the file."""
-        document = yaml.safe_load(DVC_LOCK.read_text(encoding="utf-8"))
+        document = load_yaml(DVC_LOCK.read_bytes())
         for stage in stages:
             document["stages"].pop(stage, None)
         write_text(DVC_LOCK, yaml.safe_dump(document, sort_keys=False, width=10_000))

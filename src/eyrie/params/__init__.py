@@ -16,6 +16,7 @@ from eyrie.params.head import BuildVocab, ExtractFeatures, TrainHead
 from eyrie.params.prompts import FilterPrompts, Origin, SelectPrompts, Source
 from eyrie.params.responses import GenerateResponses
 from eyrie.params.serving import Benchmark, Drafting, EvaluateHead, Report, SglangServer, Tune
+from eyrie.params.yaml12 import load_yaml
 
 __all__ = [
     "STAGES",
@@ -37,6 +38,7 @@ __all__ = [
     "Workload",
     "is_workload",
     "load_params",
+    "load_yaml",
     "parse_params",
 ]
 
@@ -93,22 +95,10 @@ def parse_params(raw: Any, *, origin: str) -> Params:
         raise ParamsError("\n".join(f"{origin}: {line}" for line in lines)) from None
 
 
-class _OnceLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice. YAML's own loader takes the last one, so a second `PERSON: keep` at the end of
-    a policy would silently undo the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for index, key in enumerate(keys):
-            if key.value in {earlier.value for earlier in keys[:index]}:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} stands twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_params(path: Path) -> Params:
     """Read and check `path`. Raises ParamsError."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a safe one
+        raw = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the repository root") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

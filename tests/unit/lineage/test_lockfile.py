@@ -51,3 +51,17 @@ def test_bytes_that_are_no_text_are_damage(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     DVC_LOCK.write_bytes(b"schema: '2.0'\nstages: {a\xff: 1}\n")
     assert LockFile().damaged
+
+
+def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dvc.utils.serialize import dump_yaml, load_yaml
+
+    monkeypatch.chdir(tmp_path)
+    DVC_LOCK.write_text(LOCK, encoding="utf-8")
+    document = load_yaml(DVC_LOCK)
+    document["stages"]["select_prompts"]["params"]["params.yaml"] = {"small": 0.00003, "large": 1e22}
+    document["stages"]["filter_prompts"] = {"cmd": "eyrie stage filter_prompts"}
+    dump_yaml(DVC_LOCK, document)
+    LockFile().drop(["filter_prompts"])
+    assert LockFile().params_of("select_prompts") == {"small": 0.00003, "large": 1e22}
+    assert load_yaml(DVC_LOCK)["stages"]["select_prompts"]["params"]["params.yaml"] == {"small": 0.00003, "large": 1e22}
