@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eyrie.eagle3.config import MIN_TARGET_LAYERS
+from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfigError, named_head
 from eyrie.engines.servers import SERVERS_VARIABLE, is_installed, named_server, server_addresses
 from eyrie.io import expand
+from eyrie.lineage.layout import HEAD
 from eyrie.params import Params
 from eyrie.privacy.quarantine import check_quarantine
 
@@ -42,6 +43,7 @@ def preflight(params: Params) -> None:
             "benchmark.engine: sglang is not installed here: pip install 'eyrie[sglang]', or set it to reference"
         )
     _check_target(params)
+    _check_start(params)
 
 
 def _check_target(params: Params) -> None:
@@ -77,6 +79,22 @@ def _check_target(params: Params) -> None:
         raise PreflightError(f"target.model: {folder} holds no *.safetensors weights")
     if target.chat_template is None and not _has_chat_template(folder):
         raise PreflightError(f"target.model: {folder} has no chat template; name a .jinja file in target.chat_template")
+
+
+def _check_start(params: Params) -> None:
+    """The head to go on from."""
+    name = params.train_head.init_from
+    if name is None:
+        return
+    try:
+        folder = named_head(name, params.train_head.init_revision)
+    except HeadConfigError as error:
+        raise PreflightError(str(error)) from None
+    if folder is not None and folder.resolve() == Path(HEAD).resolve():
+        raise PreflightError(
+            f"train_head.init_from: {name} is what train_head writes, and is removed before it runs; copy it to "
+            "another folder and name that"
+        )
 
 
 def _sizes(path: Path) -> tuple[int | None, int | None]:

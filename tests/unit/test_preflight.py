@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS
-from eyrie.params import parse_params
+from eyrie.params import Params, parse_params
 from eyrie.preflight import PreflightError, preflight
 from eyrie.privacy.quarantine import QuarantineError
 from tests.conftest import REPOSITORY, make_target, raw_params, tiny_params
@@ -98,6 +98,32 @@ def test_a_target_that_is_not_there_is_refused(changes: dict[str, str], message:
     raw["target"] |= changes
     with pytest.raises(PreflightError, match=message):
         preflight(parse_params(raw, origin="test"))
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "message"),
+    [
+        ("./nowhere", None, "init_from: ./nowhere is neither a folder here nor a hub name"),
+        ("owner/head", None, "owner/head is no folder here; a hub name needs a pinned init_revision"),
+        ("owner/head", "main", "init_revision: main may mean another head tomorrow; pin .* commit of owner/head"),
+        ("models/../models/head", None, "init_from: models/../models/head is what train_head writes.*copy it"),
+    ],
+)
+def test_a_head_that_training_cannot_start_from_is_refused_before_any_stage(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, revision: str | None, message: str
+) -> None:
+    def params(name: str, revision: str | None) -> Params:
+        start = {"init_from": name, "init_revision": revision}
+        return tiny_params(tiny_target, build_vocab={"draft_vocab_size": 32}, train_head=start)
+
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+    for folder in ("models/head", "heads/first"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    preflight(params("heads/first", None))
+    preflight(params("owner/head", "0" * 40))
+    with pytest.raises(PreflightError, match=message):
+        preflight(params(name, revision))
 
 
 def test_a_source_that_matches_no_file_is_refused() -> None:

@@ -5,7 +5,9 @@ TensorRT-LLM. Engines disagree about layer ids, so both spellings are written: l
 llama.cpp), layer *outputs* inside `eagle_config` (SGLang adds 1). Sources: arXiv:2503.01840, SGLang 0.5.23, vLLM 0.32.
 """
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 MIN_TARGET_LAYERS = 7  # with 6 the layers would be 1, 2 and 2
@@ -152,6 +154,24 @@ class HeadConfig:
 def check_target(config: Any) -> None:
     """Raise HeadConfigError when no head fits a target of this text configuration, whatever the head's own sizes."""
     HeadConfig.from_target(config, draft_vocab_size=1, intermediate_size=1)
+
+
+def named_head(name: str, revision: str | None) -> Path | None:
+    """The folder of the head to go on from; None where `name` is the hub's. Raises HeadConfigError."""
+    if Path(name).is_dir():
+        return Path(name)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise HeadConfigError(f"train_head.init_from: {name} is neither a folder here nor a hub name (owner/name)")
+    if revision is None:
+        raise HeadConfigError(
+            f"train_head.init_from: {name} is no folder here; a hub name needs a pinned init_revision"
+        )
+    if re.fullmatch("[0-9a-f]{40}", revision) is None:
+        raise HeadConfigError(
+            f"train_head.init_revision: {revision} may mean another head tomorrow; pin the revision: the 40 "
+            f"hexadecimal digits of a commit of {name}"
+        )
+    return None
 
 
 def _shared(config: Any, name: str) -> Any:

@@ -11,23 +11,21 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.checkpoint import CheckpointError, read_config, read_tensors
-from eyrie.eagle3.config import HeadConfig
+from eyrie.eagle3.config import HeadConfig, HeadConfigError, named_head
 from eyrie.eagle3.head import Eagle3Head
 
-_OF_THE_TARGET = ("num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids")
+_OF_THE_TARGET = ("vocab_size", "num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids")
 _SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
 
 
 def head_folder(name: str, revision: str | None) -> Path:
     """The folder of a head: `name` itself, or the hub's files of that name. Raises CheckpointError."""
-    if Path(name).is_dir():
-        return Path(name)
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise CheckpointError(f"train_head.init_from: {name} is neither a folder here nor a hub name (owner/name)")
-    if revision is None:
-        raise CheckpointError(
-            f"train_head.init_from: {name} is no folder here; a hub name needs a pinned init_revision"
-        )
+    try:
+        folder = named_head(name, revision)
+    except HeadConfigError as error:
+        raise CheckpointError(str(error)) from None
+    if folder is not None:
+        return folder
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -106,6 +106,7 @@ def test_a_published_head_is_taken_too(tmp_path: Path) -> None:
             "norm_output is True there, .* set train_head.norm_output",
         ),
         ({"num_attention_heads": 8, "head_dim": 4}, "num_attention_heads is 8 there"),
+        ({"vocab_size": VOCAB + 1}, f"vocab_size is {VOCAB + 1} there, but {VOCAB} .* another target model"),
         ({"eagle_config": {}, "eagle_aux_hidden_state_layer_ids": [3, 4, 5]}, r"aux_layer_ids is \(2, 3, 4\) there"),
     ],
 )
