@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from eyrie.eagle3.config import HeadConfig, HeadConfigError, aux_layer_ids
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.tensors import write_tensors
 from eyrie.eagle3.vocab import DraftVocabError, check_maps
 from eyrie.io import atomic_path, write_text
 
@@ -37,14 +37,14 @@ class CheckpointError(ValueError):
 def save_head(head: Eagle3Head, folder: Path, *, model_card: str) -> None:
     """Write the serving checkpoint. Same head, same bytes. Raises CheckpointError when names or shapes are off."""
     tensors = {
-        name: (tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor).cpu().contiguous()
+        name: (tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor).cpu()
         for name, tensor in head.state_dict().items()
     }
     path = folder / WEIGHTS
     _check_tensors(path, tensors, head.config)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        write_tensors(temporary, tensors, {"format": "pt"})
     write_text(folder / CONFIG, json.dumps(head.config.to_json(), indent=2) + "\n")
     write_text(folder / CARD, model_card)
 

@@ -184,7 +184,7 @@ def joined(job: Path) -> Iterator[Processes]:
     rank = dist.get_rank()
     try:
         yield Processes(rank, dist.get_world_size())
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         write_text(job.parent / ERROR.format(rank=rank), str(error))
         raise SystemExit(1) from None
     finally:

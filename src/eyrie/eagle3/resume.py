@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from eyrie.eagle3.tensors import write_tensors
 from eyrie.io import canonical_json, digest_of, file_digest
 
 logger = logging.getLogger(__name__)
@@ -46,12 +47,23 @@ class Checkpoints:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write one, then drop the oldest ones. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         folder = self._folder / f"step-{checkpoint.step:08d}"
         partial = self._folder / f".{folder.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, partial / STATE)
+        partial.mkdir(parents=True)
+        try:
+            self._write(checkpoint, partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # the disk may be full of it
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+        _flush(self._folder)
+        for old in self._folders()[self._keep :]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _write(self, checkpoint: Checkpoint, partial: Path) -> None:
+        write_tensors(partial / STATE, checkpoint.tensors)
         names = [STATE]
         if checkpoint.best:
             names.append(f"best-{checkpoint.best_step:08d}.safetensors")
@@ -67,11 +79,6 @@ class Checkpoints:
         (partial / PROGRESS).write_text(canonical_json(document), encoding="utf-8")
         for name in (*names, PROGRESS, "."):
             _flush(partial / name)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-        _flush(self._folder)
-        for old in self._folders()[self._keep :]:
-            shutil.rmtree(old, ignore_errors=True)
 
     def newest(self) -> Checkpoint | None:
         """The newest whole checkpoint; None when there is none.
@@ -99,7 +106,7 @@ class Checkpoints:
             with suppress(OSError):
                 os.link(folder / path.name, path)
                 return
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        write_tensors(path, tensors)
 
 
 def _read(folder: Path) -> Checkpoint:

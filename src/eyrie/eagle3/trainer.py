@@ -159,7 +159,8 @@ class Trainer:
         norm = self.optimizer.step(rate) if math.isfinite(loss_value) else math.nan
         done.step += 1
         if not math.isfinite(norm):
-            raise self._no_number(documents, loss_value, norm)
+            rows = [document.prompt_id for document in documents]
+            raise self._no_number(f"loss {loss_value}, gradient norm {norm}", documents, rows)
         done.losses.append(loss_value)
         done.tokens_seen += num_tokens
         done.supervised_seen += row_counts[0]
@@ -221,7 +222,11 @@ class Trainer:
                 self._greedy_ids.append(self.module.teacher.argmax(batch.teacher_last_RH))
             with self._autocast():
                 count_heldout(counts, self.module, batch, self._greedy_ids[index])
-        return self._pooled(counts).score(self.objective)
+        score = self._pooled(counts).score(self.objective)
+        if not math.isfinite(score.loss):
+            rows = (document for documents in self._heldout() for document in documents)
+            raise self._no_number(f"held-out loss {score.loss}", rows)
+        return score
 
     def _pooled(self, counts: HeldoutCounts) -> HeldoutCounts:
         num_steps = len(counts.losses)
@@ -278,15 +283,12 @@ class Trainer:
             if step in heldout:
                 self._curves.add_heldout(step, heldout[step])
 
-    def _no_number(self, documents: Sequence[Document], loss: float, norm: float) -> TrainingError:
-        """The error for a loss or gradient that is no number: whose features, or the usual remedy."""
+    def _no_number(self, found: str, documents: Iterable[Document], rows: Sequence[str] = ()) -> TrainingError:
+        """The error for what is no number: whose features, or the usual remedy (and `rows`)."""
         broken = [document.prompt_id for document in documents if not has_finite_features(document)]
-        broken = [prompt_id for found in self.processes.gather(broken) for prompt_id in found]
+        broken = [prompt_id for theirs in self.processes.gather(broken) for prompt_id in theirs]
         reason = "its features hold values that are no numbers" if broken else "lower train_head.learning_rate"
-        rows = broken or [document.prompt_id for document in documents]
-        return TrainingError(
-            f"training stopped at step {self.progress.step}: loss {loss}, gradient norm {norm}; {reason}", rows
-        )
+        return TrainingError(f"training stopped at step {self.progress.step}: {found}; {reason}", broken or rows)
 
     def _autocast(self) -> torch.autocast:
         dtype = getattr(torch, self.settings.compute_dtype)

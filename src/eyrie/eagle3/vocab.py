@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from eyrie.eagle3.tensors import write_tensors
 from eyrie.io import atomic_path, canonical_json
 
 MAP_VERSION = "1"
@@ -97,7 +97,7 @@ def write_vocab(path: Path, vocab: DraftVocab) -> None:
     """Write both maps atomically, their digest in the metadata (one key: several come in a random order)."""
     metadata = {"eyrie": canonical_json({"version": MAP_VERSION, "digest": vocab.digest})}
     with atomic_path(path) as temporary:
-        save_file({"d2t": vocab.d2t.contiguous(), "t2d": vocab.t2d.contiguous()}, temporary, metadata=metadata)
+        write_tensors(temporary, {"d2t": vocab.d2t, "t2d": vocab.t2d}, metadata)
 
 
 def read_vocab(path: Path, *, vocab_size: int) -> DraftVocab:

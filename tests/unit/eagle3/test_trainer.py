@@ -2,13 +2,16 @@
 
 import logging
 import math
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from eyrie.eagle3.batches import Document
@@ -218,6 +221,18 @@ def test_a_write_that_was_cut_short_is_no_checkpoint(tmp_path: Path, monkeypatch
     assert newest.step == 2
 
 
+def test_a_disk_that_is_full_is_an_error_of_files_and_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    checkpoints.save(Checkpoint(2, _weights(2), {}, 0, {}))
+    full = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    monkeypatch.setattr("eyrie.eagle3.tensors.save_file", Mock(side_effect=full))
+    with pytest.raises(OSError, match=r"state\.safetensors: cannot be written: .*No space left on device"):
+        checkpoints.save(Checkpoint(4, _weights(4), {}, 0, {}))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000002"]
+
+
 def test_a_loss_that_grows_beyond_hope_stops_the_run_and_says_where() -> None:
     trainer = made_trainer(tiny(torch.float32), max_steps=80, log_every=2)
     scripted = iter([0.1, *[3.0] * 40, *[6.5] * 39])
@@ -239,6 +254,15 @@ def test_features_that_are_no_numbers_are_named() -> None:
     broken.aux[5, 2] = torch.inf
     with pytest.raises(TrainingError, match=r"stopped at step \d+: loss nan.*values that are no numbers") as raised:
         made_trainer(tiny(torch.float32), train=[*TRAIN[:2], broken]).run()
+    assert raised.value.prompt_ids == ("document 77",)
+
+
+def test_held_out_features_that_are_no_numbers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = document(14, [(3, 14)], 77)
+    broken.teachers[2, 1] = torch.nan
+    monkeypatch.setattr(sys.modules[__name__], "HELDOUT", [*HELDOUT, broken])
+    with pytest.raises(TrainingError, match=r"stopped at step 2: held-out loss nan; its features .* no num") as raised:
+        made_trainer(tiny(torch.float32)).run()
     assert raised.value.prompt_ids == ("document 77",)
 
 

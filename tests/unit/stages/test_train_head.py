@@ -357,6 +357,14 @@ def test_an_error_in_one_of_two_processes_ends_in_its_sentence(workspace: Worksp
         )
 
 
+def test_a_file_that_one_of_two_processes_cannot_write_is_named(workspace: Workspace) -> None:
+    head = workspace.outputs("two-blocked")["head"]
+    head.parent.mkdir()
+    head.touch()  # where a folder should be
+    with pytest.raises(ValueError, match=rf"File exists: '{head}'"):
+        workspace.train("two-blocked", num_processes=2, micro_batch_tokens=128, max_steps=3)
+
+
 def test_training_goes_on_from_an_exported_head(workspace: Workspace, trained: tuple[Path, TrainMetrics]) -> None:
     out, metrics = trained
     _, further = workspace.train(
