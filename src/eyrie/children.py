@@ -1,7 +1,12 @@
-"""Child processes that do not outlive their parent."""
+"""Child processes that do not outlive their parent.
+
+`python -m eyrie.children MODULE ARGUMENTS` is `python -m MODULE ARGUMENTS` that is killed when its parent dies, for
+parents that are not ours. The module is imported when that is settled: PyTorch alone takes seconds.
+"""
 
 import ctypes
 import os
+import runpy
 import signal
 import sys
 
@@ -20,3 +25,9 @@ class die_with:  # noqa: N801 - a function with a prepared argument; libc is loo
             self._libc.prctl(_PR_SET_PDEATHSIG, self._signum)
             if os.getppid() != self._parent:  # it died before prctl
                 os._exit(1)
+
+
+if __name__ == "__main__":
+    die_with(os.getppid())()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

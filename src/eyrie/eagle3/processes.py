@@ -96,7 +96,7 @@ def launch(module: str, job: Path, *, num_processes: int) -> None:
             "as many on each"
         )
     here = num_processes // num_nodes
-    command, work = [*_TORCHRUN, *meeting.options], [f"--nproc-per-node={here}", "-m", module, str(job)]
+    command, work = [*_TORCHRUN, *meeting.options], [f"--nproc-per-node={here}", *_work(module, job)]
     if meeting.by_hand:
         other = shlex.join([*command, "--node-rank=K", *work])
         logger.info("on the other machines, here on the same file system, K from 1 to %d: %s", num_nodes - 1, other)
@@ -112,8 +112,13 @@ def launch_here(module: str, job: Mapping[str, Any], *, num_processes: int) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         write_text(path, canonical_json(job))
-        work = ["--standalone", f"--nproc-per-node={num_processes}", "-m", module, str(path)]
-        _run([*_TORCHRUN, *work], path, num_here=num_processes)
+        options = ["--standalone", f"--nproc-per-node={num_processes}"]
+        _run([*_TORCHRUN, *options, *_work(module, path)], path, num_here=num_processes)
+
+
+def _work(module: str, job: Path) -> list[str]:
+    """What each process runs. torchrun gives it a session of its own, where nothing else ends it with torchrun."""
+    return ["-m", "eyrie.children", module, str(job)]
 
 
 def _run(command: list[str], job: Path, *, num_here: int) -> None:
@@ -177,9 +182,6 @@ def _slurm_meeting(num_nodes: int, job_id: int) -> _Meeting:
 @contextmanager
 def joined(job: Path) -> Iterator[Processes]:
     """This process's place among those that `launch` started. An error inside is left for `launch` to raise."""
-    die_with(
-        os.getppid()
-    )()  # torchrun starts each in a session of its own: else they outlive a torchrun that is killed
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     rank = dist.get_rank()
     try:

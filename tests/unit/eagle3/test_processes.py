@@ -113,24 +113,26 @@ launch("sleeper", Path(sys.argv[1]), num_processes=2)
 SLEEPER = """
 import os, sys, time
 from pathlib import Path
-from eyrie.eagle3.processes import joined
 job = Path(sys.argv[1])
+(job.parent / f"started-{os.getpid()}").touch()
+from eyrie.eagle3.processes import joined
 with joined(job):
-    (job.parent / f"pid-{os.getpid()}").touch()
+    (job.parent / f"joined-{os.getpid()}").touch()
     time.sleep(120)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+@pytest.mark.parametrize("when", ["started", "joined"])
 @pytest.mark.parametrize("killed", ["the one that started them", "torchrun too"])
-def test_no_process_goes_on_when_the_one_that_started_them_is_killed(tmp_path: Path, killed: str) -> None:
+def test_no_process_goes_on_when_the_one_that_started_them_is_killed(tmp_path: Path, killed: str, when: str) -> None:
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "job.json")], env={**os.environ, "PYTHONPATH": path}
     )
     deadline = time.monotonic() + 100
-    while len(list(tmp_path.glob("pid-*"))) < 2:
+    while len(list(tmp_path.glob(f"{when}-*"))) < 2:
         assert parent.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
