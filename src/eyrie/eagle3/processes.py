@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import run
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from eyrie.children import die_with
 from eyrie.io import canonical_json, write_text
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 NODES, MASTER = "EYRIE_NODES", "EYRIE_MASTER"
 ERROR = "error-{rank}.txt"
-_TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+_TORCHRUN = [sys.executable, "-m", "eyrie.eagle3.processes"]  # see the end of this module
 _FIRST_PORT, _NUM_PORTS = 20000, 10000
 
 
@@ -189,5 +191,15 @@ def joined(job: Path) -> Iterator[Processes]:
     except (ValueError, OSError) as error:
         write_text(job.parent / ERROR.format(rank=rank), str(error))
         raise SystemExit(1) from None
+    except Exception:
+        if any(job.parent.glob(ERROR.format(rank="*"))):  # of another that has said what is wrong, and is gone
+            raise SystemExit(1) from None
+        raise
     finally:
         dist.destroy_process_group()
+
+
+if __name__ == "__main__":  # torchrun; its traceback would hide what the processes said
+    with suppress(ChildFailedError):
+        sys.exit(run.main())
+    sys.exit(1)

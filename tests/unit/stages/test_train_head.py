@@ -350,19 +350,34 @@ def test_machines_that_cannot_meet_are_refused(
         workspace.train("apart", num_processes=2, micro_batch_tokens=128)
 
 
-def test_an_error_in_one_of_two_processes_ends_in_its_sentence(workspace: Workspace) -> None:
+def test_an_error_in_one_of_two_processes_ends_in_its_sentence(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ValueError, match="max_sequence_tokens"):
         workspace.train(
             "two-broken", edit_rows(workspace, "none", split="train"), num_processes=2, micro_batch_tokens=128
         )
+    assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_file_that_one_of_two_processes_cannot_write_is_named(workspace: Workspace) -> None:
+def test_a_file_that_one_of_two_processes_cannot_write_is_named(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
     head = workspace.outputs("two-blocked")["head"]
     head.parent.mkdir()
     head.touch()  # where a folder should be
     with pytest.raises(ValueError, match=rf"File exists: '{head}'"):
         workspace.train("two-blocked", num_processes=2, micro_batch_tokens=128, max_steps=3)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_process_that_another_left_alone_adds_no_traceback_to_its_sentence(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EYRIE_LOGGERS", "nonsense")  # noticed by the first process alone
+    with pytest.raises(ValueError, match="EYRIE_LOGGERS: nonsense is none of"):
+        workspace.train("two-alone", num_processes=2, micro_batch_tokens=128)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_training_goes_on_from_an_exported_head(workspace: Workspace, trained: tuple[Path, TrainMetrics]) -> None:
