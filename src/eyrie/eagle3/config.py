@@ -109,6 +109,9 @@ class HeadConfig:
             }
         except (KeyError, TypeError, AttributeError) as error:
             raise HeadConfigError(f"missing key {error}") from None
+        rope = values["rope_parameters"]
+        if not isinstance(rope, dict) or not isinstance(rope.get("rope_theta"), int | float) or "rope_type" not in rope:
+            raise HeadConfigError(f"rope_parameters is {rope}; expected a rope_type, and a number as rope_theta")
         return cls(aux_layer_ids=_written_layers(raw) or aux_layer_ids(num_target_layers), **values)
 
     def to_json(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ In: a folder in SGLang's layout (or a hub name at a pinned revision). Out: a hea
 matrix go by target id, so the draft vocabularies may differ; a token that only the new one has keeps its start.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from eyrie.eagle3.config import HeadConfig, HeadConfigError, named_head
 from eyrie.eagle3.head import Eagle3Head
 
 _OF_THE_TARGET = ("vocab_size", "num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids")
+_WEIGHTS = (torch.bfloat16, torch.float16, torch.float32)
 _SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
 
 
@@ -57,6 +59,7 @@ def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int)
 def start_from_head(head: Eagle3Head, folder: Path) -> None:
     """Give `head` the weights in `folder`. Its draft vocabulary stays its own. Raises CheckpointError."""
     tensors = read_tensors(folder)
+    _check_values(folder, tensors)
     d2t, lm_head = tensors.pop("d2t", None), tensors.pop("lm_head.weight", None)
     tensors.pop("t2d", None)
     state = head.state_dict()
@@ -78,12 +81,28 @@ def start_from_head(head: Eagle3Head, folder: Path) -> None:
     _take_output_rows(head, folder, d2t, lm_head)
 
 
+def _check_values(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Names and shapes would let quantised weights pass, without the scales that belong to them."""
+    for name, tensor in tensors.items():
+        if name in ("d2t", "t2d"):
+            continue
+        if tensor.dtype not in _WEIGHTS:
+            raise CheckpointError(f"{folder}: {name} is {tensor.dtype}, expected bfloat16, float16 or float32")
+        if not bool(tensor.isfinite().all()):
+            raise CheckpointError(f"{folder}: {name} holds values that are no numbers")
+
+
 def _take_output_rows(head: Eagle3Head, folder: Path, d2t: Tensor | None, lm_head: Tensor | None) -> None:
     if d2t is None and lm_head is not None and len(lm_head) == len(head.t2d):
         d2t = torch.zeros(len(lm_head), dtype=torch.int64)  # a head over the whole vocabulary
     if lm_head is None or d2t is None or lm_head.shape != (len(d2t), head.lm_head.weight.shape[1]):
         raise CheckpointError(f"{folder}: d2t and lm_head.weight are missing or do not fit each other or the head")
-    row_of = {token: row for row, token in enumerate((torch.arange(len(d2t)) + d2t).tolist())}
+    ids = torch.arange(len(d2t)) + d2t.long()
+    if not 0 <= int(ids.min()) <= int(ids.max()) < len(head.t2d):
+        raise CheckpointError(
+            f"{folder}: d2t reaches target ids {int(ids.min())} to {int(ids.max())}, outside 0 to {len(head.t2d) - 1}"
+        )
+    row_of = {token: row for row, token in enumerate(ids.tolist())}
     own = (torch.arange(len(head.d2t)) + head.d2t).tolist()
     pairs = [(row, row_of[token]) for row, token in enumerate(own) if token in row_of]
     if pairs:

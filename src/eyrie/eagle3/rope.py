@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from eyrie.eagle3.config import HeadConfig
+from eyrie.eagle3.config import HeadConfig, HeadConfigError
 
 Rotation = tuple[Tensor, Tensor]  # cos and signed sin, [B, T, 1, D] each
 
@@ -23,6 +23,8 @@ def signed_frequencies(config: HeadConfig) -> tuple[Tensor, float]:
     if rope["rope_type"] == "default":
         exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
         half, scale = 1.0 / rope["rope_theta"] ** exponents, 1.0
+    elif rope["rope_type"] not in ROPE_INIT_FUNCTIONS:
+        raise HeadConfigError(f"rope_type is {rope['rope_type']}, none of default, {', '.join(ROPE_INIT_FUNCTIONS)}")
     else:
         llama = LlamaConfig(
             head_dim=config.head_dim,

@@ -1,6 +1,7 @@
 """Starting from an existing head: its weights by name, its output rows by target id."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
+from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.initial import config_to_go_on, head_folder, start_from_head
 from eyrie.eagle3.vocab import build_vocab
 from tests.unit.eagle3.test_checkpoint import publish
@@ -76,6 +78,43 @@ def test_a_head_of_another_kind_is_refused(tmp_path: Path) -> None:
     save_head(tiny(torch.float32).head, tmp_path, model_card="")
     with pytest.raises(CheckpointError, match=r"missing tensors \['fc_norm.0.weight'.*set train_head.num_layers"):
         start_from_head(tiny(torch.float32, kind=KINDS["eagle3.1"]).head, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "said"),
+    [
+        ("fc.weight", lambda weight: weight.to(torch.int8), "fc.weight is torch.int8, expected bfloat16"),
+        ("fc.weight", lambda weight: weight / 0.0, "fc.weight holds values that are no numbers"),
+        ("d2t", lambda offsets: offsets + VOCAB, rf"d2t reaches target ids \d+ to \d+, outside 0 to {VOCAB - 1}"),
+    ],
+)
+def test_values_that_cannot_be_a_head_s_are_refused(
+    tmp_path: Path, name: str, broken: Callable[[torch.Tensor], torch.Tensor], said: str
+) -> None:
+    head = tiny(torch.float32).head
+    save_head(head, tmp_path, model_card="")
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, name: broken(tensors[name])}, path)
+    with pytest.raises(CheckpointError, match=said):
+        start_from_head(head, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rope", "said"),
+    [
+        (None, r"config\.json: rope_parameters is None; expected a rope_type"),
+        ({"rope_type": "default", "rope_theta": "much"}, r"config\.json: rope_parameters is .* a number as rope_theta"),
+        ({"rope_type": "other", "rope_theta": 1.0}, "rope_type is other, none of default, linear"),
+    ],
+)
+def test_positions_that_no_head_turns_by_are_refused(tmp_path: Path, rope: object, said: str) -> None:
+    head = tiny(torch.float32).head
+    save_head(head, tmp_path, model_card="")
+    raw = json.loads((tmp_path / "config.json").read_text()) | {"rope_parameters": rope}
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    with pytest.raises(ValueError, match=said):
+        Eagle3Head(config_to_go_on(head.config, tmp_path, num_target_layers=8))
 
 
 def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
