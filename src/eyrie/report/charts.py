@@ -7,6 +7,7 @@ bytes: fixed id salt, no dates, matplotlib's own defaults instead of a user's ma
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ LOOKS: dict[Literal["baseline", "eagle3"], dict[str, Any]] = {
     "eagle3": {"color": LIGHT["eagle3"], "marker": "D", "linestyle": "solid"},
 }
 
+_SMALL_TITLE = 20  # characters: a longer line would run into the panel beside it
 _POINTS_PER_INCH = 72  # one SVG user unit is one point
 _FONT = "DejaVu Sans"  # ships with matplotlib: text is laid out the same everywhere, then shown in the page's font
 _STYLE = {
@@ -76,7 +78,7 @@ def arms_panel(name: str, points: Sequence[Point], metric: Metric, *, title: str
     with new_figure(width, height, font=10 if small else 11) as figure:
         axes = figure.subplots()
         _draw_arms(axes, points, metric, ymax=ymax, values=not small)
-        axes.set_title(title)
+        axes.set_title(textwrap.fill(title, _SMALL_TITLE) if small else title)
         if not small:
             axes.set_xlabel("requests at a time")
         return as_svg(figure, name, label=_describe_arms(points, metric, title))

@@ -78,3 +78,12 @@ def test_readme_chart_is_a_png_with_the_same_bytes_every_time(tmp_path: Path) ->
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (1520, 620)
         assert image.getpixel((2, 2))[:3] == (255, 255, 255)
+
+
+def test_a_long_workload_name_stays_over_its_own_small_panel(tmp_path: Path) -> None:
+    points = measure_speed(read_inputs(**write_inputs(tmp_path))).pooled
+    top = charts.axis_top(points, "tpot")
+    title = "support tickets of the last year"
+    svg = charts.arms_panel("long", points, "tpot", title=title, ymax=top, small=True)
+    drawn = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if text[:1].isalpha()]
+    assert drawn == ["support tickets of", "the last year"]
