@@ -29,7 +29,8 @@ def print_summary() -> None:
         "through-\nput",
         "tau",
     ):
-        table.add_column(column, justify="left" if column == "workload" else "right", no_wrap=True)
+        first = column == "workload"  # a long name is folded, or rich would cut the figures short
+        table.add_column(column, justify="left" if first else "right", no_wrap=not first, overflow="fold")
     for comparison in benchmark.comparisons:
         table.add_row(
             f"{comparison.workload} *" if comparison.workload in benchmark.stand_ins else comparison.workload,
@@ -50,15 +51,17 @@ def print_summary() -> None:
         console.print(f"{workload}: not measured, or not whole: {why}", highlight=False)
     if benchmark.num_errors:
         console.print(f"{benchmark.num_errors} requests of the benchmark failed.", highlight=False)
-    overall = evaluation.overall
+    overall, greedy = evaluation.overall, evaluation.temperature == 0.0
+    identical = f"greedy outputs identical: {overall.num_identical} of {overall.num_prompts}"
+    if not greedy:  # samples may differ, and nothing is wrong
+        identical = f"not compared with the baseline's, sampled at temperature {evaluation.temperature:g}"
     console.print(
         f"{sum(prompts.by_split.values())} screened prompts, a head of {training.num_parameters / 1e6:.2f} M weights, "
         f"acceptance length {overall.acceptance_length:.2f} on held-out prompts "
-        f"(num_steps {evaluation.num_steps}, topk {evaluation.topk}), "
-        f"greedy outputs identical: {overall.num_identical} of {overall.num_prompts}.",
+        f"(num_steps {evaluation.num_steps}, topk {evaluation.topk}), {identical}.",
         highlight=False,
     )
-    defects = [mismatch for mismatch in evaluation.mismatches if not mismatch.near_tie]
+    defects = [mismatch for mismatch in evaluation.mismatches if greedy and not mismatch.near_tie]
     defects += [item for check in benchmark.answers.values() for item in check.mismatches if not item.near_tie]
     if defects:
         console.print(

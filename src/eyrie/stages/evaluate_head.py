@@ -123,12 +123,8 @@ def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, 
     )
     write_json(metrics, document)
     overall = document.overall
-    logger.info(
-        "%d of %d prompts identical, acceptance length %.2f",
-        overall.num_identical,
-        overall.num_prompts,
-        overall.acceptance_length,
-    )
+    same = f"{overall.num_identical} of {overall.num_prompts} prompts identical, " if not section.temperature else ""
+    logger.info("%sacceptance length %.2f", same, overall.acceptance_length)
 
 
 def _held_out(clean: Path, max_prompts: int) -> list[dict[str, Any]]:

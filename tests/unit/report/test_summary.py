@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from eyrie.io import read_json, write_json
 from eyrie.report.summary import print_summary
-from eyrie.schemas import Mismatch
-from tests.unit.report.made_up import write_inputs
+from eyrie.schemas import EvaluationMetrics, Mismatch
+from tests.unit.report.made_up import ACCEPTANCE, BASE_TPOT, write_inputs
 
 
 def test_stand_ins_gaps_and_defects_are_said(
@@ -30,3 +31,43 @@ def test_stand_ins_gaps_and_defects_are_said(
     assert "long_context: not measured, or not whole: 3 prompts need" in printed
     assert "greedy outputs identical: 98 of 100" in " ".join(printed.split())
     assert "Answers that differ by more than rounding explains: 1." in printed
+
+
+def test_samples_that_differ_are_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    different = Mismatch(
+        prompt_id="p",
+        workload="chat",
+        position=0,
+        baseline_margin=3.0,
+        near_tie=False,
+        shared_text="a",
+        baseline_text="b",
+        eagle3_text="c",
+    )
+    write_inputs(tmp_path / "reports", mismatches=[different])
+    path = tmp_path / "reports/metrics/evaluate_head.json"
+    sampled = read_json(path, EvaluationMetrics).model_copy(update={"temperature": 0.7})
+    write_json(path, sampled)
+    monkeypatch.chdir(tmp_path)
+    print_summary()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "not compared with the baseline's, sampled at temperature 0.7." in printed
+    assert "identical" not in printed
+    assert "more than rounding" not in printed
+
+
+def test_a_long_workload_name_cuts_no_figure_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "support_tickets_of_the_last_year"  # as long as a workload's name may be
+    monkeypatch.setitem(BASE_TPOT, name, 107.9)
+    monkeypatch.setitem(ACCEPTANCE, name, 2.71)
+    write_inputs(tmp_path / "reports", workloads=("chat", name), stand_ins=[name])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_summary()
+    printed = capsys.readouterr().out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in printed
+    assert "107.90 ms" in printed
