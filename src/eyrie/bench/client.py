@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from eyrie.engines.servers import error_kind
 from eyrie.io import digest_of
@@ -120,8 +121,12 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
         if record.output_tokens == 0:
             raise aiohttp.ClientError("the stream ended without usage")
         record.answer_digest = digest_of("".join(pieces))
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+    except TimeoutError:
+        record.error = f"TimeoutError: no whole answer within {load.timeout_s:g} s"
+    except (aiohttp.ClientError, ValueError) as error:
         record.error = f"{type(error).__name__}: {error}"
+    except (HttpProcessingError, KeyError, TypeError, AttributeError) as error:  # whose words may quote the answer
+        record.error = f"{type(error).__name__}: the stream is not in OpenAI's form"
     return record
 
 
@@ -138,5 +143,6 @@ async def _events(lines: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
 
 def _read_usage(event: dict[str, Any], record: RequestRecord) -> None:
     if usage := event.get("usage"):
-        record.input_tokens, record.output_tokens = usage["prompt_tokens"], usage["completion_tokens"]
-        record.num_verify_steps = (event.get("meta_info") or {}).get("spec_verify_ct")
+        record.input_tokens, record.output_tokens = int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+        steps = (event.get("meta_info") or {}).get("spec_verify_ct")
+        record.num_verify_steps = None if steps is None else int(steps)

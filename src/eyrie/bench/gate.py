@@ -7,6 +7,7 @@ is made of, so that every arm gets the same requests. Out: `GateAnswer`s.
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,15 +115,20 @@ class Gate:
                         f"{self.base_url}/generate refused a benchmark prompt of {len(asked)} tokens with status "
                         f"{response.status}{error_kind(await response.read())}"
                     )
-                document = await response.json()
-        except (aiohttp.ClientError, TimeoutError) as error:
+                document: Any = await response.json()
+        except TimeoutError:
+            raise ServerError(f"{self.base_url}/generate did not answer within {self.timeout_s:g} s") from None
+        except aiohttp.ClientError as error:
             raise ServerError(f"{self.base_url}/generate did not answer: {type(error).__name__} {error}") from None
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            document = None
+        output = answer_ids(document, self.base_url)
         info = document["meta_info"]
         top = [
             [(int(entry[1]), float(entry[0])) for entry in position or []]
             for position in info.get("output_top_logprobs") or []
         ]
-        return answer_ids(document, self.base_url), info.get("spec_verify_ct"), top
+        return output, info.get("spec_verify_ct"), top
 
 
 def check_answers(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from eyrie.bench.client import Load, LoadResult, Messages, run_load
@@ -118,10 +119,37 @@ def test_errors_are_counted_and_end_their_request_only() -> None:
     errors = [record.error for record in measure(answer, asked, timeout_s=0.5).records]
     assert errors[0] == "ClientError: HTTP 400 (Bad Request, 400)"  # the messages quote the prompt
     assert errors[4] == "ClientError: the server sent an error (InternalServerError, 500)"
-    assert errors[1] is not None
-    assert "Timeout" in errors[1]
+    assert errors[1] == "TimeoutError: no whole answer within 0.5 s"
     assert errors[2] == "ClientError: the stream ended without usage"
     assert errors[3] is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [1],
+        {"choices": 1},
+        {"choices": [{"delta": None}]},
+        {"choices": [{"delta": {"content": ["piece"]}}]},
+        {"usage": [1]},
+        {"usage": {"prompt_tokens": None, "completion_tokens": None}},
+        usage(2) | {"meta_info": "piece"},
+        chunk("piece" * 200_000),
+    ],
+    ids=lambda event: json.dumps(event)[:40],
+)
+def test_a_stream_in_another_form_is_one_failed_request_and_is_not_quoted(event: Any) -> None:
+    async def answer(body: Any, send: Any) -> None:
+        if body["messages"][-1]["content"] == "odd":
+            await send(event)
+        await send(chunk("x"))
+        await send(usage(2))
+        await send(None)
+
+    odd, fine = measure(answer, [ask("odd"), ask("fine")]).records
+    assert odd.error is not None
+    assert odd.error.endswith(": the stream is not in OpenAI's form")
+    assert fine.error is None
 
 
 def test_an_answer_that_the_server_broke_off_is_an_error() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -12,17 +12,21 @@ from eyrie.bench.gate import Gate, GateAnswer
 from eyrie.engines.servers import ServerError
 
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+async def refuse(http: web.Request) -> web.Response:
+    """Refuses every prompt and quotes it, as SGLang does."""
+    error = {"message": f"1 error in {await http.json()}", "type": "Bad Request", "code": 400}
+    return web.json_response(error, status=400)
+
+
 @contextmanager
-def refusing_server() -> Iterator[str]:
-    """A server that refuses every prompt and quotes it, as SGLang does."""
-
-    async def refuse(http: web.Request) -> web.Response:
-        error = {"message": f"1 error in {await http.json()}", "type": "Bad Request", "code": 400}
-        return web.json_response(error, status=400)
-
+def stand_in(handler: Handler) -> Iterator[str]:
+    """A server that answers with `handler`."""
     loop = asyncio.new_event_loop()
     app = web.Application()
-    app.router.add_post("/generate", refuse)
+    app.router.add_post("/generate", handler)
     runner = web.AppRunner(app)
     loop.run_until_complete(runner.setup())
     loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
@@ -35,11 +39,31 @@ def refusing_server() -> Iterator[str]:
     loop.close()
 
 
-def test_a_prompt_that_is_refused_is_not_quoted() -> None:
+def said_of(handler: Handler, *, timeout_s: float = 5) -> str:
+    """What the gate says of a server that answers so, without its address."""
     asked = GateAnswer("p", "chat", 0, [], [987654, 8], [9], None, [])
-    with refusing_server() as address:
-        gate = Gate(address, chat=None, output_tokens=4, context_length=8, concurrency=1, timeout_s=5)  # type: ignore[arg-type]
+    with stand_in(handler) as address:
+        gate = Gate(address, chat=None, output_tokens=4, context_length=8, concurrency=1, timeout_s=timeout_s)  # type: ignore[arg-type]
         with pytest.raises(ServerError) as caught:
             gate.replay([asked])
-    said = f"{address}/generate refused a benchmark prompt of 2 tokens with status 400 (Bad Request, 400)"
-    assert str(caught.value) == said
+    return str(caught.value).removeprefix(address)
+
+
+def test_a_prompt_that_is_refused_is_not_quoted() -> None:
+    assert said_of(refuse) == "/generate refused a benchmark prompt of 2 tokens with status 400 (Bad Request, 400)"
+
+
+@pytest.mark.parametrize("body", ['{"output', "{}", "[]", '{"output_ids": [1], "meta_info": {}}'])
+def test_an_answer_in_another_form_is_one_sentence(body: str) -> None:
+    async def answer(_http: web.Request) -> web.Response:
+        return web.Response(text=body, content_type="application/json")
+
+    assert said_of(answer) == "/generate did not answer as SGLang does; is it an SGLang server?"
+
+
+def test_a_server_that_hangs_is_given_up_with_the_time_it_had() -> None:
+    async def hang(_http: web.Request) -> web.Response:
+        await asyncio.sleep(1)
+        return web.Response()
+
+    assert said_of(hang, timeout_s=0.2) == "/generate did not answer within 0.2 s"
