@@ -109,6 +109,7 @@ def test_the_mix_is_given_once() -> None:
         ("benchmark", {"arms": ["baseline", "eagle3", "chain", "chain"]}, "arms: each one once"),
         ("benchmark", {"arms": ["baseline", "eagle3", "eagle3_no_overlap"]}, "eagle3_no_overlap needs engine sglang"),
         ("benchmark", {"concurrency": [2, 2]}, "concurrency: each one once"),
+        ("benchmark", {"num_prompts": 3}, "num_prompts must be at least the highest concurrency, 4, not 3"),
         ("tune", {"topk": [4], "num_draft_tokens": [2, 4]}, "no num_draft_tokens fits any num_steps and topk"),
         ("tune", {"concurrency": [1, 1]}, "concurrency: each one once"),
     ],

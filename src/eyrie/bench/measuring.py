@@ -50,7 +50,7 @@ class Cell:
 
 @dataclass
 class Bench:
-    """`measure` everything that the journal lacks; then read `measurements`, `answers` and `left_out`.
+    """`measure` everything that the journal lacks; then read `measurements`, `answers`, `left_out` and `partly`.
 
     `groups` are the arms whose servers run at the same time, the baseline in the first. `conditions` is what speeds
     depend on besides the parameters. `folder` outlives a kill, as the journal does.
@@ -86,9 +86,9 @@ class Bench:
                     for arm in arms:
                         self._answer(arm, servers[arm])
                     self._raise_if_nothing_is_left()
-                    left_out = self.left_out
+                    measurable = self._cells(arms)
                     for cell in todo:
-                        if cell.workload not in left_out:
+                        if cell in measurable:
                             self._measure(cell, servers[cell.arm])
                         bar.update()
 
@@ -113,20 +113,37 @@ class Bench:
 
     @property
     def left_out(self) -> dict[Workload, str]:
-        """Why a workload has no cells: its answers are too short to be timed. Known once the baseline has answered."""
-        if _gate_key("baseline") not in self.journal:
-            return {}
-        enough = min(_TOKENS_OF_TWO_PIECES, self.section.output_tokens)
-        lengths: dict[Workload, list[int]] = {}
-        for answer in self.answers("baseline"):
-            lengths.setdefault(answer.workload, []).append(len(answer.output))
-        short = {workload: sum(length < enough for length in of_one) for workload, of_one in lengths.items()}
+        """Why a workload has no cells: its answers are too short to be timed, or too few. Known once the baseline has
+        answered."""
+        enough, lowest = min(_TOKENS_OF_TWO_PIECES, self.section.output_tokens), min(self.section.concurrency)
+        found: dict[Workload, str] = {}
+        for workload, lengths in self._lengths().items():
+            short = sum(length < enough for length in lengths)
+            if 2 * short > len(lengths):
+                found[workload] = (
+                    f"{short} of {len(lengths)} answers have under {enough} tokens, the stop token among them: there "
+                    "is no time per token to measure"
+                )
+            elif len(lengths) < lowest:
+                found[workload] = _too_few(len(lengths), self.section.concurrency)
+        return found
+
+    @property
+    def partly(self) -> dict[Workload, str]:
+        """Why a workload has cells at the lower concurrencies only."""
+        left_out, highest = self.left_out, max(self.section.concurrency)
         return {
-            workload: f"{number} of {len(lengths[workload])} answers have under {enough} tokens, the stop token among "
-            "them: there is no time per token to measure"
-            for workload, number in short.items()
-            if 2 * number > len(lengths[workload])
+            workload: _too_few(len(lengths), [level for level in self.section.concurrency if level > len(lengths)])
+            for workload, lengths in self._lengths().items()
+            if workload not in left_out and len(lengths) < highest
         }
+
+    def _lengths(self) -> dict[Workload, list[int]]:
+        """Tokens of the baseline's answers: as many as a load has requests. Empty until it has answered."""
+        found: dict[Workload, list[int]] = {}
+        for answer in self.answers("baseline") if _gate_key("baseline") in self.journal else ():
+            found.setdefault(answer.workload, []).append(len(answer.output))
+        return found
 
     def _drop_what_differs(self) -> None:
         """Arms that ran on two machines are no comparison, and neither are two versions of a server."""
@@ -150,13 +167,15 @@ class Bench:
             raise ServerError(f"no workload can be measured: {reasons}")
 
     def _cells(self, arms: Sequence[Arm]) -> list[Cell]:
-        """Who goes first alternates with every repeat, so that a machine that slows down does so for all."""
-        left_out = self.left_out
+        """Who goes first alternates with every repeat, so that a machine that slows down does so for all. Fewer
+        requests than the concurrency would be measured at another one than the cell says."""
+        left_out, lengths = self.left_out, self._lengths()
         workloads = [workload for workload in self.prompts if workload not in left_out]
         order = product(workloads, self.section.concurrency, range(self.section.repeats))
         return [
             Cell(workload, concurrency, repeat, arm)
             for workload, concurrency, repeat in order
+            if workload not in lengths or concurrency <= len(lengths[workload])
             for arm in (arms if repeat % 2 == 0 else arms[::-1])
         ]
 
@@ -214,6 +233,12 @@ class Bench:
 
 def _gate_key(arm: Arm) -> str:
     return f"answers/{arm}"
+
+
+def _too_few(number: int, levels: Sequence[int]) -> str:
+    return (
+        f"not measured at concurrency {', '.join(map(str, levels))}: it has {number} request{'s' if number > 1 else ''}"
+    )
 
 
 def _raise_if_useless(cell: Cell, server: RunningServer, result: LoadResult) -> None:

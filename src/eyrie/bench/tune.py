@@ -65,17 +65,28 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
 
 
 def _choose(params: Params, clean: Path) -> Choice:
-    context_length, reserved = context_to_share(params, params.tune.shapes)
-    return benchmark_prompts(
+    """Raises ValueError when the first round has fewer requests than the highest concurrency, besides what
+    `benchmark_prompts` raises."""
+    section = params.tune
+    context_length, reserved = context_to_share(params, section.shapes)
+    choice = benchmark_prompts(
         clean,
         params.benchmark.workloads,
-        num_prompts=params.tune.num_prompts * 2 ** (params.tune.rounds - 1),
+        num_prompts=section.num_prompts * 2 ** (section.rounds - 1),
         seed=params.benchmark.seed,
         chat=load_chat(params.target),
         output_tokens=params.benchmark.output_tokens,
         context_length=context_length,
         reserved=reserved,
     )
+    turns = [sum(len(prompt.turns) for prompt in prompts) for prompts in choice.prompts.values()]
+    num_requests = sum(min(section.num_prompts, number) for number in turns)
+    if num_requests < max(section.concurrency):
+        raise ValueError(
+            f"tune.concurrency: {max(section.concurrency)} is over the {num_requests} requests of the first round, "
+            "which are never so many at a time; raise tune.num_prompts, or give the workloads more prompts"
+        )
+    return choice
 
 
 def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting], folder: Path) -> list[TunedShape]:

@@ -118,6 +118,11 @@ class Benchmark(Drafting):
         for name, values in (("arms", self.arms), ("workloads", self.workloads), ("concurrency", self.concurrency)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: each one once")
+        if self.num_prompts < max(self.concurrency):
+            raise ValueError(
+                f"num_prompts must be at least the highest concurrency, {max(self.concurrency)}, not "
+                f"{self.num_prompts}: fewer requests are never so many at a time"
+            )
         if self.engine == "reference" and "eagle3_no_overlap" in self.arms:
             raise ValueError("arms: eagle3_no_overlap needs engine sglang; the reference engine overlaps nothing")
         if "tree" in self.arms and self.tree.topk == 1:

@@ -83,16 +83,16 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         bench.measure()
         measurements = bench.measurements
         answers = {arm: bench.answers(arm) for arm in section.arms}
-        too_short = bench.left_out
+        not_measured, partly = bench.left_out, bench.partly
     accepted = _accepted(
-        {arm: [one for one in given if one.workload not in too_short] for arm, given in answers.items()}
+        {arm: [one for one in given if one.workload not in not_measured] for arm, given in answers.items()}
     )
     comparisons = compare(measurements, accepted)
     not_compared = _not_compared(measurements)
     if not comparisons:
         reasons = "; ".join(f"{workload}: {why}" for workload, why in not_compared.items())
         raise ValueError(f"no load can be compared: {reasons}; to measure anew, remove {scratch / _JOURNAL}")
-    for workload, why in (too_short | not_compared).items():
+    for workload, why in (not_measured | _merge([partly, not_compared])).items():
         logger.warning("workload %s: %s", workload, why)
     document = BenchmarkMetrics(
         engine=section.engine,
@@ -105,10 +105,10 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         arms={arm: section.drafting(arm) for arm in section.arms},
         num_errors=sum(len(item.records) - len(item.finished) for item in measurements),
         num_prompts={
-            workload: len(prompts) for workload, prompts in choice.prompts.items() if workload not in too_short
+            workload: len(prompts) for workload, prompts in choice.prompts.items() if workload not in not_measured
         },
-        stand_ins=[workload for workload in choice.stand_ins if workload not in too_short],
-        left_out=_merge([choice.left_out, too_short, not_compared]),
+        stand_ins=[workload for workload in choice.stand_ins if workload not in not_measured],
+        left_out=_merge([choice.left_out, not_measured, partly, not_compared]),
         answers={
             arm: check_answers(chat, answers["baseline"], drafted, dtype=params.target.dtype)
             for arm, drafted in answers.items()

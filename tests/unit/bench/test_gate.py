@@ -11,7 +11,6 @@ from aiohttp import web
 from eyrie.bench.gate import Gate, GateAnswer
 from eyrie.engines.servers import ServerError
 
-
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 

@@ -28,7 +28,7 @@ RECORD = RequestRecord(input_tokens=5, output_tokens=9, ttft_s=0.1, latency_s=0.
 @pytest.fixture
 def offline(tiny_target: Path, tmp_path: Path) -> Iterator[tuple[Bench, list[str]]]:
     """Two arms, one after the other, whose servers are never asked; and the arms that were started."""
-    params = tiny_params(tiny_target, benchmark={"num_prompts": 1, "output_tokens": 8})
+    params = tiny_params(tiny_target, benchmark={"output_tokens": 8})
     started: list[str] = []
 
     @contextmanager
@@ -106,6 +106,21 @@ def test_a_workload_of_one_word_answers_is_left_out_and_the_others_are_measured(
     alone = replace(bench, prompts={"yes_no": []})
     with pytest.raises(ServerError, match=f"no workload can be measured: yes_no: {why}"):
         alone.measure()
+
+
+def test_a_workload_with_fewer_requests_than_a_concurrency_is_not_measured_there(
+    offline: tuple[Bench, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, _ = offline
+    play(monkeypatch, {"chat": 8, "yes_no": 8}, RECORD)  # a request each
+    bench.section = bench.section.model_copy(update={"concurrency": [1, 2, 4]})
+    bench.measure()
+    assert {(item.workload, item.concurrency) for item in bench.measurements} == {("chat", 1), ("yes_no", 1)}
+    why = "not measured at concurrency 2, 4: it has 1 request"
+    assert (bench.left_out, bench.partly) == ({}, {"chat": why, "yes_no": why})
+    bench.section = bench.section.model_copy(update={"concurrency": [2, 4]})
+    with pytest.raises(ServerError, match=f"no workload can be measured: chat: {why}; yes_no: {why}"):
+        bench.measure()
 
 
 def test_answers_that_come_in_one_piece_are_an_error_and_no_cell(

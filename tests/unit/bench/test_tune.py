@@ -32,7 +32,7 @@ def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from
             "heldout_prompts": 3,
             "max_new_tokens": 12,
             "shortlist": 1,
-            "num_prompts": 2,
+            "num_prompts": 3,
             "rounds": 1,
         },
     )
@@ -42,6 +42,9 @@ def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from
     rows = [prompt_row(number, "chat", "benchmark", [f"the user asks {number}"]) for number in range(3)]
     rows += [prompt_row(number + 10, "chat", "heldout", [f"the user and {number}"]) for number in range(4)]
     write_table(clean, rows, PROMPTS, check_prompt_row)
+    few = params.model_copy(update={"tune": params.tune.model_copy(update={"num_prompts": 2})})
+    with pytest.raises(ValueError, match=r"^tune\.concurrency: 3 is over the 2 requests of the first round"):
+        tune.run(few, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
     found = tune.run(params, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
     assert read_json(plan, ServingPlan) == found
     assert len(found.offline) == len(params.tune.shapes) == 4
@@ -58,7 +61,7 @@ def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from
         (1, False),
         (3, False),
     ]
-    assert all(item.num_errors == 0 and item.num_requests == 2 for item in found.measured)
+    assert all(item.num_errors == 0 and item.num_requests == 3 for item in found.measured)
     fastest = max(
         (item for item in found.measured if item.concurrency == 1), key=lambda item: item.output_throughput_tok_s
     )
