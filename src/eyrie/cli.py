@@ -15,7 +15,7 @@ from eyrie.lineage.jobs import job_of, run_job_of_stage
 from eyrie.lineage.layout import CLEAN, HEAD, SERVING, STAGES
 from eyrie.lineage.settle import settle
 from eyrie.params import Params, load_params
-from eyrie.preflight import preflight
+from eyrie.preflight import check_target, preflight
 
 app = typer.Typer(
     help="From prompts to a served EAGLE-3 draft head.",
@@ -321,10 +321,12 @@ def serve(
     if chosen not in ("reference", "sglang"):
         raise ValueError(f"--engine: {chosen} is no engine; it is reference or sglang")
     name: Literal["reference", "sglang"] = "sglang" if chosen == "sglang" else "reference"
+    check_target(params)
     choice = serving.choose(
-        params, baseline=baseline, concurrency=concurrency, head=serving.default_head(), plan=serving.PLAN
+        params, engine=name, baseline=baseline, concurrency=concurrency, head=serving.default_head(), plan=serving.PLAN
     )
     if show:
+        typer.echo(f"Serves by {choice.why}.", err=True)  # not part of the command
         typer.echo(serving.shown_command(params, choice.spec, engine=name))
         return
     serving.serve(params, choice, engine=name, say=typer.echo)
@@ -347,9 +349,16 @@ def deploy(
     if to not in platforms:
         raise ValueError(f"--to: {to} is no platform; it is {', '.join(platforms)}")
     params = load_params(PARAMS)
+    check_target(params)
     choice = serving.choose(
-        params, baseline=baseline, concurrency=concurrency, head=serving.default_head(), plan=serving.PLAN
+        params,
+        engine="sglang",
+        baseline=baseline,
+        concurrency=concurrency,
+        head=serving.default_head(),
+        plan=serving.PLAN,
     )
+    deployment.check_head_fits(choice.spec, params.benchmark.sglang)
     paths = deployment.write_deployment(
         choice.spec, params.benchmark.sglang, platform=platforms[to], image=image, name=name, out=out
     )

@@ -8,13 +8,16 @@ so its container has none. Schemas: kubernetes apps/v1 Deployment and v1 Service
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.serving import server_command
 from eyrie.engines.spec import ServerSpec
+from eyrie.engines.target import load_config
 from eyrie.io import write_text
 from eyrie.params import SglangServer
 
@@ -29,7 +32,19 @@ _PROBE_S = 10
 _START_S = 1800  # loading weights and capturing CUDA graphs
 # Of a Service's name, the strictest of those in the manifest: an RFC 1035 label.
 _KUBERNETES_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_IMAGE = re.compile(
+    r"([a-zA-Z0-9_.-]+(:[a-zA-Z0-9_.-]+)?/)*[a-zA-Z0-9_.-]+(:[\w.-]{1,128}|@sha256:[0-9a-f]{64})", re.ASCII
+)
 _HEALTH_COMMAND = ["curl", "--fail", "--silent", f"http://127.0.0.1:{PORT}/health"]
+
+
+def check_head_fits(spec: ServerSpec, settings: SglangServer) -> None:
+    """What `eyrie serve` checks before it starts, for a target that is here: one on the hub may not be.
+
+    Raises CheckpointError, TargetError.
+    """
+    if spec.head is not None and Path(spec.target.model).is_dir():
+        check_head(spec.head, load_config(spec.target).get_text_config(), context_length=settings.context_length)
 
 
 def write_deployment(
@@ -41,6 +56,8 @@ def write_deployment(
             f"--name: {name!r} is no name that Kubernetes takes: at most 63 lower-case letters, digits and hyphens, "
             "a letter first and no hyphen last"
         )
+    if not _IMAGE.fullmatch(image):
+        raise ValueError(f"--image: {image!r} is no image with a tag or a digest, as in registry/eyrie:1")
     arguments = container_arguments(spec, settings)
     documents = {"Dockerfile": dockerfile(spec, arguments)}
     if platform == "kubernetes":
@@ -55,7 +72,8 @@ def write_deployment(
 
 
 def container_arguments(spec: ServerSpec, settings: SglangServer) -> list[str]:
-    """The tuned command as the container runs it: its own Python, paths in the image, all interfaces."""
+    """The tuned command as the container runs it: its own Python and devices, paths in the image, all interfaces."""
+    spec = replace(spec, target=spec.target.model_copy(update={"device": "auto"}))
     inside = settings.model_copy(update={"host": "0.0.0.0", "port": PORT})  # noqa: S104 - of the container
     command = server_command(spec, engine="sglang", settings=inside, port=PORT)
     paths = {str(spec.head): "/models/head"}
@@ -93,6 +111,8 @@ def _in_context(what: str, path: str) -> str:
             f"{what}: {path} is outside this folder, from which the image is built; copy it into this folder and name "
             "the copy"
         )
+    if re.search(r"[*?\[\\$]", str(real.relative_to(Path.cwd()))):
+        raise ValueError(f"{what}: {path} holds one of * ? [ \\ $, with which Docker means other files; rename it")
     return real.relative_to(Path.cwd()).as_posix()
 
 

@@ -30,9 +30,6 @@ def preflight(params: Params) -> None:
         raise PreflightError(f"filter_prompts.analyzer_config: no such file: {params.filter_prompts.analyzer_config}")
     if params.filter_prompts.quarantine is not None:
         check_quarantine(Path(params.filter_prompts.quarantine))
-    template = params.target.chat_template
-    if template is not None and not Path(template).is_file():
-        raise PreflightError(f"target.chat_template: no such file: {template}")
     if params.generate_responses.engine == "sglang" and not server_addresses() and not is_installed():
         raise PreflightError(
             "generate_responses.engine: sglang is not installed here: pip install 'eyrie[sglang]', or name running "
@@ -42,12 +39,15 @@ def preflight(params: Params) -> None:
         raise PreflightError(
             "benchmark.engine: sglang is not installed here: pip install 'eyrie[sglang]', or set it to reference"
         )
-    _check_target(params)
+    check_target(params)
     _check_start(params)
 
 
-def _check_target(params: Params) -> None:
+def check_target(params: Params) -> None:
+    """Raise PreflightError when `target` names no model, or one that cannot have a head."""
     target = params.target
+    if target.chat_template is not None and not Path(target.chat_template).is_file():
+        raise PreflightError(f"target.chat_template: no such file: {target.chat_template}")
     folder = Path(target.model)
     if not folder.is_dir():
         if target.model.startswith((".", "/", "~")) or target.model.count("/") != 1:

@@ -5,10 +5,10 @@ the row invariants below. JSON documents are pydantic models: `io.read_json` / `
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eyrie.params import Arm, Drafting, Workload
 
@@ -394,6 +394,17 @@ class ServingPlan(Document):
     bands: list[ServingBand]
     offline: list[OfflineShape]
     measured: list[TunedShape]
+
+    @model_validator(mode="after")
+    def _holds_every_concurrency(self) -> Self:
+        begin: int | None = 1
+        for band in self.bands:
+            if band.min_concurrency != begin:
+                raise ValueError(f"bands: min_concurrency is {band.min_concurrency} where {begin} must follow")
+            begin = None if band.max_concurrency is None else band.max_concurrency + 1
+        if begin is not None:
+            raise ValueError(f"bands: none holds a concurrency of {begin}; the last one has no max_concurrency")
+        return self
 
     def band_for(self, concurrency: int) -> ServingBand:
         """The band that holds `concurrency` (at least 1)."""

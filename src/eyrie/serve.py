@@ -4,6 +4,7 @@ In: params.yaml, the head, and the tuner's `reports/serving.json` when there is 
 a time says how to draft, or that drafting does not pay. Out: a server that runs until Ctrl-C.
 """
 
+import json
 import logging
 import os
 import shlex
@@ -33,8 +34,10 @@ class Choice:
     why: str
 
 
-def choose(params: Params, *, baseline: bool, concurrency: int | None, head: Path, plan: Path) -> Choice:
-    """What to serve for at most `concurrency` requests at a time (None: the benchmark's highest).
+def choose(
+    params: Params, *, engine: EngineName, baseline: bool, concurrency: int | None, head: Path, plan: Path
+) -> Choice:
+    """What to serve on `engine` for at most `concurrency` requests at a time (None: the benchmark's highest).
 
     Raises ServerError when there is no head, SchemaError when the plan cannot be read.
     """
@@ -48,8 +51,8 @@ def choose(params: Params, *, baseline: bool, concurrency: int | None, head: Pat
         band = document.band_for(requests)
         drafting = band.drafting
         measured = f"{plan}, measured at {band.measured_at} requests at a time ({band.speedup:.2f} x the baseline)"
-        if head.is_dir() and path_digest(head) != document.head_digest:
-            measured += " with another head (eyrie tune measures again)"
+        if others := _measured_with(document, params, engine=engine, head=head):
+            measured += f" with {' and '.join(others)} (eyrie tune measures again)"
         why = measured if drafting is not None else f"the baseline: {measured}; drafting did not pay"
     if drafting is not None and not (head / "config.json").is_file():
         raise ServerError(f"{head}: no head here; `eyrie run` trains one, or serve the target alone with --baseline")
@@ -62,6 +65,18 @@ def choose(params: Params, *, baseline: bool, concurrency: int | None, head: Pat
         context_length=None,
     )
     return Choice(spec, why)
+
+
+def _measured_with(plan: ServingPlan, params: Params, *, engine: EngineName, head: Path) -> list[str]:
+    """What the plan was measured with that is not what is served."""
+    others = []
+    if head.is_dir() and path_digest(head) != plan.head_digest:
+        others.append("another head")
+    if plan.target != params.target.model:
+        others.append(f"the target {plan.target}")
+    if plan.engine != engine:
+        others.append(f"the engine {plan.engine}")
+    return others
 
 
 def shown_command(params: Params, spec: ServerSpec, *, engine: EngineName) -> str:
@@ -80,7 +95,7 @@ def shown_command(params: Params, spec: ServerSpec, *, engine: EngineName) -> st
 
 def curl_line(base_url: str, model: str) -> str:
     key = f' -H "Authorization: Bearer ${API_KEY_VARIABLE}"' if os.environ.get(API_KEY_VARIABLE) else ""
-    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}], "max_tokens": 64}}'
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 64})
     return f'curl {base_url}/v1/chat/completions{key} -H "Content-Type: application/json" -d {shlex.quote(body)}'
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,10 +19,12 @@ from typer.testing import CliRunner
 from eyrie.cli import app
 from eyrie.deploy import KEY_FILE, SGLANG_IMAGE, write_deployment
 from eyrie.engines.servers import ServerError
+from eyrie.engines.serving import EngineName
 from eyrie.engines.spec import ServerSpec
 from eyrie.io import path_digest
 from eyrie.params import Drafting
-from eyrie.serve import choose, curl_line, shown_command
+from eyrie.schemas import SchemaError
+from eyrie.serve import Choice, choose, curl_line, shown_command
 from tests.conftest import REPOSITORY, tiny_params
 
 SHAPE = Drafting(num_steps=4, topk=2, num_draft_tokens=7)
@@ -195,22 +198,81 @@ def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_pat
         {"min_concurrency": 1, "max_concurrency": 4, "drafting": SHAPE.model_dump(), "measured_at": 2, "speedup": 2.0},
         {"min_concurrency": 5, "max_concurrency": None, "drafting": None, "measured_at": 8, "speedup": 1.0},
     ]
-    document = {"engine": "sglang", "device": "d", "target": "t", "target_revision": "r"}
+    document = {"engine": "sglang", "device": "d", "target": str(tiny_target), "target_revision": "r"}
     document["head_digest"] = path_digest(head)
     plan.write_text(json.dumps(document | {"bands": bands, "offline": [], "measured": []}))
     params = tiny_params(tiny_target)
 
     def chosen(concurrency: int | None, *, baseline: bool = False) -> Drafting | None:
-        return choose(params, baseline=baseline, concurrency=concurrency, head=head, plan=plan).spec.drafting
+        return chosen_by(concurrency, baseline=baseline).spec.drafting
+
+    def chosen_by(concurrency: int | None, *, engine: EngineName = "sglang", baseline: bool = False) -> Choice:
+        return choose(params, engine=engine, baseline=baseline, concurrency=concurrency, head=head, plan=plan)
 
     assert chosen(3) == SHAPE
     assert chosen(6) is None
     assert chosen(3, baseline=True) is None
-    assert "another head" not in choose(params, baseline=False, concurrency=3, head=head, plan=plan).why
+    assert chosen_by(3).why == f"{plan}, measured at 2 requests at a time (2.00 x the baseline)"
     (head / "config.json").write_text("{ }")
-    assert "with another head" in choose(params, baseline=False, concurrency=3, head=head, plan=plan).why
+    document["target"] = "another"
+    plan.write_text(json.dumps(document | {"bands": bands, "offline": [], "measured": []}))
+    others = " with another head and the target another and the engine sglang (eyrie tune measures again)"
+    assert chosen_by(3, engine="reference").why.endswith(others)
     with pytest.raises(ValueError, match=r"no head here; `eyrie run` trains one"):
-        choose(params, baseline=False, concurrency=3, head=tmp_path / "none", plan=plan)
+        choose(params, engine="sglang", baseline=False, concurrency=3, head=tmp_path / "none", plan=plan)
+    for wrong in ([], bands[:1], bands[1:]):
+        plan.write_text(json.dumps(document | {"bands": wrong, "offline": [], "measured": []}))
+        with pytest.raises(SchemaError, match=r"serving\.json: no ServingPlan document: .*bands: "):
+            chosen(3)
+
+
+def test_a_model_name_is_quoted_in_the_curl_line() -> None:
+    body = shlex.split(curl_line("http://a", 'my "new" model\'s'))[-1]
+    assert json.loads(body)["model"] == 'my "new" model\'s'
+
+
+@pytest.mark.parametrize("image", ["eyrie", "registry:5000/eyrie", "a b:1", "eyrie:1\n", "", "eyrie:", "https://a/b:1"])
+def test_an_image_without_a_tag_or_that_is_no_name_is_refused(spec: ServerSpec, tmp_path: Path, image: str) -> None:
+    settings = tiny_params(Path("x")).benchmark.sglang
+    for good in ("eyrie:1", "registry:5000/team/eyrie:1", f"eu.pkg.dev/p/r/eyrie@sha256:{'a' * 64}"):
+        write_deployment(spec, settings, platform="kubernetes", image=good, name="eagle", out=tmp_path)
+    with pytest.raises(ValueError, match=r"^--image: .* is no image with a tag or a digest"):
+        write_deployment(spec, settings, platform="kubernetes", image=image, name="eagle", out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_whose_name_docker_would_read_as_a_pattern_is_refused(spec: ServerSpec, tmp_path: Path) -> None:
+    for name in ("tar*get", "target[1]", "$target"):
+        (tmp_path / name).mkdir()
+        odd = replace(spec, target=spec.target.model_copy(update={"model": name}))
+        with pytest.raises(ValueError, match=rf"^target\.model: {re.escape(name)} holds one of"):
+            written(odd, "docker", tmp_path / "none")
+
+
+def test_the_container_takes_its_own_gpus_wherever_the_target_ran_here(spec: ServerSpec, tmp_path: Path) -> None:
+    here = replace(spec, target=spec.target.model_copy(update={"device": "cpu"}))
+    assert "--device" not in written(here, "docker", tmp_path)["Dockerfile"]
+
+
+def test_nothing_is_written_for_a_target_or_a_head_that_could_not_be_served(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = tiny_params(tiny_target, build_vocab={"draft_vocab_size": 100}).model_dump(mode="json")
+    Path("models/head").mkdir(parents=True)
+    Path("models/head/config.json").write_text("{}")
+
+    def said(*words: str, model: str) -> str:
+        Path("params.yaml").write_text(yaml.safe_dump(params | {"target": params["target"] | {"model": model}}))
+        result = CliRunner().invoke(app, words)
+        assert isinstance(result.exception, ValueError)
+        return str(result.exception)
+
+    deploy = ("deploy", "--to", "docker", "--out", "out")
+    for command in (deploy, ("serve", "--print")):
+        assert said(*command, model="models/none").startswith("target.model: models/none is no folder here")
+    assert said(*deploy, model=str(tiny_target)).startswith("models/head/config.json: ")
+    assert not Path("out").exists()
 
 
 def test_an_unknown_platform_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
