@@ -337,7 +337,8 @@ class BenchmarkMetrics(Document):
 
     engine: str
     client: Literal["eyrie", "sglang"] = Field(description="whose load generator")
-    device: str
+    device: str = Field(description="of the machine that the benchmark ran on; not where `named_servers` are")
+    named_servers: list[Arm] = Field(description="arms whose servers ran already, on machines that are not known")
     context_length: int
     num_steps: int
     topk: int

@@ -24,7 +24,7 @@ from eyrie.bench.shapes import offline_acceptance
 from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.launch import stop_on_sigterm
-from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
+from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, named_servers
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import path_digest, private_folder, progress, write_json
@@ -39,6 +39,10 @@ _REQUEST_TIMEOUT_S = 600.0
 
 def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
     """Write `plan`; servers log to `folder`. Raises ServerError, TargetError, CheckpointError, SchemaError."""
+    if named_servers():
+        raise ServerError(
+            f"{NAMED_VARIABLE} is set, and eyrie tune starts a server of its own for every draft shape; unset it"
+        )
     config = load_config(params.target).get_text_config()
     choice = _choose(params, clean)
     check_head(head, config, context_length=choice.served_context)

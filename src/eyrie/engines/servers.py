@@ -27,15 +27,20 @@ def server_addresses() -> list[str]:
     return [_address(part, SERVERS_VARIABLE) for part in _parts(SERVERS_VARIABLE)]
 
 
-def named_server(arm: str) -> str | None:
-    """The running server that the environment names for an arm of the benchmark. Raises ServerError."""
+def named_servers() -> dict[str, str]:
+    """The running servers that the environment names, by arm of the benchmark. Raises ServerError."""
     named: dict[str, str] = {}
     for part in _parts(NAMED_VARIABLE):
         name, separator, address = part.partition("=")
         if not separator:
             raise ServerError(f"{NAMED_VARIABLE}: {part} is not arm=address, as in baseline=http://127.0.0.1:30000")
         named[name.strip()] = _address(address.strip(), NAMED_VARIABLE)
-    return named.get(arm)
+    return named
+
+
+def named_server(arm: str) -> str | None:
+    """The one that is named for this arm. Raises ServerError."""
+    return named_servers().get(arm)
 
 
 def is_installed() -> bool:

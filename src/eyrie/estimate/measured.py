@@ -35,7 +35,10 @@ def measured_device() -> tuple[str, int] | None:
     """What the last benchmark here ran on, as a device of the table and how many; None when it knows none such."""
     if not BENCHMARK.is_file():
         return None
-    kind, _, name = read_json(BENCHMARK, BenchmarkMetrics).device.partition(": ")
+    document = read_json(BENCHMARK, BenchmarkMetrics)
+    if document.named_servers:
+        return None
+    kind, _, name = document.device.partition(": ")
     if kind == "cpu":
         return "cpu-core", int(re.findall(r"(\d+) cores", name)[0])
     words = re.split(r"[^A-Za-z0-9]+", name)

@@ -21,7 +21,7 @@ from eyrie.bench.measuring import Bench, Client
 from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell, uneven
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_sigterm
-from eyrie.engines.servers import API_KEY_VARIABLE, is_installed
+from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, is_installed, named_servers
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, resolve_device
 from eyrie.io import write_json, write_jsonl
@@ -37,6 +37,12 @@ _JOURNAL = "journal.jsonl"
 def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, scratch: Path) -> None:
     """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError (nothing to measure or compare)."""
     section = params.benchmark
+    named = named_servers()
+    if unknown := named.keys() - set(section.arms):
+        raise ServerError(
+            f"{NAMED_VARIABLE} names a server for {', '.join(sorted(unknown))}; the arms of benchmark.arms are "
+            f"{', '.join(section.arms)}"
+        )
     chat = load_chat(params.target)
     context_length, reserved = context_to_share(params, map(section.drafting, section.arms))
     choice = benchmark_prompts(
@@ -98,6 +104,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         engine=section.engine,
         client=client,
         device=device,
+        named_servers=[arm for arm in section.arms if arm in named],
         context_length=choice.served_context,
         num_steps=section.num_steps,
         topk=section.topk,

@@ -7,6 +7,7 @@ import pytest
 from eyrie.bench import tune
 from eyrie.bench.shapes import offline_acceptance
 from eyrie.eagle3.checkpoint import save_head
+from eyrie.engines.servers import ServerError
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, write_table
 from eyrie.params import Drafting
@@ -67,3 +68,12 @@ def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from
     )
     assert found.band_for(1).drafting == fastest.drafting
     assert isinstance(found.measured[2].drafting, Drafting)
+
+
+def test_named_servers_are_refused_for_each_shape_needs_one_of_its_own(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", "baseline=http://127.0.0.1:1")
+    paths = {name: tmp_path / name for name in ("head", "clean", "plan", "folder")}
+    with pytest.raises(ServerError, match=r"^EYRIE_NAMED_SERVERS is set, and eyrie tune starts a server of its own"):
+        tune.run(tiny_params(tiny_target), **paths)

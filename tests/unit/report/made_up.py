@@ -272,6 +272,7 @@ def benchmark_documents(
         "left_out": {},
         "answers": {arm: AnswerCheck(num_answers=20, num_identical=20, mismatches=[]) for arm in arms[1:]},
         "figures": [figure(arm, level, cells) for level in concurrency for arm in arms],
+        "named_servers": [],
         "device": "cpu: Intel(R) Xeon(R) Platinum 8481C, 2 cores, 2 threads",
         "num_steps": 5,
         "topk": 1,

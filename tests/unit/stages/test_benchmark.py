@@ -209,6 +209,24 @@ def test_requests_that_are_all_refused_end_it_with_the_servers_reason(
     assert "HTTP 400" in str(caught.value)
 
 
+def test_a_server_named_for_no_arm_is_refused_before_anything_is_measured(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", "baseline=http://127.0.0.1:1,eagle=http://127.0.0.1:2")
+    says = "^EYRIE_NAMED_SERVERS names a server for eagle; the arms of benchmark.arms are baseline, eagle3$"
+    with pytest.raises(ServerError, match=says):
+        run_finished(folder, failed=[])
+
+
+def test_servers_that_were_named_are_not_said_to_be_on_this_machine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_finished(folder, failed=[]).named_servers == []
+    (folder / "scratch/journal.jsonl").unlink()
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", "eagle3=http://10.0.0.1:30000")
+    assert run_finished(folder, failed=[]).named_servers == ["eagle3"]
+
+
 def run_finished(folder: Path, *, failed: Sequence[tuple[int, Arm]]) -> BenchmarkMetrics:
     """The stage on a journal that holds everything: in the loads named by concurrency and arm a request failed."""
     params = load_params(folder / "params.yaml")

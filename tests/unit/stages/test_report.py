@@ -210,3 +210,12 @@ def test_a_failing_input_leaves_no_output(tmp_path: Path) -> None:
         report.run(tiny_params(tmp_path / "no"), **inputs, report=tmp_path / "r.html", chart=tmp_path / "c.png")
     assert not (tmp_path / "r.html").exists()
     assert not (tmp_path / "c.png").exists()
+
+
+def test_the_hardware_of_named_servers_is_not_made_up(tmp_path: Path) -> None:
+    here = _text(_write(tmp_path, **SMALL))
+    assert "all arms on the same machine, driven in turns" in here
+    assert "ran already" not in here
+    there = _text(_write(tmp_path, **SMALL, named_servers=["baseline", "eagle3"]))
+    assert "the servers of Baseline and EAGLE-3 ran already and were named" in there
+    assert "on the same machine" not in there
