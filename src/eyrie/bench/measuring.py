@@ -20,7 +20,7 @@ from eyrie.bench.metrics import Measurement, tpot_s
 from eyrie.bench.sglang_client import run_sglang_client, save_tokenizer
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
-from eyrie.engines.servers import ServerError
+from eyrie.engines.servers import ServerError, is_alive
 from eyrie.engines.serving import RunningServer
 from eyrie.io import progress
 from eyrie.lineage.journal import Journal
@@ -247,6 +247,14 @@ def _raise_if_useless(cell: Cell, server: RunningServer, result: LoadResult) -> 
     where = f"{cell.workload}, concurrency {cell.concurrency}"
     _raise_if_dead(cell.arm, server, where=where)
     finished = [record for record in result.records if record.error is None]
+    if len(finished) < len(result.records) and not is_alive(
+        server.base_url
+    ):  # named elsewhere, or still on its way out
+        raise ServerError(
+            f"arm {cell.arm}: its server does not answer any more: {len(result.records) - len(finished)} of "
+            f"{len(result.records)} requests of {where} failed; finished cells are kept, run again to go on"
+            + (f"; its log is {server.log}" if server.log else "")
+        )
     if not finished:
         raise ServerError(
             f"arm {cell.arm}, {where}: none of {len(result.records)} requests finished; first error: "

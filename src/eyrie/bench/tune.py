@@ -24,7 +24,7 @@ from eyrie.bench.shapes import offline_acceptance
 from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.launch import stop_on_sigterm
-from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, named_servers
+from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, is_alive, named_servers
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import path_digest, private_folder, progress, write_json
@@ -173,6 +173,8 @@ def _measure(
     measurement = Measurement(
         "chat", level, "baseline" if shape is None else "eagle3", number, result.records, result.duration_s
     )
+    if shape is None and len(measurement.finished) < len(asked) and not is_alive(server.base_url):
+        raise ServerError(f"the baseline's server ended at concurrency {level}; its log is {server.log}")
     try:
         cell = to_cell(measurement)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Where running servers are. That changes no answer, so it is no parameter but a variable of the environment."""
 
+import http.client
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ SERVERS_VARIABLE = "EYRIE_SERVERS"
 NAMED_VARIABLE = "EYRIE_NAMED_SERVERS"
 API_KEY_VARIABLE = "EYRIE_API_KEY"
 
+_HEALTH_TIMEOUT_S = 30.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -61,6 +63,15 @@ def open_directly(request: str | urllib.request.Request, timeout_s: float) -> An
     Raises OSError, http.client.HTTPException.
     """
     return _DIRECT.open(request, timeout=timeout_s)
+
+
+def is_alive(base_url: str) -> bool:
+    """Does the server still answer that it is well?"""
+    try:
+        with open_directly(f"{base_url}/health", _HEALTH_TIMEOUT_S):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def without_key(text: str) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
+from eyrie.bench import measuring
 from eyrie.bench.arms import server_threads
-from eyrie.bench.client import RequestRecord
+from eyrie.bench.client import LoadResult, RequestRecord
 from eyrie.bench.gate import GateAnswer
 from eyrie.bench.hardware import conditions, describe_device
 from eyrie.bench.measuring import Bench
@@ -154,7 +155,9 @@ def check_documents(folder: Path) -> None:
     assert metrics.stand_ins == []
 
 
-def bench(params: Params, journal: Journal, folder: Path, running: Server, process: "subprocess.Popen[bytes]") -> Bench:
+def bench(
+    params: Params, journal: Journal, folder: Path, running: Server, process: "subprocess.Popen[bytes] | None"
+) -> Bench:
     """One arm on a server that runs, and that is taken for `process`."""
 
     @contextmanager
@@ -190,6 +193,33 @@ def test_a_server_that_dies_under_load_is_one_sentence_and_no_cell(
         assert str(caught.value).startswith("arm baseline: its server ended with status 1 during chat, concurrency 1;")
         assert "run again to go on" in str(caught.value)
         assert "chat/1/0/baseline" not in journal
+
+
+def test_a_load_that_a_server_left_is_no_cell_though_it_was_not_launched_here(
+    tiny_target: Path,
+    tmp_path: Path,
+    server: Server,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def half(*_: Any, **__: Any) -> LoadResult:
+        return LoadResult([RECORD, RequestRecord(error="ClientConnectorError: refused")], 1.0)
+
+    monkeypatch.setattr(measuring, "run_load", half)
+    params = tiny_params(tiny_target, benchmark=SMALL)
+    gone = Server("http://127.0.0.1:9", None, None)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        measured = bench(params, journal, tmp_path, server, None)
+        monkeypatch.setattr(measured, "serve", lambda _arms: nullcontext({"baseline": gone}))
+        monkeypatch.setattr(measuring.Gate, "play", lambda *_: [GateAnswer("p", "chat", 0, [], [7], [9] * 8, None, [])])
+        with pytest.raises(ServerError) as caught:
+            measured.measure()
+        assert "chat/1/0/baseline" not in journal
+        monkeypatch.setattr(measured, "serve", lambda _arms: nullcontext({"baseline": server}))
+        monkeypatch.setattr(measuring.Gate, "replay", lambda *_: [])
+        measured.measure()  # it is there, and refused one request
+        assert "chat/1/0/baseline" in journal
+    says = "arm baseline: its server does not answer any more: 1 of 2 requests of chat, concurrency 1 failed; finished"
+    assert str(caught.value).startswith(says)
 
 
 def test_requests_that_are_all_refused_end_it_with_the_servers_reason(
