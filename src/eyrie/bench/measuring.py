@@ -247,9 +247,8 @@ def _raise_if_useless(cell: Cell, server: RunningServer, result: LoadResult) -> 
     where = f"{cell.workload}, concurrency {cell.concurrency}"
     _raise_if_dead(cell.arm, server, where=where)
     finished = [record for record in result.records if record.error is None]
-    if len(finished) < len(result.records) and not is_alive(
-        server.base_url
-    ):  # named elsewhere, or still on its way out
+    # a process that was not launched here cannot be looked at, and one that is ending closes its port first
+    if len(finished) < len(result.records) and not is_alive(server.base_url):
         raise ServerError(
             f"arm {cell.arm}: its server does not answer any more: {len(result.records) - len(finished)} of "
             f"{len(result.records)} requests of {where} failed; finished cells are kept, run again to go on"

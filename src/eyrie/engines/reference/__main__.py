@@ -17,6 +17,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from eyrie.eagle3.checkpoint import load_head
+from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.loop import EngineLoop
 from eyrie.engines.reference.server import build_app
@@ -75,6 +76,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+@out_of_memory_says("lower --max-running-requests or --context-length")
 def _build_engine(options: argparse.Namespace, drafting: Drafting | None) -> Engine:
     if options.max_running_requests < 1:
         raise ValueError(f"--max-running-requests must be at least 1, not {options.max_running_requests}")

@@ -176,6 +176,14 @@ def refusal(capsys: pytest.CaptureFixture[str], model: Path, port: int, *extra: 
     return capsys.readouterr().err.splitlines()[-1]
 
 
+def test_more_slots_than_memory_holds_are_one_sentence(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(capsys, folders[0], free_port(), "--max-running-requests", "1000000000")
+    assert said.startswith("eyrie reference engine: out of memory")
+    assert said.endswith("; lower --max-running-requests or --context-length")
+
+
 def test_a_busy_port_is_refused_with_one_sentence(
     folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
