@@ -61,7 +61,8 @@ def write_deployment(
     arguments = container_arguments(spec, settings)
     documents = {"Dockerfile": dockerfile(spec, arguments)}
     if platform == "kubernetes":
-        manifest = kubernetes_manifest(arguments, image=image, name=name, gpus=settings.tp_size)
+        on_hub = not Path(spec.target.model).is_dir()
+        manifest = kubernetes_manifest(arguments, image=image, name=name, gpus=settings.num_gpus, on_hub=on_hub)
         documents["serving.yaml"] = yaml.safe_dump_all(manifest, sort_keys=False)
     elif platform == "vertex":
         body = vertex_model(arguments, image=image, name=name)
@@ -120,8 +121,11 @@ def _keyed(arguments: list[str]) -> list[str]:
     return ["python3", _ENTRY, KEY_FILE, *arguments]
 
 
-def kubernetes_manifest(arguments: list[str], *, image: str, name: str, gpus: int) -> list[dict[str, Any]]:
-    """A Deployment and a Service. The key is in the secret `<name>-api-key` under `api-key`, which you create."""
+def kubernetes_manifest(
+    arguments: list[str], *, image: str, name: str, gpus: int, on_hub: bool
+) -> list[dict[str, Any]]:
+    """A Deployment and a Service. The key is in the secret `<name>-api-key` under `api-key`, which you create; a
+    target `on_hub` that is gated needs a token, in `<name>-hf-token` under `token`."""
     labels, words = {"app.kubernetes.io/name": name}, _keyed(arguments)
     folder, _, file = KEY_FILE.rpartition("/")
     probe: dict[str, Any] = {
@@ -129,7 +133,7 @@ def kubernetes_manifest(arguments: list[str], *, image: str, name: str, gpus: in
         "periodSeconds": _PROBE_S,
         "timeoutSeconds": 5,
     }
-    container = {
+    container: dict[str, Any] = {
         "name": "sglang",
         "image": image,
         "command": words[:1],
@@ -145,6 +149,9 @@ def kubernetes_manifest(arguments: list[str], *, image: str, name: str, gpus: in
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - PyTorch's between processes
         ],
     }
+    if on_hub:
+        token = {"name": f"{name}-hf-token", "key": "token", "optional": True}
+        container["env"] = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}}]
     secret = {"key": "api-key", "path": file}
     pod = {
         "securityContext": {

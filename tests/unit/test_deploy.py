@@ -74,6 +74,18 @@ def test_the_kubernetes_manifest_fits_the_schema(spec: ServerSpec, tmp_path: Pat
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
 
 
+def test_a_target_on_the_hub_may_have_a_token_from_a_secret(spec: ServerSpec, tmp_path: Path) -> None:
+    def container(of: ServerSpec) -> dict[str, Any]:
+        deployment, _ = yaml.safe_load_all(written(of, "kubernetes", tmp_path)["serving.yaml"])
+        assert as_schema(deployment, "V1Deployment") == deployment
+        found: dict[str, Any] = deployment["spec"]["template"]["spec"]["containers"][0]
+        return found
+
+    (variable,) = container(replace(spec, target=spec.target.model_copy(update={"model": "org/gated"})))["env"]
+    assert variable["valueFrom"]["secretKeyRef"] == {"name": "eagle-hf-token", "key": "token", "optional": True}
+    assert "env" not in container(spec)
+
+
 def test_a_field_that_kubernetes_does_not_have_would_be_noticed(spec: ServerSpec, tmp_path: Path) -> None:
     deployment, _ = yaml.safe_load_all(written(spec, "kubernetes", tmp_path)["serving.yaml"])
     deployment["spec"]["replica"] = 1

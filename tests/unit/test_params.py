@@ -138,6 +138,15 @@ def test_the_tuner_tries_every_shape_that_can_be_and_a_chain_once() -> None:
     assert found == [(1, 1, 2), (1, 2, 3), (2, 1, 3), (2, 2, 3), (2, 2, 7)]
 
 
+@pytest.mark.parametrize(
+    ("extra_args", "gpus"),
+    [([], 2), (["--dp-size", "2"], 4), (["--dp_size=2", "--pipeline-parallel-size", "3"], 12), (["--dp-size"], 2)],
+)
+def test_every_replica_and_pipeline_stage_of_a_server_has_gpus_of_its_own(extra_args: list[str], gpus: int) -> None:
+    section = load_params(REPOSITORY / "params.yaml").benchmark.sglang
+    assert section.model_copy(update={"tp_size": 2, "extra_args": extra_args}).num_gpus == gpus
+
+
 @pytest.mark.parametrize("spelling", ["0.00005", "5e-05", "5e-5", "5.0E-5", ".5e-4"])
 def test_a_small_number_may_be_written_as_dvc_and_people_write_it(tmp_path: Path, spelling: str) -> None:
     path = tmp_path / "params.yaml"

@@ -114,8 +114,10 @@ def check_can_launch(spec: ServerSpec, settings: SglangServer) -> None:
         return
     if not torch.cuda.is_available():
         raise ServerError(_NO_GPU)
-    if settings.tp_size > torch.cuda.device_count():
-        raise ServerError(f"tp_size is {settings.tp_size}, but this machine has {torch.cuda.device_count()} GPUs")
+    if settings.num_gpus > torch.cuda.device_count():
+        raise ServerError(
+            f"tp_size and extra_args ask for {settings.num_gpus} GPUs, but this machine has {torch.cuda.device_count()}"
+        )
     if spec.drafting is not None and spec.drafting.topk > 1 and settings.attention_backend == "trtllm_mha":
         raise ServerError(
             f"attention_backend trtllm_mha drafts chains only and topk is {spec.drafting.topk}: set flashinfer, fa3 "

@@ -9,6 +9,7 @@ from pathlib import Path
 from eyrie.estimate.lines import Estimate, read_hardware
 from eyrie.io import read_json
 from eyrie.lineage.timings import read_timings
+from eyrie.params import Params
 from eyrie.schemas import BenchmarkMetrics, FeatureMetrics, TrainMetrics
 
 BENCHMARK = Path("reports/metrics/benchmark.json")
@@ -31,7 +32,7 @@ def compare(estimate: Estimate) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def measured_device() -> tuple[str, int] | None:
+def measured_device(params: Params) -> tuple[str, int] | None:
     """What the last benchmark here ran on, as a device of the table and how many; None when it knows none such."""
     if not BENCHMARK.is_file():
         return None
@@ -42,7 +43,8 @@ def measured_device() -> tuple[str, int] | None:
     if kind == "cpu":
         return "cpu-core", int(re.findall(r"(\d+) cores", name)[0])
     words = re.split(r"[^A-Za-z0-9]+", name)
-    return next(((device, 1) for device in read_hardware()["devices"] if device in words), None)
+    number = params.benchmark.sglang.num_gpus if document.engine == "sglang" else 1
+    return next(((device, number) for device in read_hardware()["devices"] if device in words), None)
 
 
 def _seconds_by_stage() -> dict[str, float]:

@@ -24,7 +24,7 @@ def print_estimate(
 
     Raises ValueError: facts of the target or the device are missing.
     """
-    found = (measured_device() if ran_here else None) or _DEFAULT
+    found = (measured_device(params) if ran_here else None) or _DEFAULT
     gpu, num_gpus = (gpu, num_gpus or 1) if gpu else (found[0], num_gpus or found[1])
     facts, device = target_facts(params), read_device(gpu, num_gpus)
     longest = params.generate_responses.sampling["default"].max_new_tokens

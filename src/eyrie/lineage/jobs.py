@@ -254,6 +254,8 @@ def _publish(job: Job, build: Path) -> None:
         if path.is_dir() or temporary.is_dir():
             _remove(path)  # a folder cannot be replaced in one step
         temporary.replace(path)
+    for left in job.manifest.parent.glob(f".{job.manifest.name}.*.tmp"):  # by a kill at the next line
+        left.unlink(missing_ok=True)
     write_text(job.manifest, (build / "manifest.json").read_text(encoding="utf-8"))
 
 

@@ -1,5 +1,7 @@
 """Servers, draft shapes, and what measures them: `evaluate_head`, `benchmark`, `report`, `tune`."""
 
+import math
+import re
 from itertools import product
 from typing import Annotated, Literal, Self
 
@@ -32,6 +34,14 @@ class SglangServer(Section):
             if name in _SGLANG_DRAFT_FLAGS:
                 raise ValueError(f"{name} is set from the head and the draft shape")
         return value
+
+    @property
+    def num_gpus(self) -> int:
+        """That the server takes: each of its data-parallel replicas and pipeline stages is `tp_size` of them."""
+        asked = re.findall(
+            r"--(?:dp|data-parallel|pp|pipeline-parallel)-size[= ](\d+)", " ".join(self.extra_args).replace("_", "-")
+        )
+        return self.tp_size * math.prod(map(int, asked))
 
 
 _SGLANG_FLAGS_SET_ELSEWHERE = {

@@ -14,13 +14,16 @@ from eyrie.cli import app
 from eyrie.eagle3.config import HeadConfig
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.engines.slots import num_slots
+from eyrie.estimate import measured
 from eyrie.estimate.lines import Device, Estimate, Lengths, read_device
 from eyrie.estimate.measured import compare
 from eyrie.estimate.plan import feature_bytes_per_token, make_estimate
 from eyrie.estimate.sizes import TargetFacts, head_size, target_facts
+from eyrie.io import write_json
 from eyrie.params import Params, load_params
 from tests.architectures import ARCHITECTURES
 from tests.conftest import REPOSITORY, tiny_params
+from tests.unit.report.made_up import benchmark_documents
 
 RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.yaml"))
 
@@ -226,3 +229,12 @@ def test_after_a_run_the_estimate_stands_beside_what_was_measured(
     (tmp_path / ".eyrie/timings.json").write_text(json.dumps(timings), encoding="utf-8")
     rows = {row[0]: row[2] for row in compare(estimate)}
     assert rows == {"train_head, seconds": "100", "extract_features, seconds": "34"}
+
+
+def test_a_run_is_compared_with_as_many_gpus_as_its_servers_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, document = benchmark_documents(engine="sglang", device="cuda: NVIDIA H100 80GB HBM3")
+    monkeypatch.setattr(measured, "BENCHMARK", tmp_path / "benchmark.json")
+    write_json(measured.BENCHMARK, document)
+    assert measured.measured_device(recipe("llama-3.3-70b")) == ("H100", 8)

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,16 @@ def test_a_failing_stage_leaves_the_old_outputs_and_nothing_half_written(  # typ
         run_job(tiny_params(tiny_target, build_vocab={"draft_vocab_size": 64}), job, fail)
     assert job.outputs["vocab"].read_text() == "old"
     assert not [*Path(".eyrie/scratch").rglob("*.partial")]
+
+
+def test_what_a_kill_left_of_a_manifest_goes_with_the_next_one(params, job: Job) -> None:  # type: ignore[no-untyped-def]
+    killed = (
+        "import os\nfrom pathlib import Path\nfrom eyrie.io import atomic_path\nwith atomic_path(Path(%r)): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed % str(job.manifest)], check=False)
+    assert [*job.manifest.parent.glob(".*.tmp")]
+    run_job(params, job, Work("whole"))
+    assert not [*job.manifest.parent.glob(".*.tmp")]
 
 
 def test_a_folder_output_is_replaced_whole(params, tiny_target: Path) -> None:  # type: ignore[no-untyped-def]
