@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from typer.testing import CliRunner
 
 from eyrie.cli import app
 from eyrie.params import load_params
+from eyrie.privacy.backends import make_detector
+from eyrie.privacy.screening import Conversation, screen
+from eyrie.prompts.reading import Malformed, read_prompts
 from eyrie.recipes import use_recipe
 from tests.conftest import REPOSITORY
 from tests.workflow.conftest import make_project, run_in
@@ -54,6 +58,26 @@ def test_a_recipe_is_complete_pinned_and_keeps_the_comments_that_explain_it(name
     hub = [source for source in params.select_prompts.sources if source.hub]
     assert hub
     assert all(source.license in params.select_prompts.allowed_licenses for source in hub)
+
+
+def test_what_a_recipe_measures_passes_its_own_screening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe counts names wherever they stand; most of the demo's benchmark prompts hold one."""
+    monkeypatch.chdir(REPOSITORY)
+    params, *others = (load_params(Path(f"recipes/{name}.yaml")) for name in RECIPES)
+    sections = ("select_prompts", "filter_prompts")
+    assert all(getattr(other, section) == getattr(params, section) for other in others for section in sections)
+    assert all(other.benchmark.workloads == params.benchmark.workloads for other in others)
+    sources = [source for source in params.select_prompts.sources if source.split == "benchmark"]
+    prompts = [p for source in sources for p in read_prompts(source, params.select_prompts, Malformed())]
+    detector = make_detector(params.filter_prompts, workers=0)
+    (found,) = detector.detect([[[prompt.system, *prompt.turns] for prompt in prompts]])
+    left: Counter[str] = Counter()
+    for prompt, detected in zip(prompts, found, strict=True):
+        conversation = Conversation(prompt.system, prompt.turns)
+        if screen(conversation, detected, params.filter_prompts.policy, seed=1).drop_reason is None:
+            left[prompt.workload] += len(prompt.turns)
+    highest = max(max(other.benchmark.concurrency) for other in (params, *others))
+    assert {name: left[name] for name in params.benchmark.workloads if left[name] < highest} == {"long_context": 3}
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -10,7 +10,7 @@ filter_prompts.quarantine): metrics, the data card, logs and errors hold types a
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,7 +46,8 @@ def run(
 ) -> None:
     """Write the screened prompts, the card and the counts.
 
-    Raises SchemaError, AnalyzerError, CloudDlpError, PolicyError, QuarantineError or WorkerError.
+    Raises SchemaError, AnalyzerError, CloudDlpError, PolicyError, QuarantineError, WorkerError, and ValueError where
+    no prompt is left to train on, to hold out, or to measure a workload with.
     """
     config = params.filter_prompts
     num_prompts = count_rows(selected, PROMPTS)
@@ -77,6 +78,15 @@ def run(
                 f"filter_prompts: no held-out prompt is left of {num_prompts} prompts: {dict(tally.dropped)}; "
                 "select_prompts.sources or select_prompts.digest_split must give more of them"
             )
+        # here, and not when the benchmark finds none after everything else has run
+        for workload in params.benchmark.workloads:
+            if not tally.to_measure[workload]:
+                dropped = tally.not_to_measure[workload]
+                raise ValueError(
+                    f"filter_prompts: no prompt is left of the {dropped.total()} to measure workload {workload} with: "
+                    f"{dict(dropped)}; select_prompts.sources must give more with split benchmark, or "
+                    "benchmark.workloads not name it"
+                )
         with TableWriter(clean, PROMPTS, check_prompt_row) as table:
             table.write(json.loads(kept[number]) for number in tally.order())
     document = PromptMetrics(
@@ -155,6 +165,8 @@ class _Tally:
         self.by_workload: Counter[str] = Counter()
         self.by_split: Counter[str] = Counter()
         self.train: list[Workload] = []
+        self.to_measure: Counter[Workload] = Counter()  # of split benchmark
+        self.not_to_measure: defaultdict[Workload, Counter[str]] = defaultdict(Counter)
         self._ids, self._splits = bytearray(), bytearray()  # of what is kept
         self._seen: set[bytes] = set()
 
@@ -170,6 +182,8 @@ class _Tally:
         row = {**prompt, "prompt_id": new_id, "system": outcome.system, "turns": turns, "answers": answers}
         if reason is not None:
             self.dropped[reason] += 1
+            if prompt["split"] == "benchmark":
+                self.not_to_measure[prompt["workload"]][reason] += 1
             return reason, row
         self._seen.add(bytes.fromhex(new_id))
         self._ids += bytes.fromhex(new_id)
@@ -179,6 +193,8 @@ class _Tally:
         self.by_split[prompt["split"]] += 1
         if prompt["split"] == "train":
             self.train.append(prompt["workload"])
+        if prompt["split"] == "benchmark":
+            self.to_measure[prompt["workload"]] += 1
         return None, row
 
     def order(self) -> list[int]:

@@ -2,7 +2,7 @@ import json
 import logging
 import stat
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,11 @@ def prompt(*turns: str, split: str = "train", workload: str = "chat", system: st
 class Run:
     """One run of the stage over given prompts, and what it wrote."""
 
-    def __init__(self, folder: Path, prompts: list[dict[str, Any]], params: Params) -> None:
+    def __init__(
+        self, folder: Path, prompts: list[dict[str, Any]], params: Params, workloads: Sequence[str] = ()
+    ) -> None:
+        measured = params.benchmark.model_copy(update={"workloads": list(workloads)})
+        params = params.model_copy(update={"benchmark": measured})
         selection = SelectionMetrics(
             funnel=[],
             by_workload={"chat": len(prompts)},
@@ -202,6 +206,25 @@ def test_an_entity_missing_from_the_policy_stops_the_stage(tmp_path: Path) -> No
     del policy["US_SSN"]
     with pytest.raises(PolicyError, match="the analyzer finds US_SSN"):
         Run(tmp_path, PROMPTS_WITH_VALUES, shipped_params(policy=policy))
+
+
+@pytest.mark.usefixtures("shared_analyzer")
+@pytest.mark.parametrize("workloads", [("chat", "math"), ("chat", "code")])
+def test_a_workload_that_could_not_be_measured_ends_the_run_here(tmp_path: Path, workloads: tuple[str, ...]) -> None:
+    prompts = [
+        prompt("Plain question about rivers."),
+        HELDOUT,
+        prompt("Which river is longest?", split="benchmark"),
+        prompt("Charge 4111 1111 1111 1111 now.", split="benchmark", workload="math"),
+    ]
+    refused = {
+        "math": r"the 1 to measure workload math with: \{'CREDIT_CARD': 1\}",
+        "code": "the 0 to measure workload code",
+    }
+    with pytest.raises(ValueError, match=f"no prompt is left of {refused[workloads[1]]}") as caught:
+        Run(tmp_path, prompts, shipped_params(), workloads)
+    assert "4111" not in str(caught.value)
+    assert not (tmp_path / "clean").exists()
 
 
 @pytest.mark.usefixtures("shared_analyzer")
