@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eyrie.engines.launch import stop_on_sigterm
+from eyrie.engines.launch import stop_on_signals
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import EngineName, ServerSpec, running_server, server_command
 from eyrie.engines.sglang_server import check_key
@@ -100,13 +100,13 @@ def curl_line(base_url: str, model: str) -> str:
 
 
 def serve(params: Params, choice: Choice, *, engine: EngineName, say: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C or SIGTERM, or until the server ends by itself. Raises ServerError, CheckpointError."""
+    """Serve until Ctrl-C, SIGTERM or SIGHUP, or until the server ends by itself. Raises ServerError, CheckpointError."""
     logging.basicConfig(level=logging.INFO, format="serve: %(message)s", stream=sys.stderr)
     settings = params.benchmark.sglang
     say(f"Serving by {choice.why}.")
     try:
         with (
-            stop_on_sigterm(),
+            stop_on_signals(),
             tempfile.TemporaryDirectory(prefix="eyrie-serve-") as folder,
             running_server(choice.spec, engine=engine, settings=settings, folder=Path(folder)) as server,
         ):

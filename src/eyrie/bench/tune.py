@@ -23,7 +23,7 @@ from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
 from eyrie.bench.shapes import offline_acceptance
 from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.eagle3.checkpoint import check_head
-from eyrie.engines.launch import stop_on_sigterm
+from eyrie.engines.launch import stop_on_signals
 from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, is_alive, named_servers
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
@@ -52,7 +52,7 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
     torch.cuda.empty_cache()  # the servers need the memory; nothing happens without a GPU
     shapes = worth_measuring(offline, params.tune.shortlist)
     logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), ", ".join(map(_name, shapes)))
-    with stop_on_sigterm():
+    with stop_on_signals():
         measured = _halve(params, head, choice, shapes, folder)
     document = ServingPlan(
         engine=params.benchmark.engine,

@@ -106,13 +106,18 @@ def launch_server(command: Sequence[str], *, port: int, log: Path, env: Mapping[
 
 
 @contextlib.contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit, so that servers are stopped by their contexts."""
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def stop_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP (of a terminal that closes) into SystemExit, so that contexts stop servers and remove
+    files with keys. What nohup ignores stays ignored."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _tail(log: Path | None, num_lines: int = _TAIL_LINES) -> str:

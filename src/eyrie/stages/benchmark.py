@@ -20,7 +20,7 @@ from eyrie.bench.hardware import conditions, describe_device
 from eyrie.bench.measuring import Bench, Client
 from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell, uneven
 from eyrie.bench.workloads import benchmark_prompts
-from eyrie.engines.launch import stop_on_sigterm
+from eyrie.engines.launch import stop_on_signals
 from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, is_installed, named_servers
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, resolve_device
@@ -71,7 +71,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     device = describe_device(resolve_device(params.target.device), num_threads=server_threads())
     on_sglang = section.engine == "sglang"
     client: Client = "sglang" if on_sglang and is_installed() else "eyrie"
-    with stop_on_sigterm(), Journal(scratch / _JOURNAL) as journal:
+    with stop_on_signals(), Journal(scratch / _JOURNAL) as journal:
         bench = Bench(
             section=section,
             model=params.target.model,

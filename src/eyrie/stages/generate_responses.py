@@ -30,7 +30,7 @@ from eyrie.chat.transcript import TranscriptError, rows_of
 from eyrie.eagle3.config import check_target
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.gpus import gpus_alone
-from eyrie.engines.launch import stop_on_sigterm
+from eyrie.engines.launch import stop_on_signals
 from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
@@ -203,7 +203,7 @@ def _sglang_servers(params: Params, spec: ServerSpec) -> Iterator[list[str]]:
         return
     section = params.generate_responses
     with (
-        stop_on_sigterm(),
+        stop_on_signals(),
         gpus_alone(torch.device("cuda")),
         tempfile.TemporaryDirectory(prefix="eyrie-generate-") as folder,
         running_server(spec, engine="sglang", settings=section.sglang, folder=Path(folder)) as server,

@@ -126,3 +126,31 @@ with launch_server([sys.executable, "-c", {STUB!r}, "{port}"], port={port}, log=
     parent.wait()
     parent.stdout.close()
     assert is_gone(server_pid)
+
+
+UNTIL_STOPPED = """
+import sys, tempfile, time
+from eyrie.engines.launch import stop_on_signals
+with stop_on_signals(), tempfile.TemporaryDirectory(dir=sys.argv[1]):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "sent", "status"),
+    [([], [signal.SIGTERM], 143), ([], [signal.SIGHUP], 129), (["nohup"], [signal.SIGHUP, signal.SIGTERM], 143)],
+)
+def test_a_signal_that_ends_a_command_leaves_no_file_of_it(
+    tmp_path: Path, before: list[str], sent: list[signal.Signals], status: int
+) -> None:
+    command = [*before, sys.executable, "-c", UNTIL_STOPPED, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert [*tmp_path.iterdir()]
+        for number in sent:
+            process.send_signal(number)
+            time.sleep(0.5)
+        assert process.wait(10) == status
+    assert not [*tmp_path.iterdir()]
