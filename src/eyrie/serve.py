@@ -100,7 +100,7 @@ def curl_line(base_url: str, model: str) -> str:
 
 
 def serve(params: Params, choice: Choice, *, engine: EngineName, say: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C, SIGTERM or SIGHUP, or until the server ends by itself. Raises ServerError, CheckpointError."""
+    """Serve until Ctrl-C, SIGTERM or SIGHUP, or until the server ends itself. Raises ServerError, CheckpointError."""
     logging.basicConfig(level=logging.INFO, format="serve: %(message)s", stream=sys.stderr)
     settings = params.benchmark.sglang
     say(f"Serving by {choice.why}.")
