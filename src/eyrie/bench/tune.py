@@ -94,7 +94,11 @@ def _choose(params: Params, clean: Path) -> Choice:
 
 
 def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting], folder: Path) -> list[TunedShape]:
-    """Every round serves the shapes that are left at any concurrency, one server at a time, the baseline first."""
+    """Every round serves the shapes that are left at any concurrency, one server at a time, the baseline first.
+
+    A shape that cannot be served (too large a tree for the memory, for instance) costs itself only. Raises ServerError
+    when the baseline cannot, or none can.
+    """
     section = params.tune
     alive: dict[int, list[Drafting]] = {level: list(shapes) for level in section.concurrency}
     measured: list[TunedShape] = []
@@ -107,19 +111,26 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
         with progress(len(served), desc=f"round {number + 1}", unit="shapes") as bar:
             for shape in served:
                 name = _name(shape)
-                with serve_arms(
-                    params,
-                    head,
-                    {name: shape},
-                    context_length=choice.served_context,
-                    max_running_requests=max(section.concurrency),
-                    folder=folder,
-                ) as servers:
-                    requests = requests or _histories(params, choice, servers[name])
-                    asked = _of_round(requests, section.num_prompts * 2**number)
-                    levels = [level for level in section.concurrency if shape is None or shape in alive[level]]
-                    for level in levels:
-                        measured.append(_measure(params, servers[name], shape, asked, level, number))
+                try:
+                    with serve_arms(
+                        params,
+                        head,
+                        {name: shape},
+                        context_length=choice.served_context,
+                        max_running_requests=max(section.concurrency),
+                        folder=folder,
+                    ) as servers:
+                        requests = requests or _histories(params, choice, servers[name])
+                        asked = _of_round(requests, section.num_prompts * 2**number)
+                        levels = [level for level in section.concurrency if shape is None or shape in alive[level]]
+                        for level in levels:
+                            measured.append(_measure(params, servers[name], shape, asked, level, number))
+                except ServerError as error:
+                    shapes = [other for other in shapes if other != shape]
+                    if shape is None or not shapes:
+                        raise
+                    measured = [item for item in measured if item.drafting != shape]
+                    logger.warning("%s is out: %s", name, error)
                 bar.update()
         for level in section.concurrency:
             here = [item for item in measured if (item.concurrency, item.round) == (level, number)]

@@ -1,11 +1,13 @@
 """`eyrie tune` on a tiny target with real servers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eyrie.bench import tune
 from eyrie.bench.shapes import offline_acceptance
+from eyrie.bench.workloads import BenchPrompt, Choice
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.servers import ServerError
 from eyrie.engines.target import load_target
@@ -77,3 +79,31 @@ def test_named_servers_are_refused_for_each_shape_needs_one_of_its_own(
     paths = {name: tmp_path / name for name in ("head", "clean", "plan", "folder")}
     with pytest.raises(ServerError, match=r"^EYRIE_NAMED_SERVERS is set, and eyrie tune starts a server of its own"):
         tune.run(tiny_params(tiny_target), **paths)
+
+
+@pytest.mark.timeout(300)
+def test_a_shape_that_cannot_be_served_is_out_and_the_others_are_measured(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = tiny_params(
+        tiny_target,
+        benchmark={"workloads": ["chat"], "output_tokens": 8},
+        tune={"concurrency": [1], "num_prompts": 1, "rounds": 1},
+    )
+    save_head(
+        random_head(load_target(params.target), draft_vocab_size=100, seed=1), tmp_path / "head", model_card="A head.\n"
+    )
+    small, large = (Drafting(num_steps=steps, topk=1, num_draft_tokens=steps + 1) for steps in (2, 3))
+    serve_arms = tune.serve_arms
+
+    def with_memory_for_the_small_one(*given: Any, **named: Any) -> Any:
+        if large in given[2].values():
+            raise ServerError("out of memory: lower num_draft_tokens")
+        return serve_arms(*given, **named)
+
+    monkeypatch.setattr(tune, "serve_arms", with_memory_for_the_small_one)
+    choice = Choice(prompts={"chat": [BenchPrompt("p", "", ("the user asks",))]}, longest=40)
+    measured = tune._halve(params, tmp_path / "head", choice, [large, small], tmp_path)
+    assert [item.drafting for item in measured] == [None, small]
+    with pytest.raises(ServerError, match=r"^out of memory"):
+        tune._halve(params, tmp_path / "head", choice, [large], tmp_path)
