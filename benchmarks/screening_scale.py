@@ -98,6 +98,8 @@ def main() -> None:
 
     filter_prompts.MIN_CONVERSATIONS_PER_WORKER = 1  # the number of processes is the caller's
     params = load_params(Path("params.yaml"))
+    nothing_to_serve = params.benchmark.model_copy(update={"workloads": []})
+    params = params.model_copy(update={"benchmark": nothing_to_serve})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with TableWriter(folder / "selected.parquet", PROMPTS, check_prompt_row) as table:
