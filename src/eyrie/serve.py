@@ -22,7 +22,7 @@ from eyrie.engines.sglang_server import check_key
 from eyrie.io import path_digest, read_json
 from eyrie.lineage.layout import HEAD, SERVING
 from eyrie.params import Params
-from eyrie.schemas import ServingPlan
+from eyrie.serving_plan import ServingPlan
 
 PLAN = Path(SERVING)
 DEFAULT_PORT = 30000

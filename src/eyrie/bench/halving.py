@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from eyrie.params import Drafting
-from eyrie.schemas import OfflineShape, ServingBand, TunedShape
+from eyrie.serving_plan import OfflineShape, ServingBand, TunedShape
 
 
 def worth_measuring(offline: Sequence[OfflineShape], shortlist: int) -> list[Drafting]:

@@ -24,7 +24,7 @@ from eyrie.engines.slots import num_slots
 from eyrie.engines.target import TargetModel
 from eyrie.io import progress
 from eyrie.params import Drafting
-from eyrie.schemas import OfflineShape
+from eyrie.serving_plan import OfflineShape
 
 _SLOTS = 16
 

@@ -17,7 +17,8 @@ from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import load_target
 from eyrie.io import read_jsonl, read_table, write_jsonl
 from eyrie.params import Params, parse_params
-from eyrie.schemas import PROMPTS, OfflineShape
+from eyrie.schemas import PROMPTS
+from eyrie.serving_plan import OfflineShape
 
 
 def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path) -> list[OfflineShape]:

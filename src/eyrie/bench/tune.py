@@ -30,7 +30,7 @@ from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import path_digest, private_folder, progress, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Drafting, Params
-from eyrie.schemas import ServingPlan, TunedShape
+from eyrie.serving_plan import ServingPlan, TunedShape
 
 logger = logging.getLogger(__name__)
 

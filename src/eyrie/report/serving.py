@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eyrie.params import Drafting
-from eyrie.schemas import OfflineShape, ServingPlan
+from eyrie.serving_plan import OfflineShape, ServingPlan
 
 
 def print_offline(shapes: Sequence[OfflineShape]) -> None:

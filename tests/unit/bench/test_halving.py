@@ -4,7 +4,7 @@ import pytest
 
 from eyrie.bench.halving import failed_more, faster_half, serving_bands, worth_measuring
 from eyrie.params import Drafting
-from eyrie.schemas import OfflineShape, ServingPlan, TunedShape
+from eyrie.serving_plan import OfflineShape, ServingPlan, TunedShape
 
 
 def shape(steps: int, topk: int = 1, tokens: int | None = None) -> Drafting:

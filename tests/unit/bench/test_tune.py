@@ -13,7 +13,8 @@ from eyrie.engines.servers import ServerError
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, write_table
 from eyrie.params import Drafting
-from eyrie.schemas import PROMPTS, ServingPlan, check_prompt_row
+from eyrie.schemas import PROMPTS, check_prompt_row
+from eyrie.serving_plan import ServingPlan
 from tests.conftest import tiny_params
 from tests.unit.engines.reference.conftest import random_head
 from tests.unit.stages.test_evaluate_head import prompt_row

@@ -5,7 +5,7 @@ import pytest
 from eyrie.bench.halving import serving_bands
 from eyrie.params import Drafting
 from eyrie.report.serving import print_plan
-from eyrie.schemas import ServingPlan, TunedShape
+from eyrie.serving_plan import ServingPlan, TunedShape
 
 
 def test_failed_requests_of_every_measurement_are_printed(
