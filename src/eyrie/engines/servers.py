@@ -100,12 +100,13 @@ def error_kind(error: object) -> str:
 
 
 def _parts(variable: str) -> list[str]:
-    return [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
+    value = os.environ.get(variable, "")
+    if "@" in value:  # looked for in all of it, and not shown: what stands before it is a password
+        raise ServerError(f"{variable}: an address has no user and password; {API_KEY_VARIABLE} holds the key")
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _address(text: str, variable: str) -> str:
-    if "@" in text:  # not shown: what stands before it is a password
-        raise ServerError(f"{variable}: an address has no user and password; {API_KEY_VARIABLE} holds the key")
     if not text.startswith(("http://", "https://")):
         raise ServerError(f"{variable}: {text} is no address; it must begin with http:// or https://")
     try:

@@ -244,6 +244,14 @@ def test_a_name_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -
         named_server("baseline")
 
 
+@pytest.mark.parametrize("value", ["http://me:hush@127.0.0.1:1", "baseline=http://me:hu,sh@127.0.0.1:1"])
+def test_a_password_in_a_named_servers_address_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", value)
+    with pytest.raises(ServerError, match="an address has no user and password") as caught:
+        named_server("baseline")
+    assert "hu" not in str(caught.value)
+
+
 INFO: dict[str, Any] = {
     "version": "0.5.23", "model_path": "m", "revision": None, "served_model_name": "s", "dtype": "bfloat16",
     "max_running_requests": 4, "context_length": 512, "speculative_algorithm": "EAGLE3", "speculative_num_steps": 3,
