@@ -25,6 +25,8 @@ def main(key_file: Path, command: list[str]) -> None:
         key = key_file.read_text(encoding="utf-8").strip()
     except OSError as error:
         sys.exit(f"{key_file}: {error.strerror}; mount a file with the API key there: nothing is served without one")
+    except UnicodeDecodeError:
+        sys.exit(f"{key_file} is not UTF-8 text; it must hold the API key: nothing is served without one")
     if not key:
         sys.exit(f"{key_file} is empty; it must hold the API key: nothing is served without one")
     handle, config = tempfile.mkstemp(prefix="sglang-", suffix=".yaml")  # mode 0600

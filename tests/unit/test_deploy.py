@@ -148,9 +148,9 @@ def test_the_image_starts_with_the_key_of_a_mounted_file_in_a_private_file_or_no
         environment = {"TMPDIR": str(tmp_path), "PATH": ""}
         return subprocess.run([*command, sys.executable, "-c", show], env=environment, capture_output=True, text=True)
 
-    for content, says in ((None, "No such file"), (" \n", "is empty")):
+    for content, says in ((None, "No such file"), (b" \n", "is empty"), (b"\xff", "is not UTF-8")):
         if content is not None:
-            key.write_text(content)
+            key.write_bytes(content)
         done = start()
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(str(key))

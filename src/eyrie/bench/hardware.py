@@ -1,16 +1,21 @@
-"""What a measurement ran on, in words for the report."""
+"""What a measurement ran on, in words for the report; measurements of a journal are of one machine."""
 
+import logging
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
 import torch
 
 from eyrie.engines.servers import named_server
+from eyrie.lineage.journal import Journal
+
+logger = logging.getLogger(__name__)
 
 _SERVING = ("sglang", "transformers")
+_CONDITIONS = "conditions"
 
 
 def describe_device(device: torch.device, *, num_threads: int) -> str:
@@ -32,6 +37,22 @@ def conditions(device: str, arms: Iterable[str]) -> dict[str, str]:
             continue
     named = {f"server of {arm}": named_server(arm) for arm in arms}
     return found | {name: address for name, address in named.items() if address is not None}
+
+
+def drop_what_differs(journal: Journal, now: Mapping[str, str]) -> None:
+    """What ran on two machines is no comparison, and neither are two versions of a server: parts made under other
+    conditions than `now` go."""
+    if len(journal):
+        then = journal[_CONDITIONS]  # always the first entry
+        if then == now:
+            return
+        changed = [name for name in then | dict(now) if then.get(name) != now.get(name)]
+        logger.warning(
+            "what was measured before is dropped, for it was measured with another %s",
+            ", ".join(f"{name} ({then.get(name)}, now {now.get(name)})" for name in changed),
+        )
+        journal.clear()
+    journal.append(_CONDITIONS, dict(now))
 
 
 def _processor() -> str:

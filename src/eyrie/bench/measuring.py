@@ -16,6 +16,7 @@ from typing import Literal
 
 from eyrie.bench.client import Load, LoadResult, RequestRecord, run_load
 from eyrie.bench.gate import Gate, GateAnswer
+from eyrie.bench.hardware import drop_what_differs
 from eyrie.bench.metrics import Measurement, tpot_s
 from eyrie.bench.sglang_client import run_sglang_client, save_tokenizer
 from eyrie.bench.workloads import BenchPrompt
@@ -32,7 +33,6 @@ Client = Literal["eyrie", "sglang"]
 Serve = Callable[[Sequence[Arm]], AbstractContextManager[Mapping[Arm, RunningServer]]]
 
 _REQUEST_TIMEOUT_S = 600.0
-_CONDITIONS = "conditions"
 _TOKENS_OF_TWO_PIECES = 3  # the last may be the stop token, which is no text
 
 
@@ -71,7 +71,7 @@ class Bench:
 
     def measure(self) -> None:
         """Raises ServerError when a server does not start, dies, or answers nothing that can be measured."""
-        self._drop_what_differs()
+        drop_what_differs(self.journal, self.conditions)
         self._raise_if_nothing_is_left()
         cells = [cell for arms in self.groups for cell in self._cells(arms)]
         missing = [cell for cell in cells if cell.key not in self.journal]
@@ -144,21 +144,6 @@ class Bench:
         for answer in self.answers("baseline") if _gate_key("baseline") in self.journal else ():
             found.setdefault(answer.workload, []).append(len(answer.output))
         return found
-
-    def _drop_what_differs(self) -> None:
-        """Arms that ran on two machines are no comparison, and neither are two versions of a server."""
-        now, then = dict(self.conditions), dict[str, str]()
-        if len(self.journal):
-            then = self.journal[_CONDITIONS]  # always the first entry
-            if then == now:
-                return
-            changed = [name for name in then | now if then.get(name) != now.get(name)]
-            logger.warning(
-                "what was measured before is dropped, for it was measured with another %s",
-                ", ".join(f"{name} ({then.get(name)}, now {now.get(name)})" for name in changed),
-            )
-            self.journal.clear()
-        self.journal.append(_CONDITIONS, now)
 
     def _raise_if_nothing_is_left(self) -> None:
         left_out = self.left_out

@@ -2,11 +2,13 @@
 
 In: the head, the target, the screened prompts. Out: `reports/serving.json`, which `eyrie serve` reads. First the
 acceptance of every shape is worked out from drafts recorded on held-out prompts, without serving; then the shapes that
-no other one beats are served and measured by successive halving, the baseline beside them in every round.
+no other one beats are served and measured by successive halving, the baseline beside them in every round. What is
+finished is in a journal until the plan is written: run again after a kill, it goes on.
 """
 
 import asyncio
 import gc
+import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,7 @@ from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.client import Load, Messages, run_load
 from eyrie.bench.gate import Gate
 from eyrie.bench.halving import failed_more, faster_half, serving_bands, worth_measuring
-from eyrie.bench.hardware import describe_device
+from eyrie.bench.hardware import conditions, describe_device, drop_what_differs
 from eyrie.bench.metrics import Measurement, acceptance_length, to_cell
 from eyrie.bench.shapes import offline_acceptance
 from eyrie.bench.workloads import Choice, benchmark_prompts
@@ -29,12 +31,14 @@ from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, load_config, resolve_device
 from eyrie.io import path_digest, private_folder, progress, write_json
 from eyrie.lineage.digests import target_revision
+from eyrie.lineage.journal import Journal
 from eyrie.params import Drafting, Params
-from eyrie.serving_plan import ServingPlan, TunedShape
+from eyrie.serving_plan import OfflineShape, ServingPlan, TunedShape
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_TIMEOUT_S = 600.0
+_JOURNAL, _OFFLINE, _HISTORIES = "journal.jsonl", "offline", "histories"
 
 
 def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
@@ -47,25 +51,49 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
     choice = _choose(params, clean)
     check_head(head, config, context_length=choice.served_context)
     private_folder(folder)
-    offline = offline_acceptance(params, head=head, clean=clean, folder=folder)
-    gc.collect()
-    torch.cuda.empty_cache()  # the servers need the memory; nothing happens without a GPU
-    shapes = worth_measuring(offline, params.tune.shortlist)
-    logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), ", ".join(map(_name, shapes)))
-    with stop_on_signals():
-        measured = _halve(params, head, choice, shapes, folder)
-    document = ServingPlan(
-        engine=params.benchmark.engine,
-        device=describe_device(resolve_device(params.target.device), num_threads=server_threads()),
-        target=params.target.model,
-        target_revision=target_revision(params.target.model, params.target.revision),
-        head_digest=path_digest(head),
-        bands=serving_bands(measured),
-        offline=sorted(offline, key=lambda item: -item.acceptance_length),
-        measured=measured,
-    )
-    write_json(plan, document)
+    device = describe_device(resolve_device(params.target.device), num_threads=server_threads())
+    head_digest = path_digest(head)
+    with Journal(folder / _JOURNAL) as journal:
+        drop_what_differs(journal, conditions(device, ()) | _tuned(params, head_digest=head_digest, clean=clean))
+        offline = _offline(params, head, clean, folder, journal)
+        shapes = worth_measuring(offline, params.tune.shortlist)
+        names = ", ".join(map(_name, shapes))
+        logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), names)
+        with stop_on_signals():
+            measured = _halve(params, head, choice, shapes, folder, journal)
+        document = ServingPlan(
+            engine=params.benchmark.engine,
+            device=device,
+            target=params.target.model,
+            target_revision=target_revision(params.target.model, params.target.revision),
+            head_digest=head_digest,
+            bands=serving_bands(measured),
+            offline=sorted(offline, key=lambda item: -item.acceptance_length),
+            measured=measured,
+        )
+        write_json(plan, document)
+        journal.clear()
     return document
+
+
+def _tuned(params: Params, *, head_digest: str, clean: Path) -> dict[str, str]:
+    """What measurements depend on besides the machine. No stage holds the tuner's parameters to its results."""
+    sections = params.model_dump_json(include={"target", "benchmark", "tune"})
+    return {
+        "parameter of target, benchmark or tune": hashlib.sha256(sections.encode()).hexdigest()[:12],
+        "target": target_revision(params.target.model, params.target.revision)[:19],
+        "head": head_digest[:12],
+        "set of prompts": path_digest(clean)[:12],
+    }
+
+
+def _offline(params: Params, head: Path, clean: Path, folder: Path, journal: Journal) -> list[OfflineShape]:
+    if _OFFLINE not in journal:
+        shapes = offline_acceptance(params, head=head, clean=clean, folder=folder)
+        gc.collect()
+        torch.cuda.empty_cache()  # the servers need the memory; nothing happens without a GPU
+        journal.append(_OFFLINE, {"shapes": [shape.model_dump() for shape in shapes]})
+    return [OfflineShape(**shape) for shape in journal[_OFFLINE]["shapes"]]
 
 
 def _choose(params: Params, clean: Path) -> Choice:
@@ -93,7 +121,9 @@ def _choose(params: Params, clean: Path) -> Choice:
     return choice
 
 
-def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting], folder: Path) -> list[TunedShape]:
+def _halve(
+    params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting], folder: Path, journal: Journal
+) -> list[TunedShape]:
     """Every round serves the shapes that are left at any concurrency, one server at a time, the baseline first.
 
     A shape that cannot be served (too large a tree for the memory, for instance) costs itself only. Raises ServerError
@@ -102,7 +132,6 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
     section = params.tune
     alive: dict[int, list[Drafting]] = {level: list(shapes) for level in section.concurrency}
     measured: list[TunedShape] = []
-    requests: dict[str, list[Messages]] = {}
     for number in range(section.rounds):
         served: list[Drafting | None] = [
             None,
@@ -110,27 +139,15 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
         ]
         with progress(len(served), desc=f"round {number + 1}", unit="shapes") as bar:
             for shape in served:
-                name = _name(shape)
+                levels = [level for level in section.concurrency if shape is None or shape in alive[level]]
                 try:
-                    with serve_arms(
-                        params,
-                        head,
-                        {name: shape},
-                        context_length=choice.served_context,
-                        max_running_requests=max(section.concurrency),
-                        folder=folder,
-                    ) as servers:
-                        requests = requests or _histories(params, choice, servers[name])
-                        asked = _of_round(requests, section.num_prompts * 2**number)
-                        levels = [level for level in section.concurrency if shape is None or shape in alive[level]]
-                        for level in levels:
-                            measured.append(_measure(params, servers[name], shape, asked, level, number))
+                    measured += _of_shape(params, head, choice, shape, levels, number, folder, journal)
                 except ServerError as error:
                     shapes = [other for other in shapes if other != shape]
                     if shape is None or not shapes:
                         raise
                     measured = [item for item in measured if item.drafting != shape]
-                    logger.warning("%s is out: %s", name, error)
+                    logger.warning("%s is out: %s", _name(shape), error)
                 bar.update()
         for level in section.concurrency:
             here = [item for item in measured if (item.concurrency, item.round) == (level, number)]
@@ -144,6 +161,37 @@ def _halve(params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting
                     item.num_requests,
                 )
     return measured
+
+
+def _of_shape(
+    params: Params,
+    head: Path,
+    choice: Choice,
+    shape: Drafting | None,
+    levels: Sequence[int],
+    number: int,
+    folder: Path,
+    journal: Journal,
+) -> list[TunedShape]:
+    """One round of one shape. A server starts only for what the journal lacks."""
+    name = _name(shape)
+    keys = {level: f"{number}/{level}/{name}" for level in levels}
+    todo = {level: key for level, key in keys.items() if key not in journal}
+    if todo:
+        with serve_arms(
+            params,
+            head,
+            {name: shape},
+            context_length=choice.served_context,
+            max_running_requests=max(params.tune.concurrency),
+            folder=folder,
+        ) as servers:
+            if _HISTORIES not in journal:
+                journal.append(_HISTORIES, _histories(params, choice, servers[name]))
+            asked = _of_round(journal[_HISTORIES], params.tune.num_prompts * 2**number)
+            for level, key in todo.items():
+                journal.append(key, _measure(params, servers[name], shape, asked, level, number).model_dump())
+    return [TunedShape(**journal[key]) for key in keys.values()]
 
 
 def _histories(params: Params, choice: Choice, server: RunningServer) -> dict[str, list[Messages]]:

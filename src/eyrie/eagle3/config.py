@@ -15,6 +15,18 @@ ARCHITECTURE = "LlamaForCausalLMEagle3"
 # Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every
 # dimension.
 _FOREIGN_ROPE_KEYS = ("partial_rotary_factor", "mrope_section", "mrope_interleaved")
+_SIZES = (
+    "hidden_size",
+    "target_hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "max_position_embeddings",
+    "vocab_size",
+    "draft_vocab_size",
+    "num_hidden_layers",
+)
 
 
 class HeadConfigError(ValueError):
@@ -95,11 +107,13 @@ class HeadConfig:
         """Read what `to_json` wrote, or the config.json of a head that others published in the same layout.
 
         What theirs leave out is what SGLang takes for it: aux layers by the target's depth, the target's hidden size
-        equal to the head's, EAGLE-3 without norms, rotary base 10,000. Raises HeadConfigError naming the missing key or
-        the contradiction.
+        equal to the head's, EAGLE-3 without norms, rotary base 10,000. Raises HeadConfigError naming the missing key,
+        the value of another type or the contradiction.
         """
+        raw = {name: value for name, value in raw.items() if value is not None}
         if raw.get("architectures") != [ARCHITECTURE]:
             raise HeadConfigError(f"architectures is {raw.get('architectures')}, not [{ARCHITECTURE!r}]")
+        _check_types(raw)
         try:
             defaults = _usual_values(raw)
             values = {
@@ -107,7 +121,7 @@ class HeadConfig:
                 for name in cls.__dataclass_fields__
                 if name != "aux_layer_ids"
             }
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
             raise HeadConfigError(f"missing key {error}") from None
         rope = values["rope_parameters"]
         if not isinstance(rope, dict) or not isinstance(rope.get("rope_theta"), int | float) or "rope_type" not in rope:
@@ -188,6 +202,21 @@ def _shared(config: Any, name: str) -> Any:
         ) from None
 
 
+def _check_types(raw: dict[str, Any]) -> None:
+    for name in _SIZES:
+        if name in raw and (type(raw[name]) is not int or raw[name] < 1):
+            raise HeadConfigError(f"{name} is {raw[name]!r}; expected a whole number of at least 1")
+    kinds = {
+        "rms_norm_eps": (int | float, "a number"),
+        "fc_norm": (bool, "true or false"),
+        "norm_output": (bool, "true or false"),
+        "rope_scaling": (dict, "an object"),
+    }
+    for name, (kind, words) in kinds.items():
+        if name in raw and not isinstance(raw[name], kind):
+            raise HeadConfigError(f"{name} is {raw[name]!r}; expected {words}")
+
+
 def _usual_values(raw: dict[str, Any]) -> dict[str, Any]:
     """What a config.json means by the keys that it may leave out. Raises KeyError."""
     hidden_size, num_heads = raw["hidden_size"], raw["num_attention_heads"]
@@ -219,6 +248,9 @@ def _written_layers(raw: dict[str, Any]) -> tuple[int, int, int] | None:
     inputs = raw.get("eagle_aux_hidden_state_layer_ids")
     if inputs is None and outputs is None:
         return None
+    for ids in (inputs, outputs):
+        if ids is not None and not (isinstance(ids, list) and all(type(layer) is int for layer in ids)):
+            raise HeadConfigError(f"eagle_aux_hidden_state_layer_ids is {ids!r}; expected a list of whole numbers")
     found = [layer - 1 for layer in inputs or []] if outputs is None else list(outputs)
     if len(found) != 3 or (inputs is not None and inputs != [layer + 1 for layer in found]):
         raise HeadConfigError(

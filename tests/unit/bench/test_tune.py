@@ -10,19 +10,21 @@ from eyrie.bench.shapes import offline_acceptance
 from eyrie.bench.workloads import BenchPrompt, Choice
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.servers import ServerError
+from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, write_table
-from eyrie.params import Drafting
+from eyrie.lineage.journal import Journal
+from eyrie.params import Drafting, Params
 from eyrie.schemas import PROMPTS, check_prompt_row
-from eyrie.serving_plan import ServingPlan
+from eyrie.serving_plan import ServingPlan, TunedShape
 from tests.conftest import tiny_params
 from tests.unit.engines.reference.conftest import random_head
 from tests.unit.stages.test_evaluate_head import prompt_row
 
 
 @pytest.mark.timeout(300)
-def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from(
-    tiny_target: Path, tmp_path: Path
+def test_the_plan_holds_a_band_for_every_concurrency_and_a_killed_tuner_goes_on_from_its_last_load(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = tiny_params(
         tiny_target,
@@ -49,7 +51,23 @@ def test_the_plan_holds_a_band_for_every_concurrency_and_what_it_was_chosen_from
     few = params.model_copy(update={"tune": params.tune.model_copy(update={"num_prompts": 2})})
     with pytest.raises(ValueError, match=r"^tune\.concurrency: 3 is over the 2 requests of the first round"):
         tune.run(few, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
-    found = tune.run(params, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
+    loads: list[tuple[Drafting | None, int]] = []
+    measure = tune._measure
+
+    def interrupted(given: Params, server: RunningServer, shape: Drafting | None, *rest: Any) -> TunedShape:
+        loads.append((shape, rest[1]))
+        if len(loads) == 3:
+            raise KeyboardInterrupt
+        return measure(given, server, shape, *rest)
+
+    monkeypatch.setattr(tune, "_measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tune.run(params, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
+    with monkeypatch.context() as again:
+        again.delattr(tune, "offline_acceptance")  # what was worked out is in the journal
+        found = tune.run(params, head=head, clean=clean, plan=plan, folder=tmp_path / "servers")
+    assert loads == [(None, 1), (None, 3), (loads[2][0], 1), (loads[2][0], 1), (loads[2][0], 3)]
+    assert (tmp_path / "servers/journal.jsonl").read_bytes() == b""  # the next run measures anew
     assert read_json(plan, ServingPlan) == found
     assert len(found.offline) == len(params.tune.shapes) == 4
     alone = tiny_params(tiny_target, tune=params.tune.model_dump())
@@ -104,7 +122,8 @@ def test_a_shape_that_cannot_be_served_is_out_and_the_others_are_measured(
 
     monkeypatch.setattr(tune, "serve_arms", with_memory_for_the_small_one)
     choice = Choice(prompts={"chat": [BenchPrompt("p", "", ("the user asks",))]}, longest=40)
-    measured = tune._halve(params, tmp_path / "head", choice, [large, small], tmp_path)
-    assert [item.drafting for item in measured] == [None, small]
-    with pytest.raises(ServerError, match=r"^out of memory"):
-        tune._halve(params, tmp_path / "head", choice, [large], tmp_path)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        measured = tune._halve(params, tmp_path / "head", choice, [large, small], tmp_path, journal)
+        assert [item.drafting for item in measured] == [None, small]
+        with pytest.raises(ServerError, match=r"^out of memory"):
+            tune._halve(params, tmp_path / "head", choice, [large], tmp_path, journal)

@@ -105,13 +105,16 @@ def test_json_round_trip(rope: dict[str, Any]) -> None:
             "three",
         ),
         ({"intermediate_size": None}, "missing key 'intermediate_size'"),
+        ({"hidden_size": "64"}, "hidden_size is '64'; expected a whole number of at least 1"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0; expected"),
+        ({"fc_norm": "no"}, "fc_norm is 'no'; expected true or false"),
+        ({"rope_scaling": "llama3"}, "rope_scaling is 'llama3'; expected an object"),
+        ({"eagle_aux_hidden_state_layer_ids": ["2", "3", "5"]}, "expected a list of whole numbers"),
     ],
 )
 def test_a_config_of_something_else_is_refused(changes: dict[str, Any], message: str) -> None:
-    raw = {**head_config().to_json(), **changes}
-    raw = {key: value for key, value in raw.items() if value is not None}
     with pytest.raises(HeadConfigError, match=message):
-        HeadConfig.from_json(raw, num_target_layers=8)
+        HeadConfig.from_json({**head_config().to_json(), **changes}, num_target_layers=8)
 
 
 @pytest.mark.parametrize("spelling", ["neither", "inputs", "outputs"])
@@ -120,6 +123,7 @@ def test_what_a_published_config_leaves_out_is_what_sglang_takes_for_it(spelling
         "architectures": ["LlamaForCausalLMEagle3"],
         "bos_token_id": 1,
         "eos_token_id": 2,
+        "head_dim": None,
         "hidden_act": "silu",
         "hidden_size": 64,
         "intermediate_size": 96,

@@ -103,7 +103,7 @@ def test_values_that_cannot_be_a_head_s_are_refused(
 @pytest.mark.parametrize(
     ("rope", "said"),
     [
-        (None, r"config\.json: rope_parameters is None; expected a rope_type"),
+        ([], r"config\.json: rope_parameters is \[\]; expected a rope_type"),
         ({"rope_type": "default", "rope_theta": "much"}, r"config\.json: rope_parameters is .* a number as rope_theta"),
         ({"rope_type": "other", "rope_theta": 1.0}, "rope_type is other, none of default, linear"),
     ],
