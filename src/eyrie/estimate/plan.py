@@ -19,11 +19,10 @@ from eyrie.estimate.lines import (
     read_hardware,
     teraflops,
 )
-from eyrie.estimate.sizes import TargetFacts, head_size
+from eyrie.estimate.sizes import DTYPE_BYTES, TargetFacts, head_size
 from eyrie.features.encodings import num_bits, planes_of
 from eyrie.params import Params
 
-DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 SCREENING_CORE_HOURS_PER_MILLION = 0.33  # docs/decisions.md, Screening
 OPTIMIZER_BYTES = 16  # per weight of the head: float32 weight, gradient and two moments
 
@@ -119,7 +118,7 @@ class _Step:
 
 def _step(params: Params, facts: TargetFacts, device: Device, num_requests: int, context: int) -> _Step:
     weights = min(facts.weights, facts.active_weights * num_requests) * DTYPE_BYTES[params.target.dtype]
-    caches = num_requests * context * facts.kv_bytes_per_token
+    caches = num_requests * context * facts.kv_bytes_per_token(params.target.dtype)
     flops = 2 * facts.active_weights * num_requests
     reading, computing = (weights + caches) / device.all_bytes_per_s, flops / device.all_flops
     if reading >= computing:
@@ -135,7 +134,7 @@ def _generation(estimate: Estimate, params: Params, facts: TargetFacts, device: 
     if section.engine == "sglang":  # requests that find no room wait
         each = lengths.prompt + lengths.answer
         room = device.count * USABLE * device.memory_bytes - weights
-        if (fitting := max(int(room // (each * facts.kv_bytes_per_token)), 1)) < at_once:
+        if (fitting := max(int(room // (each * facts.kv_bytes_per_token(params.target.dtype))), 1)) < at_once:
             at_once, how = fitting, f" (of {at_once}: the rest waits)"
     context = lengths.prompt + lengths.answer // 2
     step = _step(params, facts, device, at_once, context)
@@ -149,7 +148,7 @@ def _generation(estimate: Estimate, params: Params, facts: TargetFacts, device: 
         f"{steps:,.0f} steps of {at_once} answers x {step.seconds * 1e3:.1f} ms ({step.arithmetic}) + prefill "
         f"{prefill:.2e} FLOP / {teraflops(device.all_flops)}",
     )
-    needed = weights + at_once * each * facts.kv_bytes_per_token
+    needed = weights + at_once * each * facts.kv_bytes_per_token(params.target.dtype)
     add_memory(estimate, "generate_responses", needed, device, f"weights + {at_once} caches x {each:,} tokens{how}")
 
 
@@ -226,7 +225,7 @@ def _training_memory(estimate: Estimate, params: Params, facts: TargetFacts, dev
     if section.decode_prompts:
         parts["the target and a head that decode"] = facts.weights * target_size + 2 * head.total
         longest = min(section.max_sequence_tokens, params.generate_responses.max_prompt_tokens)
-        parts["their caches at most"] = section.decode_prompts * longest * facts.kv_bytes_per_token
+        parts["their caches at most"] = section.decode_prompts * longest * facts.kv_bytes_per_token(params.target.dtype)
     peak = sum(parts.values())
     estimate.memory_bytes["train_head"] = peak
     fits = peak <= USABLE * device.memory_bytes
@@ -255,7 +254,8 @@ def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: D
     )
     size, head = DTYPE_BYTES[params.target.dtype], estimate.head
     assert head is not None
-    needed = facts.weights * size + at_once * longest * facts.kv_bytes_per_token + device.count * size * head.total
+    caches = at_once * longest * facts.kv_bytes_per_token(params.target.dtype)
+    needed = facts.weights * size + caches + device.count * size * head.total
     how = f"weights + {at_once} caches x {longest:,} tokens, the longest prompt taken for max_prompt_tokens, "
     how += f"+ {device.count} x head"
     add_memory(estimate, "evaluate_head", needed, device, how)

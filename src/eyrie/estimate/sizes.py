@@ -14,6 +14,7 @@ import yaml
 from eyrie.params import Params
 
 TARGETS = Path("resources/estimate/targets.yaml")
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,9 @@ class TargetFacts:
         """What one token is multiplied with, lm_head included."""
         return self.body_weights(active=True) + self.embedding_weights
 
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Keys and values of all layers, 2 bytes each; a sliding layer keeps less."""
-        return 2 * 2 * self.num_layers * self.num_kv_heads * self.head_dim
+    def kv_bytes_per_token(self, dtype: str) -> int:
+        """Keys and values of all layers; a sliding layer keeps less."""
+        return 2 * self.num_layers * self.num_kv_heads * self.head_dim * DTYPE_BYTES[dtype]
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,10 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     assert at_once == num_slots(100, 3072 + 512) == 9
     caches = at_once * (3072 + 512) * 2 * 2 * 32 * 8 * 128
     assert estimate.memory_bytes["evaluate_head"] == 8_029_995_008 * 2 + caches + 2 * 2 * 424_701_952
+    params = recipe("llama-3.1-8b")
+    params = params.model_copy(update={"target": params.target.model_copy(update={"dtype": "float32"})})
+    wide = make_estimate(params, target_facts(params), device, Lengths(prompt=300, answer=512))
+    assert wide.memory_bytes["evaluate_head"] == 2 * estimate.memory_bytes["evaluate_head"]  # caches are wider, too
 
 
 @pytest.mark.parametrize("name", RECIPES)
