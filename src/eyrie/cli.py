@@ -71,6 +71,8 @@ def run(stages: StagesArgument = None) -> None:
     """Run the pipeline, or only STAGES and what they need, through `dvc repro`; then print the summary."""
     params = load_params(PARAMS)
     preflight(params)
+    with cache.dvc_repo():
+        pass  # DVC can work here, or says now that it cannot
     guard.hold_run_lock()
     typer.echo(doors.plan(params))
     if dvcfile.sync_dvc_yaml(params):
@@ -80,7 +82,8 @@ def run(stages: StagesArgument = None) -> None:
     if any(timing["finished"] > started_at for timing in timings.read_timings().values()):
         timings.record_timing(timings.RUN, time.monotonic() - started)
     else:
-        typer.echo("Nothing to do: every stage is current.")
+        asked = " and ".join(_known_stages(stages))
+        typer.echo(f"Nothing to build: {asked or 'every stage'} {'are' if ' ' in asked else 'is'} current.")
     if not stages:
         summary()
 
@@ -95,17 +98,19 @@ def _repro(params: Params, stages: list[str]) -> None:
     for name in recording.drop_false_records(params):
         typer.echo(f"dvc.lock: the record of {name} did not fit the manifest of its output; it is made again.")
     targets = doors.dvc_targets(params, stages) if stages else []
-    if stages and not targets:
-        return
-    doors.make_dvc_look(params, targets)
-    from dvc.cli import main as dvc_main  # in this process: one start less, and no run that outlives this one
+    status_code = 0
+    if targets or not stages:
+        doors.make_dvc_look(params, targets)
+        from dvc.cli import main as dvc_main  # in this process: one start less, and no run that outlives this one
 
-    status_code = dvc_main(["repro", *(["--single-item", *targets] if targets else [])])
+        status_code = dvc_main(["repro", *(["--single-item", *targets] if targets else [])])
     false = recording.drop_false_records(load_params(PARAMS))
     if false:
         raise ValueError(f"params.yaml was edited while {', '.join(false)} ran; run again")
     if status_code:
         raise typer.Exit(status_code)
+    if stages:  # dvc.lock may lack what was current already, after a merge for instance
+        recording.record(params, PARAMS)
 
 
 @app.command()

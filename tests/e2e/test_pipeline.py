@@ -66,7 +66,7 @@ def test_the_first_run_makes_the_report_and_prints_the_summary(finished: Path) -
 def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
     ran, printed = _repro(finished)
     assert ran == []
-    assert "Nothing to do" in printed
+    assert "Nothing to build" in printed
     assert "the last run that built something took" in printed
     assert "Report: reports/report.html" in printed
 

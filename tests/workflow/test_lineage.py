@@ -236,11 +236,15 @@ def test_a_run_that_is_interrupted_before_a_change_leaves_what_it_finished(
     check(project, tmp_path / "expected")
 
 
-def test_a_clone_with_features_alone_trains_and_makes_nothing_upstream(made: Path, tmp_path: Path) -> None:
+def test_a_clone_with_features_alone_as_links_to_another_disk_trains_and_makes_nothing_upstream(
+    made: Path, tmp_path: Path
+) -> None:
     clone = tmp_path / "clone"
     assert run_in(made, "git", "clone", "-q", str(made / "original"), str(clone)).returncode == 0
+    assert run_in(clone, "dvc", "config", "--local", "cache.type", "symlink").returncode == 0
     pulled = run_in(clone, "dvc", "pull", "-q", "data/features")
     assert pulled.returncode == 0, pulled.stderr
+    assert (clone / STAGES["extract_features"].outputs["features"].format(shard=0)).is_symlink()
     change_parameter(clone, "train_head")
     done = run_in(clone, "eyrie", "run", "train_head")
     printed = done.stdout + done.stderr
@@ -289,7 +293,7 @@ def test_no_unscreened_prompt_is_pushed_and_a_clone_makes_them_when_it_is_asked(
     check(clone, tmp_path / "expected")
 
 
-def test_record_refuses_what_is_not_current_by_name_and_records_the_rest(
+def test_record_refuses_what_is_not_current_by_name_and_records_the_rest_as_a_run_does_too(
     place: Callable[[str], Path], tmp_path: Path
 ) -> None:
     project = place("original")
@@ -301,6 +305,12 @@ def test_record_refuses_what_is_not_current_by_name_and_records_the_rest(
     assert re.search(r"^report +refused: parameter evaluate_head.max_prompts: 4 -> 3", done.stdout, re.MULTILINE)
     recorded = set(STAGES) - {"evaluate_head", "report"}  # the report prints the parameters of every stage
     assert set(re.findall(r"^(\w+) +recorded$", done.stdout, re.MULTILINE)) == recorded
+    lock = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))
+    assert set(lock["stages"]) == recorded
+    del lock["stages"]["train_head"]  # as a merge may
+    (project / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+    asked = run_in(project, "eyrie", "run", "train_head", "build_vocab")
+    assert "Nothing to build: build_vocab and train_head are current." in asked.stdout, asked.stderr
     lock = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))
     assert set(lock["stages"]) == recorded
     assert run_door(project, "dvc") == following("evaluate_head")

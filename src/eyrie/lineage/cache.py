@@ -4,6 +4,7 @@ DVC trusts a read-only object without reading it, and would put it back from its
 damaged outputs are read, and those whose content is not their name are removed.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ def dvc_repo() -> Iterator[Any]:
     from dvc.repo import Repo
     from dvc.scm import SCMError
 
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints the traceback of every error that it raises
     try:
         repo = Repo(".")
     except NotDvcRepoError:

@@ -45,14 +45,15 @@ class Digests:
                     self._learn(path, signature, digest)
 
     def touch(self, path: Path, mtime_ns: int) -> None:
-        """Set a file's or a folder's modification time without losing what is known about it."""
+        """Set a file's or a folder's modification time without losing what is known about it. Of a symbolic link it is
+        the link's own: the file belongs to DVC's cache, which others may share."""
         if path.is_dir():
             for entry in path.iterdir():
                 self.touch(entry, mtime_ns)
-            os.utime(path, ns=(mtime_ns, mtime_ns))
+            os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
             return
         digest = self._remembered(path)
-        os.utime(path, ns=(mtime_ns, mtime_ns))
+        os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
         if digest is not None:
             self._new[_key(path)] = [*_signature(path), digest]
 

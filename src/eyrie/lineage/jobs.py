@@ -149,7 +149,7 @@ def run_job(params: Params, job: Job, body: Callable[[dict[str, Path], Path], No
             outcome = "current"
             for path in (*job.outputs.values(), job.manifest):
                 with suppress(OSError):
-                    os.utime(path)  # newer than its inputs, or Snakemake would ask again
+                    os.utime(path, follow_symlinks=False)  # newer than its inputs, or Snakemake would ask again
         else:
             outcome = "restored" if _is_intact(build, job) else "built"
             if outcome == "built":
@@ -273,7 +273,7 @@ def _link(source: Path, target: Path, *, touch: bool = True) -> None:
         shutil.copyfile(source, target)
     if touch:
         with suppress(OSError):
-            os.utime(target)
+            os.utime(target, follow_symlinks=False)
 
 
 def _remove(path: Path) -> None:

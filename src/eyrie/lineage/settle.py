@@ -90,8 +90,11 @@ class _Settler:
             self._mtimes[path] = max([newest, *times])
 
     def _newest(self, path: Path) -> int:
+        """When an input last changed, as Snakemake takes it: of a symbolic link and its file the newer one."""
         mtime = _mtime(path)
-        return mtime if mtime is not None else self._mtimes.get(path, 0)
+        if mtime is None:
+            return self._mtimes.get(path, 0)
+        return max(mtime, path.stat().st_mtime_ns) if path.is_symlink() else mtime
 
     def _is_known(self, stage: str) -> bool:
         """Whether `dvc.lock` vouches for outputs that are not here. Without a record nobody does: a kill may have
@@ -136,9 +139,10 @@ def _all_files(params: Params) -> Iterable[Path]:
 
 
 def _mtime(path: Path) -> int | None:
-    """A file's or folder's modification time as Snakemake takes it; None when it is not here."""
+    """An output's modification time as Snakemake takes it: of a symbolic link its own; None when it is not here."""
     with suppress(OSError):
         return (path / SNAKEMAKE_TIMESTAMP).stat().st_mtime_ns
     with suppress(OSError):
-        return path.stat().st_mtime_ns
+        path.stat()  # a link to nothing is not here
+        return path.lstat().st_mtime_ns
     return None

@@ -1,13 +1,20 @@
 """Where DVC cannot work, what needs it says so in a sentence, and what does not goes on."""
 
+import logging
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from eyrie.cli import app
 from eyrie.lineage.cache import NoRepositoryError, dvc_repo, evict
+from eyrie.lineage.dvcfile import sync_dvc_yaml
+from eyrie.lineage.layout import STAGES
 from eyrie.lineage.overview import status
 from eyrie.lineage.storage import set_remote
 from tests.conftest import REPOSITORY, tiny_params
@@ -63,7 +70,45 @@ def test_status_goes_on_without_git(unpacked: Path, tiny_target: Path) -> None:
     assert notes["train_head"] == ("never recorded in dvc.lock",)
 
 
-def test_without_git_snakemake_s_record_is_left_out_and_a_user_s_is_refused(
+def test_a_remote_that_cannot_be_asked_is_asked_once_and_said_without_a_traceback(
+    tiny_target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None: ...
+
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    server = HTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    subprocess.run(["git", "init", "-q"], check=True)
+    Repo.init().close()
+    set_remote("gs://bucket/path")
+    settings = {"endpointurl": f"http://127.0.0.1:{server.server_port}", "allow_anonymous_login": True}
+    with dvc_repo() as repo, repo.config.edit("local") as config:
+        config["remote"]["storage"] = settings
+    params = tiny_params(tiny_target)
+    sync_dvc_yaml(params)
+    outs = {
+        "filter_prompts": [{"path": STAGES["filter_prompts"].outputs["clean"], "md5": "0" * 32}],
+        "train_head": [{"path": STAGES["train_head"].outputs["head"], "md5": "1" * 32}],
+    }
+    lock = {"schema": "2.0", "stages": {stage: {"cmd": "none", "outs": out} for stage, out in outs.items()}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    with caplog.at_level(logging.ERROR):
+        notes = {stage.name: stage.notes[0] for stage in status(params)}
+    server.shutdown()
+    assert {name for name, note in notes.items() if "the remote could not be asked" in note} == {*outs}
+    assert asked
+    assert not [path for path in asked if "1" * 30 in path]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_without_git_a_run_by_dvc_and_a_user_s_record_are_refused_and_snakemake_s_record_is_left_out(
     unpacked: Path, tiny_target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eyrie.cli.guard.hold_run_lock", lambda: None)  # it is held until the process ends
@@ -71,6 +116,7 @@ def test_without_git_snakemake_s_record_is_left_out_and_a_user_s_is_refused(
     (unpacked / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json")))
     assert CliRunner().invoke(app, ["record", "--quiet"]).exit_code == 0
     assert isinstance(CliRunner().invoke(app, ["record"]).exception, NoRepositoryError)
+    assert isinstance(CliRunner().invoke(app, ["run"]).exception, NoRepositoryError)
 
 
 def test_without_git_there_is_no_cache_to_take_damage_out_of(unpacked: Path) -> None:
