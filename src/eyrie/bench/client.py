@@ -24,7 +24,7 @@ Messages = list[dict[str, Any]]
 class RequestRecord:
     """One request. Times are seconds from sending it; `error` is None when it finished.
 
-    `latency_s` ends with the last piece of text, `gaps_s` are the pauses between pieces of the stream.
+    `latency_s` ends with the last piece of text, or the stop token behind it; `gaps_s` are the pauses between pieces.
     """
 
     input_tokens: int = 0
@@ -111,12 +111,15 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
                 for choice in event.get("choices", []):
                     if choice.get("finish_reason") == "abort":
                         raise aiohttp.ClientError("the server broke the answer off")
-                    pieces.append(choice["delta"].get("content") or "")
-                    if previous:
-                        record.gaps_s.append(elapsed - previous)
-                    else:
-                        record.ttft_s = elapsed
-                    record.latency_s = previous = elapsed
+                    if text := _text(choice["delta"]):
+                        pieces.append(text)
+                        if previous:
+                            record.gaps_s.append(elapsed - previous)
+                        else:
+                            record.ttft_s = elapsed
+                        record.latency_s = previous = elapsed
+                    elif record.gaps_s:  # the last chunk, of a stop token that is no text
+                        record.latency_s = elapsed
                 _read_usage(event, record)
         if record.output_tokens == 0:
             raise aiohttp.ClientError("the stream ended without usage")
@@ -128,6 +131,13 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
     except (HttpProcessingError, KeyError, TypeError, AttributeError) as error:  # whose words may quote the answer
         record.error = f"{type(error).__name__}: the stream is not in OpenAI's form"
     return record
+
+
+def _text(delta: dict[str, Any]) -> str:
+    """What a chunk adds to the answer, reasoning that the server sets apart included. SGLang's first chunk (the role)
+    and its last (why it finished) add nothing: as pieces they would give an answer of one piece a time per token."""
+    text: str = (delta.get("reasoning_content") or "") + (delta.get("content") or "")
+    return text
 
 
 async def _events(lines: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:

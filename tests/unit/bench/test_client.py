@@ -10,6 +10,8 @@ import pytest
 from aiohttp import web
 
 from eyrie.bench.client import Load, LoadResult, Messages, run_load
+from eyrie.bench.metrics import tpot_s
+from eyrie.io import digest_of
 
 Handler = Callable[[dict[str, Any], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
@@ -82,6 +84,32 @@ def test_times_are_taken_from_the_stream_and_counts_from_usage() -> None:
     assert len(record.gaps_s) == 1
     assert 0.15 < record.gaps_s[0] < 0.3
     assert abs(record.latency_s - record.ttft_s - record.gaps_s[0]) < 1e-6  # usage and [DONE] are no tokens
+
+
+def test_chunks_without_text_are_no_pieces_and_reasoning_is_text() -> None:
+    """SGLang's form: the role, then text, then why it finished."""
+
+    async def answer(body: Any, send: Any) -> None:
+        await send({"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": None}]})
+        await asyncio.sleep(0.1)
+        if body["messages"][-1]["content"] == "reason":
+            await send({"choices": [{"delta": {"reasoning_content": "so", "content": None}, "finish_reason": None}]})
+            await asyncio.sleep(0.1)
+        await send(chunk("all of it"))
+        await asyncio.sleep(0.05)
+        await send({"choices": [{"delta": {"content": None}, "finish_reason": "stop"}]})
+        await send(usage(9))
+        await send(None)
+
+    whole, reasoned = measure(answer, [ask("hi"), ask("reason")]).records
+    assert whole.gaps_s == []
+    assert 0.1 <= whole.ttft_s == whole.latency_s
+    assert tpot_s(whole) is None
+    assert len(reasoned.gaps_s) == 1
+    assert 0.1 <= reasoned.ttft_s < 0.2
+    assert reasoned.latency_s > reasoned.ttft_s + reasoned.gaps_s[0] + 0.04  # its stop token came later
+    assert whole.answer_digest == digest_of("all of it")
+    assert reasoned.answer_digest == digest_of("soall of it")
 
 
 def test_every_request_is_asked_as_it_is_and_recorded_in_its_place() -> None:
