@@ -13,8 +13,11 @@ from typing import Any, Self
 MIN_TARGET_LAYERS = 7  # with 6 the layers would be 1, 2 and 2
 ARCHITECTURE = "LlamaForCausalLMEagle3"
 # Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every
-# dimension.
-_FOREIGN_ROPE_KEYS = ("partial_rotary_factor", "mrope_section", "mrope_interleaved")
+# dimension. SGLang's YaRN reads no attention_factor.
+_FOREIGN_ROPE_KEYS = ("partial_rotary_factor", "mrope_section", "mrope_interleaved", "attention_factor")
+# Frequencies that follow the length of a sequence, or of its neighbours: SGLang makes others of "dynamic" than
+# transformers, and factors of "longrope" may be for some dimensions only (Phi-4-mini).
+_CHANGING_ROPES = ("dynamic", "longrope")
 _SIZES = (
     "hidden_size",
     "target_hidden_size",
@@ -267,4 +270,6 @@ def _plain_rope(rope: dict[str, Any] | None) -> dict[str, Any]:
             f"the target's rope_parameters are {rope}; an EAGLE-3 head turns by the target's rotary positions"
         )
     chosen = rope.get("full_attention", rope)
+    if chosen.get("rope_type") in _CHANGING_ROPES:
+        return {"rope_type": "default", "rope_theta": chosen["rope_theta"]}
     return {key: value for key, value in chosen.items() if key not in _FOREIGN_ROPE_KEYS}

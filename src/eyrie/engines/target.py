@@ -104,12 +104,16 @@ def capture_layers(target: TargetModel, layer_ids: list[int]) -> Iterator[dict[i
 
 
 def untuned_length(config: Any) -> int | None:
-    """Tokens within which Llama 4's layers without rotary positions do not scale their queries; None for others.
+    """Tokens within which sequences that share a forward do not change each other; None where they never do.
 
-    transformers counts the tokens of a forward for that scale, not their positions, so sequences that share a forward
-    or start at different columns must end before it sets in.
+    Llama 4's layers without rotary positions scale their queries from `floor_scale` tokens on, and transformers counts
+    the tokens of a forward for that, not their positions. "longrope" (Phi-3, Phi-4-mini) turns all of a forward by its
+    long factors once one position is past the original length.
     """
-    return config.floor_scale - 1 if getattr(config, "attn_temperature_tuning", False) else None
+    if getattr(config, "attn_temperature_tuning", False):
+        return int(config.floor_scale) - 1
+    rope = getattr(config, "rope_parameters", None) or {}
+    return int(rope["original_max_position_embeddings"]) if rope.get("rope_type") == "longrope" else None
 
 
 def resolve_device(name: str) -> torch.device:

@@ -84,7 +84,23 @@ def test_a_multimodal_targets_rope_becomes_a_plain_one() -> None:
         "rope_theta": 9.0,
         "mrope_section": [1, 1, 2],
         "partial_rotary_factor": 0.5,
+        "attention_factor": 1.5,  # SGLang's YaRN does not know it
     }
+    made = HeadConfig.from_target(config, draft_vocab_size=16, intermediate_size=20)
+    assert made.rope_parameters == {"rope_type": "default", "rope_theta": 9.0}
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "dynamic", "factor": 4.0},
+        {"rope_type": "longrope", "short_factor": [1.0] * 3, "long_factor": [2.0] * 3},  # for 6 of 8 dimensions
+    ],
+    ids=["dynamic", "longrope"],
+)
+def test_a_rope_that_follows_the_length_becomes_a_plain_one_that_engines_agree_on(rope: dict[str, Any]) -> None:
+    config = target_config()
+    config.rope_parameters = {**rope, "rope_theta": 9.0, "original_max_position_embeddings": 64}
     made = HeadConfig.from_target(config, draft_vocab_size=16, intermediate_size=20)
     assert made.rope_parameters == {"rope_type": "default", "rope_theta": 9.0}
 

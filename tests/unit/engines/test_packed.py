@@ -1,17 +1,28 @@
 """Sequences that share a forward have the states of sequences that run alone, whatever the target's attention."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import MistralConfig, MistralForCausalLM, Phi3Config, Phi3ForCausalLM
 
 from eyrie.engines.packed import can_pack, forward_states
+from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import TargetModel, load_target
 from tests.conftest import tiny_params
 
 LAYERS = [1, 3, 4]
+SMALL: dict[str, Any] = {
+    "vocab_size": 320,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.3,
+}
 
 
 def _sequences(lengths: list[int]) -> list[list[int]]:
@@ -57,22 +68,29 @@ def test_sequences_longer_than_the_window_keep_its_mask_in_a_shared_forward(
     tiny_target: Path, target: TargetModel
 ) -> None:
     torch.manual_seed(2)
-    config = MistralConfig(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=8,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        sliding_window=10,
-        initializer_range=0.3,
-    )
+    config = MistralConfig(**SMALL, sliding_window=10)
     model = MistralForCausalLM(config).eval()
     model.set_attn_implementation("sdpa")
     windowed = TargetModel(
         **{**vars(target), "model": model, "config": model.config}  # every other field as it is
     )
     _check(windowed, _sequences([8, 10, 25, 3, 4, 11]), pack=True)
+
+
+def test_a_sequence_past_the_original_length_does_not_turn_those_beside_it(target: TargetModel) -> None:
+    """Phi-3's longrope: short factors up to 32 tokens, long ones for a whole forward that holds more."""
+    torch.manual_seed(2)
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 4, "long_factor": [3.0] * 4}
+    config = Phi3Config(
+        **{**SMALL, "pad_token_id": 5},
+        original_max_position_embeddings=32,
+        max_position_embeddings=128,
+        rope_parameters=rope | {"original_max_position_embeddings": 32},
+    )
+    model = Phi3ForCausalLM(config).eval()
+    turned = TargetModel(**{**vars(target), "model": model, "config": model.config})
+    _check(turned, _sequences([8, 40, 20, 3]), pack=True)
+    assert longest_context(model.config) == 32
 
 
 def test_a_target_whose_layers_mix_neighbouring_tokens_is_not_packed(target: TargetModel) -> None:
