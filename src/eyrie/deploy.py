@@ -16,6 +16,7 @@ import yaml
 
 from eyrie.eagle3.checkpoint import check_head
 from eyrie.engines.serving import server_command
+from eyrie.engines.sglang_targets import check_can_draft
 from eyrie.engines.spec import ServerSpec
 from eyrie.engines.target import load_config
 from eyrie.io import write_text
@@ -41,10 +42,12 @@ _HEALTH_COMMAND = ["curl", "--fail", "--silent", f"http://127.0.0.1:{PORT}/healt
 def check_head_fits(spec: ServerSpec, settings: SglangServer) -> None:
     """What `eyrie serve` checks before it starts, for a target that is here: one on the hub may not be.
 
-    Raises CheckpointError, TargetError.
+    Raises CheckpointError, TargetError, ServerError.
     """
     if spec.head is not None and Path(spec.target.model).is_dir():
-        check_head(spec.head, load_config(spec.target).get_text_config(), context_length=settings.context_length)
+        config = load_config(spec.target)
+        check_can_draft(config.architectures)
+        check_head(spec.head, config.get_text_config(), context_length=settings.context_length)
 
 
 def write_deployment(

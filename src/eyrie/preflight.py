@@ -11,6 +11,7 @@ from typing import Any
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfigError, named_head
 from eyrie.engines.servers import SERVERS_VARIABLE, is_installed, named_server, server_addresses
+from eyrie.engines.sglang_targets import check_drafts_are_served
 from eyrie.io import expand
 from eyrie.lineage.layout import HEAD
 from eyrie.params import Params
@@ -22,7 +23,7 @@ class PreflightError(ValueError):
 
 
 def preflight(params: Params) -> None:
-    """Raise PreflightError or QuarantineError with one sentence about the first thing that is wrong."""
+    """Raise PreflightError, ServerError or QuarantineError with one sentence about the first thing that is wrong."""
     for source in params.select_prompts.origins:
         if source.path and "://" not in source.path and not any(path.is_file() for path in expand(source.path)):
             raise PreflightError(f"select_prompts.sources.{source.name}: no file matches {source.path}")
@@ -40,6 +41,8 @@ def preflight(params: Params) -> None:
             "benchmark.engine: sglang is not installed here: pip install 'eyrie[sglang]', or set it to reference"
         )
     check_target(params)
+    if (folder := Path(params.target.model)).is_dir():
+        check_drafts_are_served(params, _json(folder / "config.json").get("architectures"))
     _check_start(params)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -284,6 +285,9 @@ def test_nothing_is_written_for_a_target_or_a_head_that_could_not_be_served(
     for command in (deploy, ("serve", "--print")):
         assert said(*command, model="models/none").startswith("target.model: models/none is no folder here")
     assert said(*deploy, model=str(tiny_target)).startswith("models/head/config.json: ")
+    target = shutil.copytree(tiny_target, tmp_path / "target") / "config.json"
+    target.write_text(target.read_text().replace("LlamaForCausalLM", "MixtralForCausalLM"))
+    assert "no EAGLE-3 head for a target of the class Mixtral" in said(*deploy, model=str(target.parent))
     assert not Path("out").exists()
 
 

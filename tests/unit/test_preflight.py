@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS
+from eyrie.engines.servers import ServerError
 from eyrie.params import Params, parse_params
 from eyrie.preflight import PreflightError, preflight
 from eyrie.privacy.quarantine import QuarantineError
@@ -144,6 +145,21 @@ def test_without_sglang_its_engine_is_refused_before_anything_runs(
     monkeypatch.setattr("eyrie.preflight.is_installed", lambda: False)
     with pytest.raises(ValueError, match=rf"{section}\.engine: sglang is not installed here"):
         preflight(params)
+
+
+def test_a_target_that_sglang_cannot_draft_for_is_refused_before_anything_runs(
+    copy_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((copy_target / "config.json").read_text())
+    (copy_target / "config.json").write_text(json.dumps(config | {"architectures": ["Olmo2ForCausalLM"]}))
+    monkeypatch.delenv("EYRIE_NAMED_SERVERS", raising=False)
+    small = {"build_vocab": {"draft_vocab_size": 32}}
+    preflight(tiny_params(copy_target, **small))
+    params = tiny_params(copy_target, **small, benchmark={"engine": "sglang"})
+    with pytest.raises(ServerError, match=r"^benchmark\.engine: SGLang .* of the class Olmo2ForCausalLM: .*reference$"):
+        preflight(params)
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", "baseline=http://h:1,eagle3=http://h:2")  # they may be of another version
+    preflight(params)
 
 
 def test_a_quarantine_that_git_would_add_is_refused_before_any_stage() -> None:

@@ -16,7 +16,9 @@ from pathlib import Path
 import torch
 
 from eyrie.engines.servers import API_KEY_VARIABLE, ServerError, is_installed, no_proxy_here
+from eyrie.engines.sglang_targets import check_can_draft
 from eyrie.engines.spec import ServerSpec
+from eyrie.engines.target import load_config
 from eyrie.params import SglangServer
 from eyrie.start_with_key import config_with
 
@@ -106,10 +108,13 @@ def sglang_environment(spec: ServerSpec) -> dict[str, str]:
 
 
 def check_can_launch(spec: ServerSpec, settings: SglangServer) -> None:
-    """Raises ServerError: SGLang is not installed, everybody could use it, or there are not the GPUs."""
+    """Raises ServerError: SGLang is not installed, everybody could use it, it cannot draft for the target, or there are
+    not the GPUs."""
     if not is_installed():
         raise ServerError("SGLang is not installed here: pip install 'eyrie[sglang]', or set the engine to reference")
     check_key(settings.host)
+    if spec.drafting is not None:
+        check_can_draft(load_config(spec.target).architectures)
     if spec.target.device == "cpu":
         return
     if not torch.cuda.is_available():

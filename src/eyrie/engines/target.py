@@ -25,6 +25,8 @@ from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.processes import Processes
 from eyrie.params import Target
 
+EMBEDDING = "embed_tokens.weight"  # how the name of the input embedding ends, in files and in modules
+
 _CHECKED_TOKENS = 4
 _ROUNDINGS = 4  # scaling and capping round about as often
 _LEAST_EPS = 1e-5  # of sums over the hidden size in float32
@@ -59,9 +61,7 @@ class TargetModel:
     @property
     def decoder(self) -> Any:
         """The layers between the two ends, with the final norm."""
-        decoder = self.model.get_decoder()
-        # Llama4ForCausalLM takes itself for its decoder
-        return decoder.model if decoder is self.model else decoder
+        return _decoder_of(self.model)
 
     @property
     def embed_tokens(self) -> torch.nn.Embedding:
@@ -135,11 +135,40 @@ def load_config(target: Target) -> Any:
 def count_parameters(target: Target) -> int:
     """Of the whole model, by its configuration: what memory holds may be packed, or one process's part. Raises
     TargetError."""
+    return sum(int(parameter.numel()) for parameter in _without_weights(target).parameters())
+
+
+def check_parts(target: Target) -> None:
+    """Are the parts that later stages read where they look for them? By the configuration alone, so that it can be
+    asked before a server has answered. Raises TargetError."""
+    model = _without_weights(target)
+    name, head = type(model).__name__, model.get_output_embeddings()
+    if not hasattr(_decoder_of(model), "layers"):
+        raise TargetError(f"target {target.model}: {name} has no list of layers whose outputs could be read")
+    if not any(parameter.endswith(EMBEDDING) for parameter, _ in model.named_parameters()):
+        raise TargetError(
+            f"target {target.model}: {name} has no embedding named ...{EMBEDDING} that a head could share"
+        )
+    _check_no_bias(target, head)
+
+
+def _without_weights(target: Target) -> Any:
     from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(load_config(target), trust_remote_code=target.trust_remote_code)
-    return sum(int(parameter.numel()) for parameter in model.parameters())
+    config = load_config(target)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=target.trust_remote_code)
+    except Exception as error:  # of many types, as in _from_pretrained
+        raise TargetError(
+            f"target {target.model}: cannot be made of its configuration: {_first_line(error)}"
+        ) from error
+
+
+def _decoder_of(model: Any) -> Any:
+    decoder = model.get_decoder()
+    # Llama4ForCausalLM takes itself for its decoder
+    return decoder.model if decoder is model else decoder
 
 
 def load_chat(target: Target) -> ChatTemplate:
@@ -205,8 +234,7 @@ def _check_logits(target: Target, loaded: TargetModel) -> None:
     """Raises TargetError where the model makes its logits otherwise than heads are taught: the loss would be wrong and
     nothing would show it. One forward of a few tokens, which packed weights need before a part of the model is called.
     """
-    if getattr(loaded.model.get_output_embeddings(), "bias", None) is not None:
-        raise TargetError(f"target {target.model}: its output matrix has a bias, which draft heads are not taught with")
+    _check_no_bias(target, loaded.model.get_output_embeddings())
     states: list[Tensor] = []
     hook = loaded.decoder.register_forward_hook(lambda _module, _args, output: states.append(output[0]))
     ids = torch.arange(_CHECKED_TOKENS, device=loaded.device)[None]
@@ -225,6 +253,11 @@ def _check_logits(target: Target, loaded: TargetModel) -> None:
             f"output matrix and configuration say ({difference:.3g} apart, at most {bound:.3g}); no head can be taught "
             "of it"
         )
+
+
+def _check_no_bias(target: Target, output_embeddings: Any) -> None:
+    if getattr(output_embeddings, "bias", None) is not None:
+        raise TargetError(f"target {target.model}: its output matrix has a bias, which draft heads are not taught with")
 
 
 def _tensor_parallel(target: Target, config: Any, num_processes: int) -> Any:
@@ -273,7 +306,7 @@ def load_ends(target: Target) -> TargetEnds:
     Raises TargetError naming the folder or model and the tensor that is missing.
     """
     files = _tensor_files(target)
-    embedding = _read_tensor(target, files, "embed_tokens.weight")
+    embedding = _read_tensor(target, files, EMBEDDING)
     try:
         lm_head = _read_tensor(target, files, "lm_head.weight")
     except TargetError:
@@ -346,5 +379,9 @@ def _from_pretrained(kind: Any, target: Target, **kwargs: Any) -> Any:
             **{"trust_remote_code": target.trust_remote_code, **kwargs},
         )
     except Exception as error:  # transformers raises many types here; each ends in the same sentence
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TargetError(f"target {target.model}: cannot be loaded: {reason}") from error
+        raise TargetError(f"target {target.model}: cannot be loaded: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__

@@ -39,7 +39,8 @@ from eyrie.engines.servers import server_addresses
 from eyrie.engines.serving import ServerSpec, running_server, servable_context
 from eyrie.engines.sglang import sglang_generator
 from eyrie.engines.sglang_server import CONTEXT_KEPT
-from eyrie.engines.target import load_chat, load_config, load_target, resolve_device
+from eyrie.engines.sglang_targets import check_drafts_are_served
+from eyrie.engines.target import TargetError, check_parts, load_chat, load_config, load_target, resolve_device
 from eyrie.engines.transformers import transformers_generator
 from eyrie.io import TableWriter, progress, read_batches, write_json
 from eyrie.lineage.journal import Journal
@@ -58,7 +59,7 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
     Raises TargetError, HeadConfigError, SchemaError, ServerError, DeviceMemoryError.
     """
     section = params.generate_responses
-    check_target(load_config(params.target).get_text_config())  # not only once there are answers to train on
+    _check_target(params)  # not only once there are answers to train on
     mine = list(_share(clean, shard, section.num_shards))
     with Journal(scratch / "answered.jsonl") as journal:
         if len(journal):
@@ -114,6 +115,22 @@ def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path)
         skipped={"prompt too long or refused by the chat template": len(asked - answered)} if asked - answered else {},
     )
     write_json(metrics, document)
+
+
+def _check_target(params: Params) -> None:
+    """What later stages would find out when the answers are there. Raises HeadConfigError, TargetError, ServerError."""
+    config = load_config(params.target)
+    check_target(config.get_text_config())
+    check_parts(params.target)
+    check_drafts_are_served(params, config.architectures)
+    try:
+        longest_context(config.get_text_config())
+    except TargetError as error:
+        if params.train_head.decode_prompts:
+            raise TargetError(
+                f"{error}. A head for it can be trained and benchmarked, but not evaluated: set "
+                "train_head.decode_prompts to 0, and run `eyrie run train_head benchmark`"
+            ) from None
 
 
 def _quantiles(lengths: list[int]) -> dict[str, int]:

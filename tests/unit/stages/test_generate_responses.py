@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import FalconConfig, GPTNeoXConfig, OlmoConfig, PhiConfig, Qwen3NextConfig
 
 from eyrie.eagle3.config import HeadConfigError
 from eyrie.engines.generate import local_generator
@@ -67,6 +68,38 @@ def test_a_target_that_no_head_fits_answers_nothing(copy_target: Path, clean: Pa
     with pytest.raises(HeadConfigError, match="an EAGLE-3 head turns by the target's rotary positions"):
         generate_responses.run(
             tiny_params(copy_target), shard=0, clean=clean, responses=tmp_path / "rows", scratch=tmp_path / "scratch"
+        )
+    assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "message"),
+    [
+        (FalconConfig(num_hidden_layers=8), {}, "FalconForCausalLM has no list of layers whose outputs could be read"),
+        (
+            GPTNeoXConfig(num_hidden_layers=8),
+            {},
+            r"GPTNeoXForCausalLM has no embedding named \.\.\.embed_tokens",
+        ),
+        (PhiConfig(num_hidden_layers=8), {}, "its output matrix has a bias"),
+        (Qwen3NextConfig(num_hidden_layers=8), {}, r"not evaluated: set train_head\.decode_prompts to 0, and run"),
+        (OlmoConfig(num_hidden_layers=8), {"engine": "sglang"}, "no EAGLE-3 head for .* OlmoForCausalLM"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_target_that_a_later_stage_cannot_work_with_answers_nothing(
+    copy_target: Path, clean: Path, tmp_path: Path, config: Any, changes: dict[str, Any], message: str
+) -> None:
+    """Nor is it asked by a server that would answer, whose GPU hours would be for nothing."""
+    config.architectures = [type(config).__name__.replace("Config", "ForCausalLM")]
+    config.save_pretrained(copy_target)
+    with pytest.raises(ValueError, match=message):
+        generate_responses.run(
+            tiny_params(copy_target, benchmark=changes),
+            shard=0,
+            clean=clean,
+            responses=tmp_path / "rows",
+            scratch=tmp_path / "scratch",
         )
     assert not (tmp_path / "scratch").exists()
 
