@@ -61,7 +61,7 @@ class TargetModel:
     @property
     def decoder(self) -> Any:
         """The layers between the two ends, with the final norm."""
-        return _decoder_of(self.model)
+        return decoder_of(self.model)
 
     @property
     def embed_tokens(self) -> torch.nn.Embedding:
@@ -135,15 +135,15 @@ def load_config(target: Target) -> Any:
 def count_parameters(target: Target) -> int:
     """Of the whole model, by its configuration: what memory holds may be packed, or one process's part. Raises
     TargetError."""
-    return sum(int(parameter.numel()) for parameter in _without_weights(target).parameters())
+    return sum(int(parameter.numel()) for parameter in model_without_weights(target).parameters())
 
 
 def check_parts(target: Target) -> None:
     """Are the parts that later stages read where they look for them? By the configuration alone, so that it can be
     asked before a server has answered. Raises TargetError."""
-    model = _without_weights(target)
+    model = model_without_weights(target)
     name, head = type(model).__name__, model.get_output_embeddings()
-    if not hasattr(_decoder_of(model), "layers"):
+    if not hasattr(decoder_of(model), "layers"):
         raise TargetError(f"target {target.model}: {name} has no list of layers whose outputs could be read")
     if not any(parameter.endswith(EMBEDDING) for parameter, _ in model.named_parameters()):
         raise TargetError(
@@ -152,7 +152,8 @@ def check_parts(target: Target) -> None:
     _check_no_bias(target, head)
 
 
-def _without_weights(target: Target) -> Any:
+def model_without_weights(target: Target) -> Any:
+    """The model that the configuration makes, on the meta device. Raises TargetError."""
     from transformers import AutoModelForCausalLM
 
     config = load_config(target)
@@ -165,7 +166,8 @@ def _without_weights(target: Target) -> Any:
         ) from error
 
 
-def _decoder_of(model: Any) -> Any:
+def decoder_of(model: Any) -> Any:
+    """See `TargetModel.decoder`."""
     decoder = model.get_decoder()
     # Llama4ForCausalLM takes itself for its decoder
     return decoder.model if decoder is model else decoder

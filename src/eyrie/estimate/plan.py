@@ -59,11 +59,14 @@ def _device(estimate: Estimate, device: Device) -> None:
 def _target(estimate: Estimate, params: Params, facts: TargetFacts) -> None:
     size, ends = DTYPE_BYTES[params.target.dtype], 1 if facts.tied else 2
     active = facts.body_weights(active=True) + ends * facts.embedding_weights
+    layers = f"attention {facts.attention_weights / 1e9:.2f} B + MLP {facts.mlp_weights(active=False) / 1e9:.2f} B"
+    if facts.counted is not None:
+        layers = f"layers {facts.counted[0] / 1e9:.2f} B, counted in the model that config.json makes"
     estimate.add(
         "target weights",
         f"{facts.weights / 1e9:.2f} B",
-        f"{ends} x V {facts.vocab_size:,} x H {facts.hidden_size:,} + attention {facts.attention_weights / 1e9:.2f} B "
-        f"+ MLP {facts.mlp_weights(active=False) / 1e9:.2f} B; {active / 1e9:.2f} B of them for one token",
+        f"{ends} x V {facts.vocab_size:,} x H {facts.hidden_size:,} + {layers}; {active / 1e9:.2f} B of them for one "
+        "token",
     )
     estimate.add("target memory", f"{facts.weights * size / 1e9:.1f} GB", f"{facts.weights / 1e9:.2f} B x {size} bytes")
     head = estimate.head

@@ -1,17 +1,19 @@
-"""Weights of a target and of its head, counted from a configuration alone: no weights, no transformers.
+"""Weights of a target and of its head, from a configuration alone: no weights.
 
-In: the facts of a config.json. Out: numbers of weights. Norms and biases of the target are left out (below 0.1%); the
-head is counted whole.
+In: the facts of a config.json. Out: numbers of weights. Of a target on the hub they are a sum over sizes, in which
+norms and biases are left out (below 0.1%). Of a folder they are counted in the model that its config.json makes: latent
+attention, shared experts and first dense layers are in no such sum. The head is counted whole.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
-from eyrie.params import Params
+from eyrie.engines.target import EMBEDDING, TargetError, decoder_of, load_config, model_without_weights
+from eyrie.params import Params, Target
 
 TARGETS = Path("resources/estimate/targets.yaml")
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -34,6 +36,8 @@ class TargetFacts:
     num_active_experts: int
     num_shared_experts: int
     expert_size: int
+    latent_size: int  # of what latent attention caches per token and layer, 0 in other targets
+    counted: tuple[int, int] | None = None  # between the ends of the model itself: all, and those that a token meets
 
     @classmethod
     def from_config(cls, raw: dict[str, Any], *, origin: str) -> Self:
@@ -41,7 +45,8 @@ class TargetFacts:
         text = {**raw, **(raw.get("text_config") or {})}
         try:
             heads = text["num_attention_heads"]
-            experts = text.get("num_local_experts") or text.get("num_experts") or 0
+            experts = text.get("num_local_experts") or text.get("num_experts") or text.get("n_routed_experts") or 0
+            latent = text.get("kv_lora_rank") or 0
             return cls(
                 origin=origin,
                 hidden_size=text["hidden_size"],
@@ -57,6 +62,7 @@ class TargetFacts:
                 # Llama 4 adds to the routed expert one that every token passes
                 num_shared_experts=1 if str(text.get("model_type", "")).startswith("llama4") else 0,
                 expert_size=(text.get("moe_intermediate_size") or text["intermediate_size"]) if experts else 0,
+                latent_size=latent + text["qk_rope_head_dim"] if latent else 0,
             )
         except KeyError as error:
             raise ValueError(f"{origin}: missing key {error}; eyrie estimate needs it") from None
@@ -88,6 +94,8 @@ class TargetFacts:
 
     def body_weights(self, *, active: bool) -> int:
         """Without the ends: what extraction runs."""
+        if self.counted is not None:
+            return self.counted[1 if active else 0]
         return self.attention_weights + self.mlp_weights(active=active)
 
     @property
@@ -96,8 +104,10 @@ class TargetFacts:
         return self.body_weights(active=True) + self.embedding_weights
 
     def kv_bytes_per_token(self, dtype: str) -> int:
-        """Keys and values of all layers; a sliding layer keeps less."""
-        return 2 * self.num_layers * self.num_kv_heads * self.head_dim * DTYPE_BYTES[dtype]
+        """Keys and values of all layers; a sliding layer keeps less, and the reference engine keeps what latent
+        attention is unpacked to."""
+        values = self.latent_size or 2 * self.num_kv_heads * self.head_dim
+        return self.num_layers * values * DTYPE_BYTES[dtype]
 
 
 @dataclass(frozen=True)
@@ -139,10 +149,7 @@ def target_facts(params: Params) -> TargetFacts:
     model = params.target.model
     config = Path(model) / "config.json"
     if Path(model).is_dir():
-        try:
-            return TargetFacts.from_config(json.loads(config.read_text(encoding="utf-8")), origin=str(config))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{config}: cannot be read: {error}") from None
+        return _facts_of_folder(params.target, config)
     bundled = yaml.safe_load(TARGETS.read_text(encoding="utf-8"))
     if model not in bundled:
         raise ValueError(
@@ -150,3 +157,31 @@ def target_facts(params: Params) -> TargetFacts:
             "a folder and name that, or add the facts"
         )
     return TargetFacts.from_config(bundled[model], origin=f"{TARGETS} ({model})")
+
+
+def _facts_of_folder(target: Target, path: Path) -> TargetFacts:
+    """With what the class of the target takes for keys that config.json leaves out; of a class that transformers does
+    not have, by the sum."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+    try:
+        whole = load_config(target)
+        facts = TargetFacts.from_config({**whole.to_dict(), **whole.get_text_config().to_dict()}, origin=str(path))
+        return replace(facts, counted=_count_between_ends(target, facts))
+    except TargetError:
+        return TargetFacts.from_config(raw, origin=str(path))
+
+
+def _count_between_ends(target: Target, facts: TargetFacts) -> tuple[int, int]:
+    """All weights, and those that one token meets: of the experts, which transformers keeps in one tensor each, its
+    share."""
+    decoder = decoder_of(model_without_weights(target))
+    sizes = [
+        (parameter.shape, parameter.numel()) for name, parameter in decoder.named_parameters() if name != EMBEDDING
+    ]
+    everything = sum(size for _, size in sizes)
+    experts = sum(size for shape, size in sizes if len(shape) == 3 and shape[0] == facts.num_experts)
+    idle = experts * (facts.num_experts - facts.num_active_experts) // max(facts.num_experts, 1)
+    return everything, everything - idle

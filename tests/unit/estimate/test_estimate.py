@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DeepseekV3Config, Gemma3Config, MixtralConfig
 from typer.testing import CliRunner
 
 from eyrie.cli import app
@@ -122,6 +122,25 @@ def test_weights_counted_from_a_configuration_are_those_of_the_model(name: str) 
         model = AutoModelForCausalLM.from_config(config)
     matrices = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim > 1)
     assert TargetFacts.from_config(config.to_dict(), origin="test").weights == matrices
+
+
+@pytest.mark.parametrize(
+    ("config", "billions", "active", "cached"),
+    [
+        (DeepseekV3Config(), 671.03, 36.63, 61 * (512 + 64) * 2),  # latent attention, shared experts, dense layers
+        (MixtralConfig(), 46.70, 12.75, 32 * 2 * 8 * 128 * 2),
+        (Gemma3Config(text_config={"num_hidden_layers": 34}), 3.25, 3.25, 34 * 2 * 4 * 256 * 2),  # the rest left out
+    ],
+    ids=["DeepSeek-V3", "Mixtral", "Gemma 3"],
+)
+def test_weights_of_a_folders_target_are_counted_in_the_model_that_its_config_makes(
+    tmp_path: Path, config: Any, billions: float, active: float, cached: int
+) -> None:
+    config.save_pretrained(tmp_path)
+    facts = target_facts(tiny_params(tmp_path))
+    assert round(facts.weights / 1e9, 2) == billions
+    assert round(facts.active_weights / 1e9, 2) == active
+    assert facts.kv_bytes_per_token("bfloat16") == cached
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
