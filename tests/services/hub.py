@@ -1,7 +1,8 @@
-"""A Hugging Face hub on a loopback port: dataset repositories from a folder, in the hub's own layout of addresses.
+"""A Hugging Face hub on a loopback port: repositories from a folder, in the hub's own layout of addresses.
 
-In: a folder `<owner>/<name>/files...`. Out: an HTTP server; set HF_ENDPOINT to its address before huggingface_hub is
-imported. Every repository has one commit, COMMIT. Requests are noted in `requests`.
+In: a folder `<owner>/<name>/files...`, each repository a dataset and a model. Out: an HTTP server; set HF_ENDPOINT to
+its address before huggingface_hub is imported. Every repository has one commit, COMMIT. Requests are noted in
+`requests`.
 """
 
 import hashlib
@@ -62,9 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         parts = self._parts()
-        if parts[:2] == ["api", "datasets"] and len(parts) >= 4:
+        if parts[0] not in ("api", "datasets"):  # a model's files have no kind before its name
+            parts = ["models", *parts]
+        if parts[0] == "api" and len(parts) >= 4:
             self._describe(parts)
-        elif parts[0] == "datasets" and len(parts) >= 6 and parts[3] == "resolve":
+        elif len(parts) >= 6 and parts[3] == "resolve":
             repository = self.server.folder / parts[1] / parts[2]
             path = repository.joinpath(*parts[5:])
             if parts[4] != COMMIT:

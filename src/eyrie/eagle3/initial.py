@@ -29,13 +29,18 @@ def head_folder(name: str, revision: str | None) -> Path:
     if folder is not None:
         return folder
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    what = f"train_head.init_from: {name} at {revision}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"train_head.init_from: {name} at {revision} cannot be fetched: {reason}") from None
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors"]))
+    except Exception as error:  # network, access, an unknown name or revision: each has errors of its own
+        line = (str(error).strip().splitlines() or [""])[0]
+        raise CheckpointError(f"{what} cannot be fetched: {type(error).__name__}: {line}") from None
+    if not any(folder.glob("*.safetensors")):
+        raise CheckpointError(
+            f"{what} has no safetensors file; what it may have instead is a pickle, which can run code when it is read"
+        )
+    return folder
 
 
 def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int) -> HeadConfig:

@@ -1,10 +1,12 @@
 """Starting from an existing head: its weights by name, its output rows by target id."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,6 +15,7 @@ from eyrie.eagle3.checkpoint import CheckpointError, save_head
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.initial import config_to_go_on, head_folder, start_from_head
 from eyrie.eagle3.vocab import build_vocab
+from tests.services.hub import COMMIT, Hub
 from tests.unit.eagle3.test_checkpoint import publish
 from tests.unit.eagle3.tiny import DRAFT_VOCAB, KINDS, VOCAB, tiny
 
@@ -122,6 +125,31 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
         head_folder(str(tmp_path / "nowhere"), None)
     with pytest.raises(CheckpointError, match="no other safetensors file"):
         start_from_head(tiny(torch.float32).head, tmp_path)
+
+
+def test_a_head_on_the_hub_is_fetched_at_its_commit_or_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = tiny(torch.float32).head, tiny(torch.float32, seed=1).head
+    save_head(theirs, tmp_path / "hub/org/head", model_card="")
+    (tmp_path / "hub/org/pickled").mkdir()
+    (tmp_path / "hub/org/pickled/pytorch_model.bin").write_bytes(b"")
+    hub = Hub(tmp_path / "hub")
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    settings = {"ENDPOINT": hub.address, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": True}
+    settings["HUGGINGFACE_CO_URL_TEMPLATE"] = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    for name, value in settings.items():
+        monkeypatch.setattr(huggingface_hub.constants, name, value)
+    start_from_head(ours, head_folder("org/head", COMMIT))
+    assert torch.equal(ours.fc.weight, theirs.fc.weight.bfloat16().float())
+    with pytest.raises(CheckpointError, match=f"nothing at {COMMIT} cannot be fetched: RepositoryNotFoundError: "):
+        head_folder("org/nothing", COMMIT)
+    with pytest.raises(CheckpointError, match=f"org/pickled at {COMMIT} has no safetensors file; .* is a pickle"):
+        head_folder("org/pickled", COMMIT)
+    hub.shutdown()
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(CheckpointError, match=f"org/other at {COMMIT} cannot be fetched: ConnectError: "):
+        head_folder("org/other", COMMIT)
 
 
 def test_a_published_head_is_taken_too(tmp_path: Path) -> None:
