@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 STATE, PROGRESS = "state.safetensors", "progress.json"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Checkpoints:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write one, then drop the oldest ones. Raises OSError."""
-        folder = self._folder / f"step-{checkpoint.step:08d}"
+        folder = self._folder_of(checkpoint.step)
         partial = self._folder / f".{folder.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -90,12 +91,23 @@ class Checkpoints:
         for folder in folders:
             try:
                 return _read(folder)
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            except _DAMAGE as error:
                 logger.warning("%s: damaged checkpoint (%s); going back to the one before", folder.name, error)
                 shutil.rmtree(folder, ignore_errors=True)
         if folders:
             logger.warning("no whole checkpoint is left; training starts again from step 0")
         return None
+
+    def at(self, step: int) -> Checkpoint:
+        """The whole checkpoint of `step`. Raises ValueError naming its folder."""
+        folder = self._folder_of(step)
+        try:
+            return _read(folder)
+        except _DAMAGE as error:
+            raise ValueError(f"{folder}: cannot be read ({error}), but the first process went on from it") from None
+
+    def _folder_of(self, step: int) -> Path:
+        return self._folder / f"step-{step:08d}"
 
     def _folders(self) -> list[Path]:
         """Newest first."""

@@ -255,10 +255,17 @@ class Trainer:
             )
 
     def _resume(self) -> Any:
-        """Go back to the newest whole checkpoint, if there is one. Returns the data position, None for the start."""
-        found = self._checkpoints.newest() if self._checkpoints is not None else None
-        if found is None:
+        """Go back to the newest whole checkpoint, if there is one. Returns the data position, None for the start.
+
+        The first process chooses it: others may see another one, on a file system that several machines share.
+        """
+        if self._checkpoints is None:
             return None
+        found = self._checkpoints.newest() if self.processes.is_first else None
+        chosen = self.processes.gather(found.step if found is not None else None)[0]
+        if chosen is None:
+            return None
+        found = found or self._checkpoints.at(chosen)
         state = self.head.state_dict()
         self.head.load_state_dict(
             {name: part_like(found.tensors[f"{HEAD}{name}"], tensor) for name, tensor in state.items()}

@@ -1,6 +1,7 @@
 """Several processes compute what one does."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor
 
 from eyrie.eagle3.processes import Processes
+from eyrie.eagle3.resume import Checkpoints
 from eyrie.eagle3.spread import whole
 from eyrie.eagle3.trainer import Trainer
 from tests.unit.eagle3.test_trainer import HELDOUT, losses, settings
@@ -24,8 +26,7 @@ TRAIN = [document(14, [(3, 8 + seed % 6)], seed) for seed in range(10)]  # proce
 OPTIONS: dict[str, Any] = {"max_steps": 6, "batch_tokens": 56, "micro_batch_tokens": 28, "max_grad_norm": 0.5}
 
 
-def train(processes: Processes, **changes: Any) -> dict[str, torch.Tensor]:
-    """Losses, counts, whole weights, and how many values of weights and optimizer moments this process holds."""
+def trainer_of(processes: Processes, checkpoints: Checkpoints | None = None, **changes: Any) -> Trainer:
     chosen = settings(**{**OPTIONS, **changes})
     made = tiny()
 
@@ -39,24 +40,30 @@ def train(processes: Processes, **changes: Any) -> dict[str, torch.Tensor]:
             start=position,
         )
 
-    trainer = Trainer(
+    return Trainer(
         made.head,
         made.embedding_VH,
         made.teacher,
         batches=batches,
         heldout=lambda: [[one] for one in HELDOUT[processes.rank :: processes.world_size]],
         settings=chosen,
+        checkpoints=checkpoints,
         processes=processes,
     )
-    outcome = trainer.run()
-    kept = [*made.head.parameters(), *trainer.optimizer.tensors().values()]
+
+
+def train(processes: Processes, **changes: Any) -> dict[str, torch.Tensor]:
+    """Losses, counts, whole weights, and how many values of weights and optimizer moments this process holds."""
+    trainer = trainer_of(processes, **changes)
+    outcome, head = trainer.run(), trainer.head
+    kept = [*head.parameters(), *trainer.optimizer.tensors().values()]
     size = sum((tensor.to_local() if isinstance(tensor, DTensor) else tensor).numel() for tensor in kept)
     return {
         "losses": torch.tensor(losses(outcome), dtype=torch.float64),
         "heldout losses": torch.tensor([score.loss for _, score in outcome.heldout_points], dtype=torch.float64),
         "best step and tokens": torch.tensor([outcome.best_step, outcome.tokens_seen]),
         "values held": torch.tensor(size),
-        **{name: weight.detach() for name, weight in whole(dict(made.head.named_parameters())).items()},
+        **{name: weight.detach() for name, weight in whole(dict(head.named_parameters())).items()},
     }
 
 
@@ -78,7 +85,19 @@ def work(rank: int, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     for name, changes in CASES.items():
         save_file(train(Processes(rank, 2), **changes, num_processes=2), folder / f"{name}-{rank}.safetensors")
+    resume_from_what_each_sees(Processes(rank, 2), folder)
     dist.destroy_process_group()
+
+
+def resume_from_what_each_sees(processes: Processes, folder: Path) -> None:
+    """The second process does not see the newest checkpoint."""
+    seen = Checkpoints(folder / f"seen-{processes.rank}", keep=2)
+    trainer_of(Processes(), seen, max_steps=4 - 2 * processes.rank, warmup_steps=1, micro_batch_tokens=56).run()
+    try:
+        step = str(trainer_of(processes, seen, num_processes=2).progress.step)
+    except ValueError as error:
+        step = str(error)
+    (folder / f"resumed-{processes.rank}").write_text(step)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +121,12 @@ def test_two_processes_have_the_curve_of_one_with_the_same_global_batch(two_proc
             torch.testing.assert_close(two[key], expected, **exactly)
         held = whole_size / 2 if "fsdp" in name else whole_size
         assert size == pytest.approx(held, rel=0.01), "values of weights and moments that this process holds"
+
+
+def test_all_processes_go_on_from_the_checkpoint_that_the_first_one_found(two_processes: Path) -> None:
+    first, second = ((two_processes / f"resumed-{rank}").read_text() for rank in range(2))
+    assert first == "4"
+    assert re.search(r"seen-1/step-00000004: cannot be read .*, but the first process went on from it", second)
 
 
 PARENT = """
