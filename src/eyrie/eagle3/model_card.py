@@ -14,7 +14,10 @@ def render_model_card(
     accuracy = " | ".join(f"{value:.3f}" for value in metrics.heldout_accuracy)
     steps = " | ".join(str(step) for step in range(1, len(metrics.heldout_accuracy) + 1))
     rule = " | ".join("---" for _ in metrics.heldout_accuracy)
-    kind = "EAGLE-3.1" if config.fc_norm and config.norm_output else "EAGLE-3"
+    kind = "EAGLE-3.1" if config.fc_norm or config.norm_output else "EAGLE-3"
+    kind += "".join(f", `{name}`" for name in ("fc_norm", "norm_output") if getattr(config, name))
+    pinned = f" --revision {target.revision}" if target.revision else ""
+    pinned += " --trust-remote-code" if target.trust_remote_code else ""
     real = metrics.heldout_decoded_acceptance_length
     decoded = "" if real is None else f"\nBy decoding {settings.decode_prompts} of the prompts: **{real:.3f}**."
     embedding = (
@@ -23,6 +26,7 @@ def render_model_card(
         else f"It has an embedding of its own, {config.hidden_size} wide."
     )
     start = f"the head `{settings.init_from}`" if settings.init_from else "random weights"
+    start += f" at revision `{settings.init_revision}`" if settings.init_revision else ""
     return f"""---
 base_model: {target.model}
 library_name: sglang
@@ -36,10 +40,10 @@ draft, so at temperature 0 the text is the target's own. Made with Eyrie {eyrie_
 
 ## Serving
 
-    python -m sglang.launch_server --model-path {target.model} --speculative-algorithm EAGLE3 \\
-      --speculative-draft-model-path THIS_FOLDER --speculative-num-steps {params.evaluate_head.num_steps} \\
-      --speculative-eagle-topk {params.evaluate_head.topk} \\
-      --speculative-num-draft-tokens {params.evaluate_head.num_draft_tokens} --dtype {target.dtype}
+    python -m sglang.launch_server --model-path {target.model}{pinned} --dtype {target.dtype} \\
+      --speculative-algorithm EAGLE3 --speculative-draft-model-path THIS_FOLDER \\
+      --speculative-num-steps {params.evaluate_head.num_steps} --speculative-eagle-topk {params.evaluate_head.topk} \\
+      --speculative-num-draft-tokens {params.evaluate_head.num_draft_tokens}
 
 {embedding} Aux hidden states: outputs of layers
 {", ".join(str(layer) for layer in config.aux_layer_ids)} (counted from 0).
