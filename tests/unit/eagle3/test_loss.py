@@ -111,6 +111,16 @@ def test_loss_and_every_gradient_equal_the_slow_reference(kind: str, objective: 
     check_against_reference(made, documents, num_steps, objective)
 
 
+def test_the_teacher_scales_and_caps_its_logits_as_the_target_does() -> None:
+    made = tiny()
+    ids_D, last_CH = made.teacher.target_ids_D, torch.randn(5, HIDDEN, dtype=torch.float64)
+    teacher = Teacher(made.teacher.lm_head_VH, LogitScaling(0.5, 2.0), ids_D)
+    p_CV = ((last_CH @ teacher.lm_head_VH.T * 0.5 / 2.0).tanh() * 2.0).softmax(-1)
+    inside_C1 = p_CV[:, ids_D].sum(-1, keepdim=True)
+    torch.testing.assert_close(teacher.log_renormalised(last_CH).exp(), p_CV[:, ids_D] / inside_C1)
+    torch.testing.assert_close(teacher.log_mass_inside(last_CH).exp(), inside_C1[:, 0])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_training_step_equals_serving_with_a_cache(kind: str) -> None:
     made = tiny(kind=KINDS[kind])

@@ -81,11 +81,19 @@ def test_it_is_the_joint_prefix_per_row_and_not_a_product_of_averages() -> None:
 
 
 def test_a_target_token_outside_the_draft_vocabulary_is_a_miss() -> None:
+    """Also where the head drafts the likeliest token that the draft vocabulary has."""
     made = easy()
-    outside = int((~made.head.t2d).nonzero()[0])
-    direction = made.teacher.lm_head_VH[outside].bfloat16() * 9
+    outside = (~made.head.t2d).nonzero()[:1, 0]
+    inverse = torch.linalg.pinv(made.teacher.lm_head_VH[torch.cat([made.teacher.target_ids_D, outside])])
     for doc in DOCUMENTS:
-        doc.teachers[:] = direction
+        doc.teachers[:] = made.teacher.lm_head_VH[outside[0]].bfloat16() * 9
+        for row in brute_force(len(doc), list(doc.spans), 0):
+            logits_D = torch.zeros(len(inverse.T), dtype=torch.float64)
+            draft = int(made.head.logits(drafted_hidden(made, doc, row, 1)[0]).argmax())
+            logits_D[draft], logits_D[-1] = 10, 20
+            last_H = teacher_at(doc, row + 1)
+            last_H[:] = (inverse @ logits_D).bfloat16()
+            assert int((made.teacher.columns_DH @ last_H.double()).argmax()) == draft
     result = score(made)
     assert result.acceptance_length == 1.0
     assert result.accuracy == (0.0,) * STEPS
