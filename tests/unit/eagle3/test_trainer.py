@@ -179,6 +179,15 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, kills: list[int], ema_
     assert taken == 10 + sum(kill % 2 for kill in kills)  # only steps after the last checkpoint are taken again
 
 
+def test_random_numbers_go_on_where_a_killed_run_stood(tmp_path: Path) -> None:
+    made_trainer(tiny(torch.float32), scratch=tmp_path).run()
+    expected = torch.rand(3)
+    again = tiny(torch.float32)
+    torch.manual_seed(99)
+    made_trainer(again, scratch=tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=8, keep_checkpoints=2).run()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000006", "step-00000008"]
