@@ -239,7 +239,7 @@ def _usual_values(raw: dict[str, Any]) -> dict[str, Any]:
         "bos_token_id": None,
         "eos_token_id": None,
         "num_hidden_layers": 1,
-        "fc_norm": False,
+        "fc_norm": raw.get("use_aux_norm", False),  # its older name
         "norm_output": False,
     }
 

@@ -34,7 +34,7 @@ def test_every_weight_is_taken(tmp_path: Path, kind: str) -> None:
         assert torch.equal(weight, expected.bfloat16().float()), name
 
 
-def test_older_names_of_the_same_layers_are_understood(tmp_path: Path) -> None:
+def test_older_names_of_the_same_layers_and_settings_are_understood(tmp_path: Path) -> None:
     theirs = tiny(torch.float32, kind=KINDS["eagle3.1"]).head
     save_head(theirs, tmp_path, model_card="")
     path = tmp_path / "model.safetensors"
@@ -50,7 +50,11 @@ def test_older_names_of_the_same_layers_are_understood(tmp_path: Path) -> None:
             name = name.replace(new, old)
         tensors[f"model.{name}" if name.startswith("layers") else name] = tensor
     save_file(tensors, path)
+    raw = json.loads((tmp_path / "config.json").read_text())
+    raw["use_aux_norm"] = raw.pop("fc_norm")
+    (tmp_path / "config.json").write_text(json.dumps(raw))
     ours = tiny(torch.float32, seed=1, kind=KINDS["eagle3.1"]).head
+    assert config_to_go_on(ours.config, tmp_path, num_target_layers=8) == ours.config
     start_from_head(ours, tmp_path)
     assert torch.equal(ours.fc_norm[2].weight, theirs.fc_norm[2].weight.bfloat16().float())
     assert torch.equal(
