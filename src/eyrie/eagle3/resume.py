@@ -123,7 +123,7 @@ class Checkpoints:
 
 def _read(folder: Path) -> Checkpoint:
     document = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-    if document.pop("digest") != digest_of(document):
+    if not isinstance(document, dict) or document.pop("digest", None) != digest_of(document):
         raise ValueError(f"{PROGRESS} does not have the digest written with it")
     if document["version"] != VERSION:
         raise ValueError(f"version {document['version']}, not {VERSION}")

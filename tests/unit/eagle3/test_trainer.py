@@ -292,6 +292,18 @@ def test_best_weights_that_were_damaged_are_not_linked_into_later_checkpoints(tm
     assert torch.equal(newest.best["weight"], torch.ones(4))
 
 
+@pytest.mark.parametrize("text", ["null", "{}"])
+def test_json_that_is_no_progress_is_damage_too(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (100, 200):
+        checkpoints.save(Checkpoint(step, _weights(step), {}, 0, {}))
+    (tmp_path / "step-00000200/progress.json").write_text(text)
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.step == 100
+    assert "damaged checkpoint (progress.json does not have the digest written with it)" in caplog.text
+
+
 def test_a_damaged_checkpoint_does_not_count_among_those_that_are_kept(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(Checkpoint(300, _weights(300), {}, 0, {}))
