@@ -8,6 +8,7 @@ import csv
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ _SUFFIXES = (".jsonl", ".parquet", ".csv")
 _COMPRESSIONS = (".gz", ".zst")
 _CHUNK_BYTES = 1 << 20
 _BATCH_ROWS = 256
-_ZSTD_RATIO = 16  # text shrinks to about an eighth
+_ZSTD_PIECE_BYTES = 1 << 10  # of blocks of 4 bytes, each of which may be 128 KiB of text: 32 MiB
 
 
 class SourceError(ValueError):
@@ -116,22 +117,30 @@ class _Unzstd:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
         self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._packed = memoryview(b"")
         self._inside = False
 
     def read(self, size: int) -> bytes:
-        """Some bytes, not `size`; none at the end. Raises EOFError when the last frame has no end."""
-        while packed := self._handle.read(size // _ZSTD_RATIO):
-            found = b""
-            while packed:
-                found += self._frame.decompress(packed)
-                self._inside, packed = not self._frame.eof, self._frame.unused_data
+        """`size` bytes or a little more; fewer at the end. Raises EOFError when the last frame has no end."""
+        found: list[bytes] = []
+        missing = size
+        while missing > 0 and (piece := self._piece()):
+            while piece:
+                found.append(self._frame.decompress(piece))
+                missing -= len(found[-1])
+                self._inside, piece = not self._frame.eof, self._frame.unused_data
                 if not self._inside:
                     self._frame = zstandard.ZstdDecompressor().decompressobj()
-            if found:
-                return found
-        if self._inside:
+        if missing == size and self._inside:
             raise EOFError("compressed file ended before its end marker")
-        return b""
+        return b"".join(found)
+
+    def _piece(self) -> bytes:
+        """Few bytes at a time, so that memory does not depend on how well a file is packed."""
+        if not self._packed:
+            self._packed = memoryview(self._handle.read(_CHUNK_BYTES))
+        piece, self._packed = self._packed[:_ZSTD_PIECE_BYTES], self._packed[_ZSTD_PIECE_BYTES:]
+        return bytes(piece)
 
 
 class _TooLongError(Exception):
@@ -149,7 +158,7 @@ def _with_empty_lines(values: Iterator[Any]) -> Iterator[Any]:
         if value is _BLANK:
             blanks += 1
             continue
-        yield from [BadRow("empty line")] * blanks
+        yield from repeat(BadRow("empty line"), blanks)
         blanks = 0
         yield value
 

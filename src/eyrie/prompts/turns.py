@@ -90,7 +90,9 @@ def _text(value: Any) -> str:
         # A message's content parts. Without its picture or sound a question would be another question.
         if not all(part.get("type") in _TEXT_PARTS for part in value):
             raise RowError("a part that is not text")
-        return "\n".join(_text(part.get("text")) for part in value)
+        texts = [part.get("text") for part in value]
+        if all(isinstance(text, str) for text in texts):
+            return "\n".join(texts)
     raise RowError("text of another type")
 
 

@@ -1,4 +1,5 @@
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import zstandard
 
 from eyrie.params import Source
 from eyrie.prompts.hub import HubError
-from eyrie.prompts.sources import MAX_ROW_BYTES, BadRow, Row, SourceError, read_rows
+from eyrie.prompts.sources import MAX_ROW_BYTES, BadRow, Row, SourceError, _Unzstd, read_rows
 
 REVISION = "a" * 40
 BASE = {
@@ -93,6 +94,11 @@ def test_an_open_quote_costs_a_bounded_part_of_a_csv_file(tmp_path: Path) -> Non
     found = values(source(tmp_path / "x.csv"))
     assert found[:2] == [{"text": "a"}, BadRow("not CSV")]
     assert len(found) > MAX_ROW_BYTES // 8
+
+
+def test_memory_does_not_depend_on_how_well_a_file_is_packed() -> None:
+    packed = io.BytesIO(zstandard.compress(b"x" * (200 << 20)))
+    assert 1 << 20 <= len(_Unzstd(packed).read(1 << 20)) < 40 << 20
 
 
 @pytest.mark.parametrize(("name", "pack"), [("x.jsonl.gz", gzip.compress), ("x.jsonl.zst", zstandard.compress)])

@@ -41,6 +41,9 @@ def test_a_cell_may_hold_the_messages_as_json() -> None:
 
 
 USER = {"role": "user", "content": "hi"}
+NESTED_PARTS: Any = "hi"
+for _ in range(5000):
+    NESTED_PARTS = [{"type": "text", "text": NESTED_PARTS}]
 ANSWER = {"role": "assistant", "content": "ANSWER"}
 
 
@@ -185,6 +188,7 @@ def test_an_answer_is_in_no_turn(messages: list[dict[str, str]]) -> None:
         ({"messages": ["hi"]}, "a turn is not an object"),
         ({"messages": [{"role": "user", "content": 7}]}, "text of another type"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "a part that is not text"),
+        ({"messages": [{"role": "user", "content": NESTED_PARTS}]}, "text of another type"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "unknown role"),
         ({"messages": [{"role": ["user"], "content": "hi"}]}, "unknown role"),
         ({"messages": [USER, {"role": "system", "content": "late"}]}, "system prompt after the start"),
