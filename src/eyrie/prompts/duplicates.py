@@ -69,7 +69,7 @@ def near_duplicates(
         mine = buckets.of(text)
         if len(mine):
             own = shingles(text)
-            low, high = math.ceil(threshold * size), int(size / threshold)
+            low, high = math.ceil(threshold * size), size / threshold
             found = any(
                 low <= sizes[other] <= high and _jaccard_at_least(own, shingles(other), threshold)
                 for other in buckets.candidates(mine)

@@ -55,6 +55,13 @@ def test_scripts_without_spaces_are_compared_by_character() -> None:
     assert similar([first, second], threshold=0.8) == [False, True]
 
 
+def test_the_lowest_threshold_finds_texts_that_share_anything() -> None:
+    assert similar(["one two three", "one two three four", "something else here"], threshold=1e-320)[:2] == [
+        False,
+        True,
+    ]
+
+
 def test_no_texts_give_no_answers() -> None:
     assert similar([], threshold=0.8) == []
 
