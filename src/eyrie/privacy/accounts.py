@@ -59,10 +59,14 @@ _IBAN_LENGTHS = {
     }.items()
     for country in countries.split()
 }
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=(?:[ .-]{0,2}[A-Za-z0-9]){11})")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z]{2}|[A-Z]{2} )\d{2}(?=(?:[ .-]{0,2}[A-Za-z0-9]){11})")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # A URL's path and a name of its query, or a name alone; `list+bob=corp.com@` is one address, of a mailing list.
 _BEFORE_ADDRESS = re.compile(r"(?:[^@]*[/?&](?:[^/?&=@]*=)?|[A-Za-z_]+(?:-to)?=)(?=[^@/?&=])")
+# An address in the name of a file: jane@mail.org_2024.csv
+_END_OF_FILE = re.compile(
+    r"(?:_[^@]*|\.(?:bak|csv|docx?|eml|gz|html?|jpe?g|json|log|mbox|pdf|png|txt|vcf|xlsx?|xml))+$"
+)
 _IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
 
 
@@ -218,7 +222,10 @@ class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
     """EMAIL_ADDRESS; of a value in a URL the address only, though Presidio takes path and names for a part of it."""
 
     def validate_result(self, pattern_text: str) -> bool:
-        return bool(super().validate_result(re.split(r"[/=?&]", pattern_text)[-1]))
+        return self._is_valid(pattern_text) or self._is_valid(_END_OF_FILE.sub("", pattern_text))
+
+    def _is_valid(self, written: str) -> bool:
+        return bool(super().validate_result(re.split(r"[/=?&]", written)[-1]))
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None, regex_flags: int | None = None
@@ -226,13 +233,16 @@ class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
         """Offsets are characters of `text`."""
         results: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts, regex_flags)
         for result in results:
+            written = text[result.start : result.end]
+            if not self._is_valid(written):
+                result.end = result.start + len(_END_OF_FILE.sub("", written))
             if before := _BEFORE_ADDRESS.match(text, result.start, result.end):
                 result.start = before.end()
         return results
 
 
 class SpelledMailRecognizer(ShapeRecognizer):
-    """EMAIL_ADDRESS, spelled so that programs do not find it: jane.roe (at) example [dot] com."""
+    """EMAIL_ADDRESS, spelled so that programs do not find it: jane.roe (at) example [dot] com, jane%40example.com."""
 
     ENTITY = "EMAIL_ADDRESS"
     SHAPES = (
@@ -243,6 +253,10 @@ class SpelledMailRecognizer(ShapeRecognizer):
                 re.IGNORECASE,
             ),
             Phrases("(at)", "[at]", "{at}", "<at>", "( at )", "[ at ]"),
+        ),
+        Shape(  # in a URL, in HTML
+            re.compile(r"[\w.+-]{2,64}(?:%40|&#0{0,4}64;|&#x0{0,4}40;|&commat;)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE),
+            Phrases("%40", "64;", "40;", "&commat;"),
         ),
     )
     SCORE = 0.9
@@ -269,6 +283,11 @@ class HardwareAddressRecognizer(MacAddressRecognizer):  # type: ignore[misc]
         self.patterns = [*self.patterns, Pattern("without signs", digits, _NEEDS_CONTEXT)]
 
 
+# "driver version 10.2.14.3"
+_VERSION = re.compile(r"(?i:\b(?:versions?|ver|v|release|build|firmware)[ .:=]{0,3})$")
+_VERSION_WIDTH = 12
+
+
 class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]
     """IP_ADDRESS without what tells of no host: loopback, 0.0.0.0, netmasks, and slices such as `[::2]` or `a::b`."""
 
@@ -281,6 +300,13 @@ class HostAddressRecognizer(IpRecognizer):  # type: ignore[misc]
         # "PING 2600:...:a591: 56 data bytes"
         whole = Pattern("before a colon", r"(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?=:(?![\w:]))", 0.6)
         self.patterns = [*self.patterns, link, whole]
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None, regex_flags: int | None = None
+    ) -> list[RecognizerResult]:
+        """Offsets are characters of `text`."""
+        results: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts, regex_flags)
+        return [item for item in results if not _VERSION.search(text, max(0, item.start - _VERSION_WIDTH), item.start)]
 
     def invalidate_result(self, pattern_text: str) -> bool:
         if pattern_text.lower().startswith("fe80::"):

@@ -25,6 +25,7 @@ from eyrie.privacy.told import told_secrets
 _STEMS = Phrases(
     *("passw", "passp", "passc", "pass", "pwd", "pw", "pin", "psk", "secret", "cred", "mdp", "kennwort", "contrase"),
     *("mot de passe", "clave", "senha", "wachtwoord", "parola d", "hasło"),  # codespell:ignore mot
+    *("lösenord", "adgangskode", "heslo", "парол", "şifre", "密码", "密碼", "パスワード", "비밀번호"),
     *("identified by", "requirepass", "masterauth"),
 )
 # A name may be the end of a longer one: DB_PASSWORD, clientSecret, smtp-pass.
@@ -35,6 +36,7 @@ _START = (
 _NAME = (
     r"(?i:passw(?:or)?d|passphrase|passcode|pass_?key|passwort|pwd|pass|pw|pin(?: code)?|psk|secret|credentials?|creds?"
     r"|mot de passe|mdp|kennwort|contrase[nñ]a|clave|senha|wachtwoord|parola d['’]ordine|hasło|"  # codespell:ignore mot
+    r"lösenord|adgangskode|heslo|пароль|şifre|密码|密碼|パスワード|비밀번호|"
     r"identified by|requirepass|masterauth)"
     r"(?i:s|_?(?:key|value|token|hash|base|text|old|new|confirm(?:ation)?|\d{1,3})){0,2}"
 )

@@ -27,7 +27,7 @@ import yaml
 
 from eyrie.privacy.gates import Gates
 from eyrie.privacy.nearby import NearbyWords
-from eyrie.privacy.spelling import plain
+from eyrie.privacy.spelling import readings
 
 # Presidio imports torch and transformers when they are installed, 15 of its 18 seconds, for engines not in use here.
 _OPTIONAL_IMPORTS = ("torch", "transformers")
@@ -76,7 +76,13 @@ class Analyzer:
 
     def find(self, text: str, *, score_threshold: float) -> list[Finding]:
         """Findings in `text`, by start. Raises UnscreenableError when the analyzer failed or gave a pattern up."""
-        text = plain(text)
+        found: set[Finding] = set()
+        for reading, places in readings(text):
+            for item in self._find(reading, score_threshold):
+                found.add(item if places is None else _at(item, places))
+        return sorted(found)
+
+    def _find(self, text: str, score_threshold: float) -> list[Finding]:
         self._alarm.raised = False
         self._gates.open_for(text)
         try:
@@ -92,6 +98,11 @@ class Analyzer:
         if self._alarm.raised:
             raise UnscreenableError("a pattern was given up after its time limit")
         return _without_general(sorted(Finding(item.start, item.end, item.entity_type, item.score) for item in results))
+
+
+def _at(item: Finding, places: list[int]) -> Finding:
+    """The finding where it stands in the text of which `places` are the characters that were read."""
+    return item._replace(start=places[item.start], end=places[item.end - 1] + 1)
 
 
 def _without_general(findings: list[Finding]) -> list[Finding]:

@@ -75,12 +75,16 @@ class NameTagger:
         """Names at or above the thresholds, in order, with the repeats of what was found surely."""
         if not (found := self._found(text)):
             return []
-        is_no_name = no_name_in(text, self._is_on_a_list)
+        is_no_name = no_name_in(text, self._is_on_a_list, self._is_thing)
         return [span for span in found if not is_no_name(span.start, span.end)]
 
     def _is_on_a_list(self, word: str) -> bool:
         codes = self._lexicon.codes(word)
         return not NAME_CODES.isdisjoint(codes) and (word[0].isupper() or "o" not in codes)
+
+    def _is_thing(self, word: str) -> bool:
+        codes = self._lexicon.codes(word)
+        return "o" in codes or "m" in codes
 
     def _found(self, text: str) -> list[Span]:
         if (marked := self._marked(text)) is None:
@@ -105,7 +109,7 @@ class NameTagger:
             if i in firsts or tokens[i - 1][0].lower() not in _TO_PEOPLE or name.start() in covered:
                 continue
             behind = i + 1 < len(tokens) and i + 1 not in firsts
-            last = tokens[i + 1] if behind and self._is_listed(tokens[i + 1][0], LAST) else None
+            last = tokens[i + 1] if behind and self._may_be_last(tokens[i + 1][0]) else None
             # A tool is asked and told things too: one of its name alone stays with the tagger.
             term = TECHNICAL in self._lexicon.codes(name[0])
             if self._is_listed(name[0], FIRST) and (last or not term):
@@ -119,6 +123,10 @@ class NameTagger:
             return False
         own, codes = self._lexicon.codes(text[span.start : span.end]), self._lexicon.codes(behind[1])
         return ("o" in own or "m" in own) and TECHNICAL in codes and NAME_CODES.isdisjoint(codes)
+
+    def _may_be_last(self, word: str) -> bool:
+        """Behind a first name: on the list, or on none."""
+        return word[0].isupper() and (not (codes := self._lexicon.codes(word)) or LAST in codes)
 
     def _is_listed(self, word: str, code: str) -> bool:
         return word[0].isupper() and code in self._lexicon.codes(word)

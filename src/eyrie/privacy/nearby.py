@@ -65,5 +65,5 @@ def column_header(text: str, start: int) -> str:
 def any_of(words: Sequence[str]) -> re.Pattern[str]:
     """Whole words, also inside names of code (`passport_no`, `passportNumber`) and with "number" or its like behind."""
     either = "|".join(re.escape(word).replace(r"\ ", r"[ _.-]?") for word in sorted(words, key=len, reverse=True))
-    begins = r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
+    begins = r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?=[\u3040-\u9fff\uac00-\ud7af]))"
     return re.compile(rf"{begins}(?i:(?:{either})(?:'?s)?(?:numm?ers?|nr|no|num|id|code)?)(?![a-zà-öø-ÿ])")

@@ -18,6 +18,8 @@ _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _DATE = re.compile(rf"\b(?:{_DAY},?\s+)?(?:\d{{1,2}}[ -]{_MONTH}|{_MONTH}\s+\d{{1,2}})\b(?:[ -]\d{{4}})?[ \d:]*")
 _DATE_WORD = re.compile(rf"\b(?:{_MONTH}|{_DAY})\b")
 _COMPASS = _words("North South East West Nord Sud Est Ouest")
+_TOWARDS = re.compile(r"(?:[Tt]he )?(?:North|South|East|West)ern\b ?")
+_FROM = re.compile(r"(?i:\b(?:north|south|east|west)ern $)")
 # the first three letters of points of the compass, months and days
 _BEGIN_NO_NAME = frozenset(word[:3] for word in _COMPASS) | frozenset(re.findall(r"[A-Z][a-z]{2}", _MONTH + _DAY))
 # codespell:ignore-begin
@@ -67,8 +69,11 @@ def is_german(text: str) -> bool:
     return german >= _ENOUGH and german >= len(_ELSEWHERE & words)
 
 
-def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, int], bool]:
-    """Whether the characters `start:end` of a text are no name; `is_listed` tells words on lists of names."""
+def no_name_in(
+    text: str, is_listed: Callable[[str], bool], is_thing: Callable[[str], bool]
+) -> Callable[[int, int], bool]:
+    """Whether the characters `start:end` of a text are no name; `is_listed` tells words on lists of names, `is_thing`
+    those that are written small as well."""
     german = is_german(text)
 
     def is_no_name(start: int, end: int) -> bool:
@@ -77,6 +82,11 @@ def no_name_in(text: str, is_listed: Callable[[str], bool]) -> Callable[[int, in
             listed = any(word[0].isupper() and is_listed(word) for word in words)
             measured = _MEASURE.search(text, start, end) or not _OF_STREETS.search(text, start, end)
             if (measured and not listed) or _SIZE_OR_DAY.search(text, start, end):
+                return True
+        towards = _TOWARDS.match(text, start, end)
+        if towards or text.endswith("ern ", 0, start):  # the Northern Canal, the Eastern Ferry
+            things = _WORD.findall(text, towards.end() if towards else start, end)
+            if all(map(is_thing, things)) and (towards or _FROM.search(text, max(0, start - 9), start)):
                 return True
         first = text[start]
         if not german and first.isupper() and text[start : start + 3] not in _BEGIN_NO_NAME:

@@ -110,6 +110,21 @@ _CONTEXT = (
     *("meu número", "mon numéro", "numéro", "rappeler", "joignable", "bereikbaar", "terugbellen", "bellen", "mobiel"),
     *("recapito", "richiamare", "contacto", "contato", "retornar", "llámame", "llamame", "rückruf", "zurückrufen"),
     *("erreichbar", "notdienst", "tfno", "mi número", "il mio numero", "mijn nummer", "whats", "twilio"),
+    *(
+        "телефон",
+        "телефону",
+        "тел",
+        "мобильный",
+        "звоните",
+        "هاتف",
+        "هاتفي",
+        "جوال",
+        "جوالي",
+        "موبايل",
+        "फ़ोन",
+        "मोबाइल",
+    ),
+    *("手机", "手機", "电话", "電話", "携帯", "휴대폰", "휴대전화", "전화", "모바일", "연락처"),
 )
 # codespell:ignore-end
 

@@ -1,19 +1,50 @@
-"""The many ways to type a space, a hyphen or a digit, as one: patterns know ASCII, people paste from PDF and phones.
-
-And escaped white space before a value, of which its letter would read as a part (`\\t123-45-6789` in a log line).
+"""The many ways to type a space, a hyphen, a letter or a digit, as one: patterns know ASCII, people paste from PDF and
+phones. Escaped white space before a value, of which its letter would read as a part (`\\t123-45-6789` in a log line).
+And what parts or joins a value without being seen: characters of no width, letters of scripts without spaces.
 """
 
 import re
+import sys
+from typing import NamedTuple
 
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-_WIDE: dict[int, str] = {0xFF10 + digit: str(digit) for digit in range(10)} | {
-    0xFF21 + i: chr(65 + i) for i in range(26)
-}
-_ONE_FOR_ONE = str.maketrans({**dict.fromkeys(map(ord, _SPACES), " "), **_WIDE, 0xFF0B: "+", 0xFF20: "@", 0xFF0E: "."})
+_WIDE = {ord(char) + 0xFEE0: char for char in map(chr, range(0x21, 0x7F))}
+_DIGITS = {place: str(int(char)) for place in range(0x80, sys.maxunicode + 1) if (char := chr(place)).isdecimal()}
+_ONE_FOR_ONE = str.maketrans({**dict.fromkeys(map(ord, _SPACES), " "), **_WIDE, **_DIGITS})
 # A dash between words is left alone: it joins or parts names.
-_DASH = re.compile(r"(?<=[\dA-Z])[\u2010-\u2015\u2212\uff0d](?=\d)|(?<=\d)[\u2010-\u2015\u2212\uff0d](?=[A-Z])")
+_DASH = re.compile(r"(?<=[\dA-Z])[\u2010-\u2015\u2212](?=\d)|(?<=\d)[\u2010-\u2015\u2212](?=[A-Z])")
 _ESCAPED = re.compile(r"\\[nrt](?=[\dA-Z+(])")
-_ODD = re.compile(r"[\u00a0\u1680\u2000-\u2015\u202f\u205f\u2212\u3000\uff0b-\uff3a]")
+_ODD = re.compile(rf"[{_SPACES}\u2010-\u2015\u2212\uff01-\uff5e{''.join(map(chr, _DIGITS))}]")
+
+# Soft hyphens, joiners, marks of direction, variation selectors, tags: inside a value they hide it.
+_UNSEEN = (
+    r"[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
+    r"\U000e0000-\U000e0fff]"
+)
+_UNSEEN_INSIDE = re.compile(rf"(?<=[\w@.+-]){_UNSEEN}+(?=[\w@.+-])")
+_UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+_TOUCHING = re.compile(rf"{_UNSPACED}(?=[A-Za-z0-9+(])|(?<=[A-Za-z0-9)]){_UNSPACED}")
+
+
+class Reading(NamedTuple):
+    """A text as patterns should see it. `places[i]` is where its character i stands in the text; None: at i."""
+
+    text: str
+    places: list[int] | None = None
+
+
+def readings(text: str) -> list[Reading]:
+    """The text as it is, and a second time where something unseen may join or part its values."""
+    found = [Reading(plain(text))]
+    if text.isascii():
+        return found
+    places = None
+    if _UNSEEN_INSIDE.search(text):
+        unseen = {place for run in _UNSEEN_INSIDE.finditer(text) for place in range(*run.span())}
+        places = [place for place in range(len(text)) if place not in unseen]
+        text = "".join(text[place] for place in places)
+    spaced = _TOUCHING.sub(" ", plain(text))
+    return found if spaced == found[0].text else [*found, Reading(spaced, places)]
 
 
 def plain(text: str) -> str:

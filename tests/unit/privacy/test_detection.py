@@ -149,6 +149,28 @@ def test_nulls_and_lone_surrogates_hide_nothing_and_move_nothing(presidio: Presi
     assert [text[item.start : item.end] for item in findings] == [CARD, "488839667"]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("mail m\u200barta.kow\u200dal@poc\u00adzta.pl now", "m\u200barta.kow\u200dal@poc\u00adzta.pl"),
+        ("call me\u200b07700 900482 now", "07700 900482"),
+        ("+44\u206607700\u2069900482", "+44\u206607700\u2069900482"),
+        ("ＪＡＮＥ＠ＥＸＡＭＰＬＥ－ｃｏｒｐ．ｃｏｍ です", "ＪＡＮＥ＠ＥＸＡＭＰＬＥ－ｃｏｒｐ．ｃｏｍ"),
+        ("هاتفي ٠٥٠٤٨٢٧٧٣١", "٠٥٠٤٨٢٧٧٣١"),
+        ("電話番号は090-4821-7735です。留守電", "090-4821-7735"),
+        ("请发到wang.fang88@163.com谢谢", "wang.fang88@163.com"),
+        ("我的手机号是13812946075，帮我", "13812946075"),
+        (f"卡号{CARD}被盗", CARD),
+    ],
+)
+def test_characters_unseen_wide_or_of_scripts_without_spaces_hide_no_value(
+    presidio: PresidioDetector, text: str, value: str
+) -> None:
+    start = text.index(value)
+    spans = {(item.start, item.end) for item in found(presidio, text).findings[0]}
+    assert (start, start + len(value)) in spans
+
+
 def test_what_a_window_cut_off_yields_to_the_whole_of_its_type() -> None:
     whole, cut, other = Finding(5, 20, "A", 0.5), Finding(9, 20, "A", 0.9), Finding(6, 9, "B", 0.5)
     assert without_partial([cut, other, whole, Finding(18, 25, "A", 0.5)]) == [whole, other, Finding(18, 25, "A", 0.5)]

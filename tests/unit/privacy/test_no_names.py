@@ -38,6 +38,8 @@ def test_a_text_is_german_by_its_function_words_and_letters(text: str, german: b
         "Zeichnung KZ9-33517 Blatt 2, Maß 12,5 +0,1/-0,05, Passung H7. Welche Toleranz bei 20 mm?",
         "Das Passwort muss mindestens 8 Zeichen haben, eines davon eine Zahl. Formuliere das freundlicher.",
         "last-modified: Tue, 02 Jul 2024 10:00:00 GMT\n\nbrowser still revalidates on every load, why?",
+        "The Eastern Ferry leaves hourly",
+        "Summarise: The Northern Canal carries coal.",
         "Region;Orders;Returns\nNorth;1.204;88\nSouth;987;61\nWest;1.530;140\n\nWrite that West has the most returns",
     ],
 )
@@ -58,6 +60,8 @@ def test_ordinary_words_beside_names_are_none() -> None:
         ("Bitte schreib Jessica Thompson, dass wir den Termin nicht einhalten können.", "Jessica Thompson"),
         ("The invoice for Anne Joly (29 Mboya Street, North Bay) is 30 days overdue", "North Bay"),
         ("hey can u tell nadia im late", "nadia"),
+        ("Tell Giulia Bertolucci that the meeting moved", "Giulia Bertolucci"),
+        ("My aunt lives in Northern Ireland, my uncle Peter Western in Leeds", "Peter Western"),
         ("Remind Jan Novak that the 3 Jan 2025 deadline is firm", "Jan Novak"),
     ],
 )

@@ -267,6 +267,10 @@ def test_names_that_merely_occur_have_lower_scores_than_disclosures(analyzer: An
         ("IN_PASSPORT", "V5818481", "मेरा पासपोर्ट नंबर V5818481 है"),
         ("US_DRIVER_LICENSE", "U398-539-29-612-4", "driverLicense: 'U398-539-29-612-4'"),
         ("US_DRIVER_LICENSE", "WDLFAYBNSZQ4", "driver license WDLFAYBNSZQ4"),
+        ("EMAIL_ADDRESS", "dana%40whitfield.org", "https://shop.io/reset?user=dana%40whitfield.org&step=2"),
+        ("EMAIL_ADDRESS", "studio&#64;pinewood.com", '<a href="mailto:studio&#64;pinewood.com">'),
+        ("IBAN_CODE", "DE 89 3704 0044 0532 0130 00", "Konto DE 89 3704 0044 0532 0130 00, bitte"),
+        ("SECRET", "Zima2024qw", "пароль: Zima2024qw"),
         ("PHONE_NUMBER", "(11) 96126-7982", "row\ttel\n1\t(11) 96126-7982\tok"),
         ("CRYPTO", "LX4eb8roZEFVicUfN2RPVhYyXypxjMaUkx", "donate: LX4eb8roZEFVicUfN2RPVhYyXypxjMaUkx (thank you!)"),
         ("CRYPTO", "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ", "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ"),
@@ -316,6 +320,8 @@ def test_a_password_is_found_wherever_one_is_given(analyzer: Analyzer, around: s
         ("reply-to=bob.k@acme.com; x", "bob.k@acme.com"),
         ("mailto:bob.k@acme.com?subject=hi", "bob.k@acme.com"),
         ("from list+bob=corp.com@lists.org", "list+bob=corp.com@lists.org"),
+        ("logs/bob.k@acme.com_2024.csv", "bob.k@acme.com"),
+        ("bob.k@acme.com.json", "bob.k@acme.com"),
     ],
 )
 def test_of_a_mail_address_in_a_url_the_address_alone_is_found(analyzer: Analyzer, text: str, address: str) -> None:
@@ -329,6 +335,7 @@ def test_decimals_are_no_numbers_of_phones_or_cards(analyzer: Analyzer) -> None:
 
 
 def test_a_resource_with_a_number_and_a_list_of_numbers_are_left_alone(analyzer: Analyzer) -> None:
+    assert found(analyzer, "driver version 10.2.14.3 and v4.18.2.1 in firmware: 10.0.0.7") == set()
     text = "secret: db-credentials-01\npassword: my-app-test-01\nthe winners are 32 12 59 62"
     assert found(analyzer, text) == set()
 
