@@ -85,7 +85,7 @@ def _numbers(text: str, values: _Values) -> Iterator[Finding]:
         for first in range(len(digits)):
             for length in lengths:
                 finding = values.numbers.get(digits[first : first + length])
-                if finding is None:
+                if finding is None or first + length > len(digits):
                     continue
                 end = places[first + length - 1] + 1
                 start = places[first]

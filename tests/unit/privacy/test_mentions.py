@@ -52,6 +52,14 @@ def test_another_value_is_found_again_as_it_was_written(
     assert mentions(entity, value, text) == expected
 
 
+def test_numbers_of_different_lengths_are_each_found_again() -> None:
+    longer, shorter = "+1 415 555 0172", "30 901820"
+    findings = [[Finding(0, len(value), "PHONE_NUMBER", 0.7)] for value in (longer, shorter)]
+    text = "4155550172, 30901820"
+    found = with_further_mentions([longer, shorter, text], [*findings, []], {"PHONE_NUMBER"})[2]
+    assert [text[item.start : item.end] for item in found] == ["4155550172", "30901820"]
+
+
 def test_what_is_inside_a_finding_is_no_further_mention() -> None:
     text = "jo@corp.com"
     findings = [[Finding(0, 11, "EMAIL_ADDRESS", 0.9)], [Finding(0, 11, "EMAIL_ADDRESS", 1.0)]]
