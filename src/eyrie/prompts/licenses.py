@@ -1,18 +1,20 @@
 """The licence gate: which sources may be read at all.
 
-A source passes when its licence is on the allow-list and neither its name, its address nor its card tells of a denied
-provenance (answers from providers whose terms bar training competing models, or prompts collected without the right to
+A source passes when its licence is on the allow-list and neither its name, its address, the files that this matches nor
+its card tell of a denied provenance (answers from providers whose terms bar training competing models, or prompts collected without the right to
 pass them on). A Hugging Face dataset's licence is what its card says; params may repeat it, not contradict it. A card
 is only what somebody claims, which is why both lists are asked. A written override opens the gate, and is recorded in
 the metrics and the data card.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from eyrie.params import Source
 from eyrie.prompts.hub import read_card
+from eyrie.prompts.sources import matched_names
 
 # What people write when they do not know; no allow-list makes terms of it.
 _UNKNOWN = {"", "none", "other", "unknown", "na", "unspecified"}
@@ -30,11 +32,14 @@ class Clearance(NamedTuple):
 
 
 def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[str]) -> Clearance:
-    """Raises LicenseError naming the source, what is wrong and how to override, or HubError for an unreadable card."""
+    """Raises LicenseError naming the source, what is wrong and how to override, HubError for an unreadable card, or
+    SourceError when no file is there."""
     card = read_card(source) if source.hub is not None else None
     stated = source.license or (card.license if card else None)
     told = [source.name, source.hub, source.path, *(card.source_datasets if card else [])]
-    provenance = _denied_provenance([value for value in told if value is not None], denied)
+    provenance = _denied_provenance([value for value in told if value is not None], denied) or _denied_provenance(
+        matched_names(source), denied
+    )
     if source.license_override is not None:
         if not source.license_override.strip():
             raise LicenseError(f"source {source.name}: license_override needs a written reason")
@@ -58,8 +63,9 @@ def _nothing_stated(stated: str | None) -> str:
 
 
 def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None:
-    """The first entry of the deny-list found in what the source tells of itself, punctuation and case aside."""
-    return next((entry for entry in denied if any(_canonical(entry) in _canonical(value) for value in told)), None)
+    """The first entry of the deny-list found in what the source tells of itself, punctuation, case and typeface aside."""
+    said = [_canonical(unicodedata.normalize("NFKD", value)) for value in told]
+    return next((entry for entry in denied if any(_canonical(entry) in value for value in said)), None)
 
 
 def _canonical(value: str) -> str:

@@ -67,6 +67,13 @@ def read_rows(source: Origin, columns: list[str]) -> Iterator[Row]:
             ) from None
 
 
+def matched_names(source: Origin) -> list[str]:
+    """The names of the files that a path with wildcards matches. Raises SourceError."""
+    if source.path is None or not any(sign in source.path for sign in "*?["):
+        return []
+    return [PurePosixPath(path).name for _, path in _files(source, source.path)]
+
+
 def _files(source: Origin, pattern: str) -> list[tuple[Any, str]]:
     """The matching files, sorted by name. Those here are found as the fingerprint finds them: fsspec does not look into
     a linked folder, and would leave out files that a run is said to depend on."""

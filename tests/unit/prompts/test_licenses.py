@@ -33,12 +33,21 @@ def test_an_allowed_licence_passes() -> None:
         ({"license": "MIT (禁止商用)"}, r"licence 'MIT \(禁止商用\)' is not one of apache-2.0, mit"),
         ({"name": "my-ShareGPT_v3"}, "its provenance 'sharegpt' is denied"),
         ({"path": "data/lmsys_chat_1m/*.jsonl"}, "its provenance 'lmsys-chat' is denied"),
+        ({"name": "ＳｈａｒｅＧＰＴ"}, "its provenance 'sharegpt' is denied"),
         ({"license_override": "  "}, "license_override needs a written reason"),
     ],
 )
 def test_a_source_that_may_not_be_used_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(LicenseError, match=message):
         check(**changes)
+
+
+def test_a_file_that_a_wildcard_matches_tells_of_its_provenance_too(tmp_path: Path) -> None:
+    for name in ("ours.jsonl", "ShareGPT_V3.jsonl"):
+        (tmp_path / name).touch()
+    assert check(path=str(tmp_path / "o*.jsonl")) == Clearance("mit", "")
+    with pytest.raises(LicenseError, match="its provenance 'sharegpt' is denied"):
+        check(path=str(tmp_path / "*.jsonl"))
 
 
 def test_an_override_opens_the_gate_and_keeps_what_it_overrode() -> None:
