@@ -4,6 +4,7 @@ In: a YAML file. Out: `Params`, one attribute per section. The schema has no def
 whole truth; an unknown, missing or out-of-range key raises `ParamsError` naming path, value and bound.
 """
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -89,10 +90,13 @@ def parse_params(raw: Any, *, origin: str) -> Params:
     if not isinstance(raw, dict):
         raise ParamsError(f"{origin}: expected one mapping with the sections {', '.join(Params.model_fields)}")
     try:
-        return Params.model_validate(raw)
+        params = Params.model_validate(raw)
     except ValidationError as error:
         lines = [_describe(detail) for detail in error.errors()]
         raise ParamsError("\n".join(f"{origin}: {line}" for line in lines)) from None
+    if (where := _unwritable(raw)) is not None:
+        raise ParamsError(f"{origin}: {where}: a text with a null byte or a lone surrogate, which no file may hold")
+    return params
 
 
 def load_params(path: Path) -> Params:
@@ -104,6 +108,19 @@ def load_params(path: Path) -> Params:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     return parse_params(raw, origin=str(path))
+
+
+def _unwritable(value: Any) -> str | None:
+    """The path of a text in the document that is no part of a name, a file or a prompt; None: there is none."""
+    if isinstance(value, str):
+        return "" if re.search(r"[\0\ud800-\udfff]", value) else None
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if _unwritable(key) is not None:
+            return repr(key)
+        if (inside := _unwritable(item)) is not None:
+            return f"{key}.{inside}".removesuffix(".")
+    return None
 
 
 def _describe(detail: Any) -> str:

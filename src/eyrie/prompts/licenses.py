@@ -1,10 +1,10 @@
 """The licence gate: which sources may be read at all.
 
 A source passes when its licence is on the allow-list and neither its name, its address, the files that this matches nor
-its card tell of a denied provenance (answers from providers whose terms bar training competing models, or prompts collected without the right to
-pass them on). A Hugging Face dataset's licence is what its card says; params may repeat it, not contradict it. A card
-is only what somebody claims, which is why both lists are asked. A written override opens the gate, and is recorded in
-the metrics and the data card.
+its card tell of a denied provenance (answers from providers whose terms bar training competing models, or prompts
+collected without the right to pass them on). A Hugging Face dataset's licence is what its card says; params may repeat
+it, not contradict it. A card is only what somebody claims, which is why both lists are asked. A written override opens
+the gate, and is recorded in the metrics and the data card.
 """
 
 import re
@@ -63,7 +63,7 @@ def _nothing_stated(stated: str | None) -> str:
 
 
 def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None:
-    """The first entry of the deny-list found in what the source tells of itself, punctuation, case and typeface aside."""
+    """The first entry of the deny-list found in what is told, punctuation, case and typeface aside."""
     said = [_canonical(unicodedata.normalize("NFKD", value)) for value in told]
     return next((entry for entry in denied if any(_canonical(entry) in value for value in said)), None)
 
