@@ -5,6 +5,7 @@ word says what each is: that of its kind right before it or above its column, or
 """
 
 import re
+from typing import NamedTuple
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -60,8 +61,11 @@ _BETWEEN = re.compile(
 )
 # codespell:ignore-end
 _VALUES = re.compile(r"(?i:\) ?values ?\()")
+_ACCOUNT = re.compile(r"(?i:\bacct?\b)")
+_PAIRS = re.compile(r"\d\d[- ]\d\d[- ]\d\d")
+_AFTER_SORT, _AFTER_PLAIN_SORT = re.compile(r"\d\d([- ])\d\d\1\d\d[\s,;/|-]{1,3}$"), re.compile(r"\d{6}[\s,;/|-]{1,3}$")
+_IFSC = re.compile(r"\b[A-Z]{4}0[A-Z0-9]{6}\b|(?i:\bneft\b|\bifsc\b)")  # the code of an Indian bank
 _BEFORE, _NEAR = 64, 150  # characters
-_PAIR = re.compile(r"\s?[,;/|-]?\s?$")
 
 
 class BankAccountRecognizer(EntityRecognizer):  # type: ignore[misc]
@@ -80,63 +84,87 @@ class BankAccountRecognizer(EntityRecognizer):  # type: ignore[misc]
     ) -> list[RecognizerResult]:
         """Offsets are characters of `text`."""
         spans = [match.span() for match in _NUMBER.finditer(text)]
-        return [RecognizerResult("BANK_ACCOUNT", *span, _SCORE) for span in spans if _is_of_bank(text, *span)]
+        return [RecognizerResult("BANK_ACCOUNT", *span, _SCORE) for span in spans if _is_of_bank(_Number(text, *span))]
 
 
-def _is_of_bank(text: str, start: int, end: int) -> bool:
-    written = text[start:end]
-    digits = "".join(filter(str.isdigit, written))
-    before = _label_before(text, start)
-    if len(digits) in (6, 8) and (_last(_SORT, before) or _SORT.fullmatch(column_header(text, start).strip())):
-        return True
-    near = max(0, start - _NEAR), end + _NEAR
-    if len(digits) == 6 and _ACCOUNT_BEHIND.match(text, end) and (_SC.search(before) or _BANK.search(text, *near)):
-        return True
-    of_cheque = _CHEQUE.search(text, *near) is not None
-    if (
-        len(digits) == 9
-        and _is_routing(digits)
-        and (
-            of_cheque
-            or _ROUTING.search(text, max(0, start - _BEFORE), start)
-            or _ROUTING.search(column_header(text, start))
-        )
-    ):
-        return True
-    routing = _AFTER_ROUTING.search(text, max(0, start - 18), start) if len(digits) >= 6 else None
-    if routing and _is_routing(routing[1]) and (of_cheque or _ROUTING.search(text, *near)):
-        return True
-    if re.fullmatch(r"\d\d[- ]\d\d[- ]\d\d", written):  # a date, but beside the number of an account
-        return _ACCOUNT_BEHIND.match(text, end) is not None
-    if not 5 <= len(digits) <= 20:
-        return False
-    header = column_header(text, start)
-    if header and (_STRONG.search(header) or _ROUTING.search(header)):
-        return True
-    strong, weak = _last(_STRONG, before), _last(_WEAK, before)
-    if strong:
-        return True
-    if weak and (written[-2] == "-" or (len(digits) >= 8 and re.search(r"(?i:\bacct?\b)", before))):
-        return True
-    if len(digits) >= 7 and (weak or (header and _WEAK.search(header))):
-        return _BANK.search(text, *near) is not None
-    # After a sort code, or before or after the code of an Indian bank
-    if len(digits) == 8 and re.search(r"\d\d([- ])\d\d\1\d\d[\s,;/|-]{1,3}$", text[max(0, start - 14) : start]):
-        return True
-    sort = re.search(r"\d{6}[\s,;/|-]{1,3}$", text[max(0, start - 14) : start])
-    if len(digits) == 8 and sort:
-        return _BANK.search(text, *near) is not None
-    return (
-        len(digits) >= 9
-        and re.search(r"\b[A-Z]{4}0[A-Z0-9]{6}\b|(?i:\bneft\b|\bifsc\b)", text[near[0] : near[1]]) is not None
-    )
+class _Number(NamedTuple):
+    """Characters `start:end` of a text that may be a number of a bank."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def written(self) -> str:
+        return self.text[self.start : self.end]
+
+    @property
+    def digits(self) -> str:
+        return "".join(filter(str.isdigit, self.written))
+
+    @property
+    def label(self) -> str:
+        """What stands in the line before, or in the line above when the number begins its own."""
+        before = self.text[max(0, self.start - _BEFORE) : self.start]
+        line = before.rpartition("\n")[2]
+        return line if line.strip() else before
+
+    @property
+    def header(self) -> str:
+        return column_header(self.text, self.start)
+
+    def is_near(self, words: "re.Pattern[str]") -> bool:
+        return words.search(self.text, max(0, self.start - _NEAR), self.end + _NEAR) is not None
+
+    def follows(self, pattern: "re.Pattern[str]", width: int) -> "re.Match[str] | None":
+        """The match, which ends where the number begins, in the `width` characters before."""
+        return pattern.search(self.text, max(0, self.start - width), self.start)
+
+    @property
+    def precedes_account(self) -> bool:
+        return _ACCOUNT_BEHIND.match(self.text, self.end) is not None
 
 
-def _label_before(text: str, start: int) -> str:
-    """What stands in the line before a number, or in the line above when it begins its own."""
-    before = text[max(0, start - _BEFORE) : start]
-    line = before.rpartition("\n")[2]
-    return line if line.strip() else before
+def _is_of_bank(number: _Number) -> bool:
+    size = len(number.digits)
+    if (size in (6, 8) and _is_sort_code(number)) or (size >= 6 and _is_in_transfer(number)):
+        return True
+    if _PAIRS.fullmatch(number.written):  # a date, but beside the number of an account
+        return number.precedes_account
+    return 5 <= size <= 20 and _is_account(number)
+
+
+def _is_sort_code(number: _Number) -> bool:
+    if _last(_SORT, number.label) or _SORT.fullmatch(number.header.strip()):
+        return True
+    beside = len(number.digits) == 6 and number.precedes_account
+    return beside and (_SC.search(number.label) is not None or number.is_near(_BANK))
+
+
+def _is_in_transfer(number: _Number) -> bool:
+    """A routing number, or the account behind one."""
+    of_cheque = number.is_near(_CHEQUE)
+    named = of_cheque or number.follows(_ROUTING, _BEFORE) or _ROUTING.search(number.header)
+    if named and len(number.digits) == 9 and _is_routing(number.digits):
+        return True
+    routing = number.follows(_AFTER_ROUTING, 18)
+    return routing is not None and _is_routing(routing[1]) and (of_cheque or number.is_near(_ROUTING))
+
+
+def _is_account(number: _Number) -> bool:
+    size, label, header = len(number.digits), number.label, number.header
+    if _STRONG.search(header) or _ROUTING.search(header) or _last(_STRONG, label):
+        return True
+    weak = _last(_WEAK, label)
+    if weak and (number.written[-2] == "-" or (size >= 8 and _ACCOUNT.search(label))):
+        return True
+    if size >= 7 and (weak or _WEAK.search(header)):
+        return number.is_near(_BANK)
+    if size == 8 and number.follows(_AFTER_SORT, 14):
+        return True
+    if size == 8 and number.follows(_AFTER_PLAIN_SORT, 14):
+        return number.is_near(_BANK)
+    return size >= 9 and number.is_near(_IFSC)
 
 
 def _last(words: "re.Pattern[str]", before: str) -> bool:

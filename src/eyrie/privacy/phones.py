@@ -154,7 +154,7 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
             written = candidate.group().removesuffix(candidate["extension"] or "")
             if _NOT_A_PHONE.fullmatch(written):
                 continue
-            score = self._score(written)
+            score = _score(written)
             if score and _FOUR_PAIRS.fullmatch(written):
                 score = _NEEDS_CONTEXT
             before = text[max(0, candidate.start() - _CUE_WIDTH) : candidate.start()]
@@ -171,27 +171,33 @@ class PhoneNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
                 best[start, end] = _GROUPED if near else score
         return [self._result(start, end, score) for (start, end), score in best.items()]
 
-    def _score(self, written: str) -> float | None:
-        """None when no region could dial it."""
-        if _NORTH_AMERICAN.fullmatch(written):
-            return _HIGH
-        if _MOBILE.fullmatch(written):
-            return _GROUPED
-        numbers = [number for region in _REGIONS if (number := _parse(written, region)) is not None]
-        possible = [number for number in numbers if phonenumbers.is_possible_number(number)]
-        if not possible:  # also in spellings of yesterday, such as the 1 after Mexico's 52
-            return _HIGH if _ABROAD.fullmatch(written) and numbers else None
-        if written.lstrip("(").startswith(("+", "00")):
-            return _HIGH
-        num_groups = len(re.findall(r"\d+", written))
-        national = num_groups >= 3 and len(written) >= 11 and not _THOUSANDS.fullmatch(written)
-        if num_groups >= 2 and (national or written.startswith(("0", "("))):
-            return _GROUPED if any(map(phonenumbers.is_valid_number, possible)) else _NEEDS_CONTEXT
-        return _NEEDS_CONTEXT
-
     def _result(self, start: int, end: int, score: float) -> RecognizerResult:
         explanation = AnalysisExplanation(recognizer=self.name, original_score=score)
         return RecognizerResult("PHONE_NUMBER", start, end, score, explanation)
+
+
+def _score(written: str) -> float | None:
+    """By the spelling alone; None when no region could dial it."""
+    if _NORTH_AMERICAN.fullmatch(written):
+        return _HIGH
+    if _MOBILE.fullmatch(written):
+        return _GROUPED
+    numbers = [number for region in _REGIONS if (number := _parse(written, region)) is not None]
+    possible = [number for number in numbers if phonenumbers.is_possible_number(number)]
+    if not possible:  # also in spellings of yesterday, such as the 1 after Mexico's 52
+        return _HIGH if _ABROAD.fullmatch(written) and numbers else None
+    if written.lstrip("(").startswith(("+", "00")):
+        return _HIGH
+    if _is_grouped(written) and any(map(phonenumbers.is_valid_number, possible)):
+        return _GROUPED
+    return _NEEDS_CONTEXT
+
+
+def _is_grouped(written: str) -> bool:
+    """In three groups or more, or in two of which the first is that of an area."""
+    num_groups = len(re.findall(r"\d+", written))
+    national = num_groups >= 3 and len(written) >= 11 and not _THOUSANDS.fullmatch(written)
+    return num_groups >= 2 and (national or written.startswith(("0", "(")))
 
 
 def _is_contact(text: str, candidate: "re.Match[str]", before: str) -> bool:
