@@ -64,9 +64,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # A URL's path and a name of its query, or a name alone; `list+bob=corp.com@` is one address, of a mailing list.
 _BEFORE_ADDRESS = re.compile(r"(?:[^@]*[/?&](?:[^/?&=@]*=)?|[A-Za-z_]+(?:-to)?=)(?=[^@/?&=])")
 # An address in the name of a file: jane@mail.org_2024.csv
-_END_OF_FILE = re.compile(
-    r"(?:_[^@]*|\.(?:bak|csv|docx?|eml|gz|html?|jpe?g|json|log|mbox|pdf|png|txt|vcf|xlsx?|xml))+$"
-)
+_END_OF_FILE = re.compile(r"_.*|(?:\.(?:bak|csv|docx?|eml|gz|html?|jpe?g|json|log|mbox|pdf|png|txt|vcf|xlsx?|xml))+$")
 _IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
 
 
@@ -222,7 +220,7 @@ class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
     """EMAIL_ADDRESS; of a value in a URL the address only, though Presidio takes path and names for a part of it."""
 
     def validate_result(self, pattern_text: str) -> bool:
-        return self._is_valid(pattern_text) or self._is_valid(_END_OF_FILE.sub("", pattern_text))
+        return self._is_valid(pattern_text) or self._is_valid(_without_end_of_file(pattern_text))
 
     def _is_valid(self, written: str) -> bool:
         return bool(super().validate_result(re.split(r"[/=?&]", written)[-1]))
@@ -235,10 +233,15 @@ class MailAddressRecognizer(EmailRecognizer):  # type: ignore[misc]
         for result in results:
             written = text[result.start : result.end]
             if not self._is_valid(written):
-                result.end = result.start + len(_END_OF_FILE.sub("", written))
+                result.end = result.start + len(_without_end_of_file(written))
             if before := _BEFORE_ADDRESS.match(text, result.start, result.end):
                 result.start = before.end()
         return results
+
+
+def _without_end_of_file(written: str) -> str:
+    local, sign, domain = written.rpartition("@")
+    return local + sign + _END_OF_FILE.sub("", domain)
 
 
 class SpelledMailRecognizer(ShapeRecognizer):

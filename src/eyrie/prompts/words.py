@@ -1,4 +1,4 @@
-"""Texts as the comparing steps see them: words, case and punctuation aside, as 64-bit hashes.
+"""Texts as the comparing steps see them: words, case, punctuation and typeface aside, as 64-bit hashes.
 
 Many texts are handled at once. `Runs` holds values of several texts one after the other. Hashes are rensa's, so they
 are the same in every process; that two different words or runs get the same 64 bits is left out of account.
@@ -7,6 +7,7 @@ Shape legend: N values of all texts together, K texts.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ from rensa import RMinHash
 
 # Scripts written without spaces give one word per character, else a whole sentence would be one word.
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
+_UNSEEN = re.compile("[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]")
 _DIGITS = re.compile(r"\d+")
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication permutes 64-bit values
 
@@ -37,7 +39,9 @@ class Runs:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words in order."""
+    """Lower-case words in order. Accents of two characters, wide letters and soft hyphens make no other word."""
+    if not text.isascii():
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
     return _WORD.findall(text.lower())
 
 

@@ -128,8 +128,9 @@ def test_a_private_key_on_the_border_of_a_window_is_covered_whole(presidio: Pres
         "A. " * 130_000,
         "\u202e\u05d0\u05d1\u05d2 " * 80_000,
         "key='" * 80_000,
+        "_a" * 200 + "@mail.none",
     ],
-    ids=["letters", "digits", "phrases", "initials", "right-to-left", "quotes"],
+    ids=["letters", "digits", "phrases", "initials", "right-to-left", "quotes", "underscores"],
 )
 def test_a_long_line_takes_bounded_time(presidio: PresidioDetector, text: str) -> None:
     started = time.process_time()

@@ -25,6 +25,16 @@ def test_words_are_lower_case_without_punctuation_and_scripts_without_spaces_giv
     ]
 
 
+def test_a_word_is_the_same_however_its_letters_are_encoded() -> None:
+    plain = words("the café at nine")
+    assert (
+        words("the cafe\u0301 at nine")
+        == words("ｔｈｅ café at ｎｉｎｅ")
+        == words("th\u200be ca\u00adfé at nine")
+        == plain
+    )
+
+
 def test_numbers_are_masked_wherever_they_are() -> None:
     assert masked(["24", "24th", "b12", "word", "٣"]) == ["0", "0th", "b0", "word", "0"]
 
