@@ -121,7 +121,7 @@ def _sizes(path: Path) -> tuple[int | None, int | None]:
 
 
 def _has_chat_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+    if (folder / "chat_template.jinja").is_file():  # chat_template.json is a processor's, which no stage loads
         return True
     tokenizer_config = folder / "tokenizer_config.json"
     return tokenizer_config.is_file() and bool(_json(tokenizer_config).get("chat_template"))

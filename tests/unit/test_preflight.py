@@ -39,6 +39,7 @@ def test_a_target_whose_layers_differ_in_size_is_refused(copy_target: Path, spel
 
 def test_a_target_without_a_chat_template_is_refused_unless_one_is_named(copy_target: Path, tmp_path: Path) -> None:
     (copy_target / "chat_template.jinja").rename(tmp_path / "mine.jinja")
+    (copy_target / "chat_template.json").write_text('{"chat_template": "of a processor, which no stage loads"}')
     vocab = {"draft_vocab_size": 32}
     with pytest.raises(PreflightError, match="no chat template"):
         preflight(tiny_params(copy_target, build_vocab=vocab))

@@ -8,6 +8,7 @@ Shapes: B batch, T tokens, H hidden size, V vocabulary.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,17 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateSyntaxError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from eyrie.chat.template import ChatTemplate
+from eyrie.chat.template import ChatTemplate, ChatTemplateError, Message
 from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.processes import Processes
 from eyrie.params import Target
 
 EMBEDDING = "embed_tokens.weight"  # how the name of the input embedding ends, in files and in modules
 
+_PROBE = "Hello"
 _CHECKED_TOKENS = 4
 _ROUNDINGS = 4  # scaling and capping round about as often
 _LEAST_EPS = 1e-5  # of sums over the hidden size in float32
@@ -188,12 +191,41 @@ def load_chat(target: Target) -> ChatTemplate:
         raise TargetError(
             f"target {target.model}: its tokenizer has no chat template; name a .jinja file in target.chat_template"
         )
-    return ChatTemplate(
+    chat = ChatTemplate(
         tokenizer,
         _load_stop_token_ids(target, tokenizer),
         target.chat_template_settings,
         date.fromisoformat(target.template_date),
     )
+    _check_template(target, chat)
+    return chat
+
+
+def _check_template(target: Target, chat: ChatTemplate) -> None:
+    """Raises TargetError for a template that renders no user turn, or one without its text (some want content as a list
+    of parts), and for a setting that it does not read: each would be found in what was trained, or not at all."""
+    for name in chat.settings:
+        if re.search(rf"\b{re.escape(name)}\b", str(chat.tokenizer.chat_template)) is None:
+            raise TargetError(
+                f"target.chat_template_settings.{name}: the chat template of {target.model} reads no such variable"
+            )
+    asked: list[Message] = [{"role": "user", "content": _PROBE}]
+    try:
+        try:
+            text = chat.text(asked, asks=True)
+        except ChatTemplateError:  # of a template that wants a system prompt
+            text = chat.text([{"role": "system", "content": _PROBE}, *asked], asks=True)
+    except ChatTemplateError as error:  # its cause quotes the probe at most
+        cause = error.__context__
+        why = " ".join(str(cause).split()) + (
+            f" (line {cause.lineno})" if isinstance(cause, TemplateSyntaxError) else ""
+        )
+        raise TargetError(f"target {target.model}: its chat template renders no user turn: {why}") from None
+    if _PROBE not in text:
+        raise TargetError(
+            f"target {target.model}: its chat template leaves out what the user says; it may want content as a list of "
+            "parts, and needs to take text: name a .jinja file in target.chat_template"
+        )
 
 
 def load_target(target: Target, processes: Processes | None = None) -> TargetModel:

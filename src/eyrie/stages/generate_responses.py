@@ -122,6 +122,7 @@ def _check_target(params: Params) -> None:
     config = load_config(params.target)
     check_target(config.get_text_config())
     check_parts(params.target)
+    load_chat(params.target)
     check_drafts_are_served(params, config.architectures)
     try:
         longest_context(config.get_text_config())

@@ -120,9 +120,51 @@ def test_pickled_weights_are_never_read(copy_target: Path) -> None:
 
 def test_a_named_chat_template_takes_the_place_of_the_target_s(tiny_target: Path, tmp_path: Path) -> None:
     template = tmp_path / "mine.jinja"
-    template.write_text("mine")
+    template.write_text("mine: {{ messages[-1].content }}")
     named = {"model": str(tiny_target), "chat_template": str(template)}
-    assert load_chat(tiny_params(tiny_target, target=named).target).tokenizer.chat_template == "mine"
+    chat = load_chat(tiny_params(tiny_target, target=named).target)
+    assert chat.text([{"role": "user", "content": "yours"}], asks=True) == "mine: yours"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("you are\n{{ messages[0].content }", r"renders no user turn: unexpected '}' \(line \d\)$"),
+        ("{{ raise_exception('for images only') }}", "renders no user turn: for images only"),
+        (
+            "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}",
+            "leaves out what",
+        ),
+    ],
+    ids=["syntax", "refusal", "parts"],
+)
+def test_a_template_that_cannot_render_a_user_turn_is_refused_when_it_is_loaded(
+    copy_target: Path, template: str, message: str
+) -> None:
+    (copy_target / "chat_template.jinja").write_text(template)
+    with pytest.raises(TargetError, match=message):
+        load_chat(tiny_params(copy_target).target)
+
+
+def test_a_template_that_wants_a_system_prompt_is_used(copy_target: Path) -> None:
+    wants = "{% if messages[0].role != 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    (copy_target / "chat_template.jinja").write_text(wants + "{% for m in messages %}{{ m.content }}{% endfor %}")
+    load_chat(tiny_params(copy_target).target)
+
+
+def test_a_setting_that_the_template_does_not_read_is_refused_by_name(copy_target: Path) -> None:
+    template = copy_target / "chat_template.jinja"
+    template.write_text(template.read_text() + "{% if enable_thinking %}think{% endif %}")
+    for name in ("enable_thinking", "enable_thiking"):
+        target = {"model": str(copy_target), "chat_template_settings": {name: False}}
+        params = tiny_params(copy_target, target=target)
+        if name == "enable_thinking":
+            load_chat(params.target)
+            continue
+        with pytest.raises(
+            TargetError, match=r"chat_template_settings\.enable_thiking: the chat template of .* no such"
+        ):
+            load_chat(params.target)
 
 
 def test_cuda_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
