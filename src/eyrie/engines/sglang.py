@@ -2,7 +2,8 @@
 
 Requests go to the server with the fewest in flight. One that fails or is busy is asked again elsewhere, or here after
 a pause; servers may come and go, as long as one of them answers within `patience_s`. Each is checked before it is
-first asked, and again when it was gone. What a server refuses (a wrong key, a malformed request) ends the run at once.
+first asked, and again when it was gone. What a server refuses (a wrong key, a malformed request) ends the run at once;
+a prompt on which servers fail while they answer others is given up after a while, and holds nobody else up.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from eyrie.engines.sglang_answer import AbortedError, answer_ids
 _PATIENCE_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _REQUEST_TIMEOUT_S = 3600.0
+_MOST_FAILURES = 8  # of one prompt, in 22 s or more
 
 
 Check = Callable[[str], object]  # of a server's address; raises ServerError
@@ -36,8 +38,16 @@ class _Server:
     check: asyncio.Future[object] | None = None  # under way or passed
 
 
+class PromptFailedError(ServerError):
+    """Servers answer, but not this prompt."""
+
+
 class _Unavailable(Exception):  # noqa: N818 - not an error yet: somebody else may answer
     """The server cannot answer now; why, in a few words."""
+
+
+class _Failed(_Unavailable):
+    """It is there, and could not answer this request."""
 
 
 class SglangGenerator:
@@ -51,7 +61,8 @@ class SglangGenerator:
         self._last_answer = time.monotonic()
 
     async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
-        """Raises ServerError when a server refuses, or none has answered anything for `patience_s`."""
+        """Raises ServerError when a server refuses, or none has answered anything for `patience_s`, and
+        PromptFailedError."""
         body = {
             "input_ids": list(prompt_ids),
             "sampling_params": {
@@ -61,7 +72,7 @@ class SglangGenerator:
                 "sampling_seed": sampling.seed,
             },
         }
-        pause = _FIRST_PAUSE_S
+        pause, num_failures, failed_at = _FIRST_PAUSE_S, 0, time.monotonic()
         while True:
             server = min(
                 self._servers, key=lambda item: (max(item.down_until - time.monotonic(), 0.0), item.num_in_flight)
@@ -78,8 +89,15 @@ class SglangGenerator:
                         f"no answer from {addresses} for {self._patience_s:g} s, lastly {reason}; what was answered is "
                         "kept, run again when a server is up"
                     ) from None
-                server.down_until = time.monotonic() + pause
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                resting, pause = pause, min(2 * pause, _LONGEST_PAUSE_S)
+                others_answered, failed_at = self._last_answer > failed_at, time.monotonic()
+                if isinstance(reason, _Failed) and others_answered:
+                    num_failures += 1
+                    if num_failures == _MOST_FAILURES:
+                        raise PromptFailedError(f"servers that answered others failed on a prompt: {reason}") from None
+                    await asyncio.sleep(resting)
+                else:
+                    server.down_until = failed_at + resting
                 continue
             finally:
                 server.num_in_flight -= 1
@@ -93,7 +111,8 @@ class SglangGenerator:
         try:
             async with self._session.post(f"{server.base_url}/generate", json=body) as response:
                 if response.status in (408, 425, 429) or response.status >= 500:
-                    raise _Unavailable(f"status {response.status} from {server.base_url}")
+                    kind = _Failed if response.status == 500 else _Unavailable
+                    raise kind(f"status {response.status} from {server.base_url}")
                 if response.status != 200:
                     hint = f"; {API_KEY_VARIABLE} holds the key" if response.status in (401, 403) else ""
                     raise ServerError(
@@ -108,7 +127,7 @@ class SglangGenerator:
         try:
             return answer_ids(document, server.base_url)
         except AbortedError as error:
-            raise _Unavailable(str(error)) from None
+            raise _Failed(str(error)) from None
 
     async def _passed(self, server: _Server, check: Check) -> None:
         """Return when the server passed its check: one for all requests that wait for it. Raises as `_ask` does."""

@@ -37,7 +37,7 @@ from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.server_facts import check_serves_target
 from eyrie.engines.servers import server_addresses
 from eyrie.engines.serving import ServerSpec, running_server, servable_context
-from eyrie.engines.sglang import sglang_generator
+from eyrie.engines.sglang import PromptFailedError, sglang_generator
 from eyrie.engines.sglang_server import CONTEXT_KEPT
 from eyrie.engines.sglang_targets import check_drafts_are_served
 from eyrie.engines.target import TargetError, check_parts, load_chat, load_config, load_target, resolve_device
@@ -50,6 +50,7 @@ from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_response_ro
 logger = logging.getLogger(__name__)
 
 _SEED_BITS = 31
+_NOT_ANSWERED = "prompt too long, refused by the chat template, or failed on a server"
 
 
 @out_of_memory_says("lower generate_responses.concurrency, max_prompt_tokens or sampling.*.max_new_tokens")
@@ -112,7 +113,7 @@ def gather(params: Params, *, clean: Path, responses: list[Path], metrics: Path)
         response_tokens={"all": _quantiles(everything)}
         | {name: _quantiles(of_workload) for name, of_workload in sorted(lengths.items())},
         by_workload={name: dict(sorted(counts.items())) for name, counts in sorted(by_workload.items())},
-        skipped={"prompt too long or refused by the chat template": len(asked - answered)} if asked - answered else {},
+        skipped={_NOT_ANSWERED: len(asked - answered)} if asked - answered else {},
     )
     write_json(metrics, document)
 
@@ -274,7 +275,11 @@ async def _answer(
             break
         room = min(chosen.max_new_tokens, context_length - len(prompt_ids))
         sampling = SamplingParams(room, chosen.temperature, chosen.top_p, seed=(seed + turn) % (1 << _SEED_BITS))
-        answer_ids = await generator.generate(prompt_ids, sampling)
+        try:
+            answer_ids = await generator.generate(prompt_ids, sampling)
+        except PromptFailedError as error:
+            skipped = str(error)
+            break
         conversation.add_answer(prompt_ids, answer_ids)
         turn += 1
     return _part(conversation.rows, skipped)

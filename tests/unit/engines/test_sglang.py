@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from eyrie.engines import sglang
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.launch import Server, free_port, launch_server
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.server_facts import NoAnswerError
 from eyrie.engines.servers import ServerError, server_addresses
-from eyrie.engines.sglang import sglang_generator
+from eyrie.engines.sglang import PromptFailedError, sglang_generator
 from eyrie.engines.target import load_target
 from tests.conftest import tiny_params
 
@@ -91,7 +92,9 @@ class _Stub(BaseHTTPRequestHandler):
         if self.broken:
             type(self).broken = False
             return  # the connection ends without an answer
-        status, document = self.script[0] if len(self.script) == 1 else self.script.pop(0)
+        self.respond(*(self.script[0] if len(self.script) == 1 else self.script.pop(0)))
+
+    def respond(self, status: int, document: object) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -104,8 +107,8 @@ class _Stub(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _stub(*script: tuple[int, object]) -> Iterator[tuple[str, type[_Stub]]]:
-    handler = type("Handler", (_Stub,), {"script": list(script), "seen": [], "keys": [], "broken": False})
+def _stub(*script: tuple[int, object], kind: type[_Stub] = _Stub) -> Iterator[tuple[str, type[_Stub]]]:
+    handler = type("Handler", (kind,), {"script": list(script), "seen": [], "keys": [], "broken": False})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", handler
@@ -131,6 +134,43 @@ def test_a_busy_server_is_asked_again() -> None:
     with _stub((503, {}), (429, {}), aborted, _answer([7, 4], type="stop", matched=4)) as (address, handler):
         assert _ask([address], [[1]]) == [[7, 4]]
         assert len(handler.seen) == 4
+
+
+class _FailsOnOne(_Stub):
+    """Answers everything but the prompt [13]."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.seen.append(body)
+        time.sleep(0.01)
+        self.respond(*((500, {}) if body["input_ids"] == [13] else _answer([4], type="stop", matched=4)))
+
+
+def test_a_prompt_that_a_server_fails_on_is_given_up_and_holds_no_other_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sglang, "_FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(sglang, "_LONGEST_PAUSE_S", 0.1)
+
+    async def run(address: str) -> list[list[int] | BaseException]:
+        async with sglang_generator([address], concurrency=2, patience_s=20) as generator:
+
+            async def others() -> list[int]:
+                for number in range(300):
+                    answer = await generator.generate([20 + number], SAMPLED)
+                    if failing.done():
+                        break
+                return answer
+
+            failing = asyncio.create_task(generator.generate([13], SAMPLED))
+            return await asyncio.gather(failing, others(), return_exceptions=True)
+
+    with _stub(_answer([4]), kind=_FailsOnOne) as (address, handler):
+        failed, answer = asyncio.run(run(address))
+    assert isinstance(failed, PromptFailedError)
+    assert str(failed) == f"servers that answered others failed on a prompt: status 500 from {address}"
+    assert answer == [4]
+    tries = [index for index, body in enumerate(handler.seen) if body["input_ids"] == [13]]
+    assert 8 <= len(tries) <= 10  # those before any other was answered do not count
+    assert len(handler.seen) > 3 * len(tries), "the others waited"
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
