@@ -108,6 +108,15 @@ def test_gradients_are_clipped() -> None:
     torch.testing.assert_close(made.head.fc.weight, before)
 
 
+def test_no_step_is_taken_along_gradients_that_are_no_numbers() -> None:
+    trainer = made_trainer(tiny(torch.float32))
+    before = [weight.clone() for weight in trainer.head.parameters()]
+    for weight in trainer.head.parameters():
+        weight.grad = torch.full_like(weight, torch.inf)
+    assert not math.isfinite(trainer.optimizer.step(0.1))
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.head.parameters(), strict=True))
+
+
 def losses(outcome: Outcome) -> list[float]:
     return [point.loss for point in outcome.train_points]
 
