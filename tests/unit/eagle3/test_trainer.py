@@ -108,6 +108,21 @@ def test_gradients_are_clipped() -> None:
     torch.testing.assert_close(made.head.fc.weight, before)
 
 
+def test_a_step_is_that_of_adamw_by_the_settings_and_decays_matrices_only() -> None:
+    trainer = made_trainer(tiny(), weight_decay=0.1, beta1=0.6, beta2=0.7, max_grad_norm=1e9)
+    expected = [weight.detach().clone() for weight in trainer.head.parameters()]
+    first = second = 0.0
+    for step, (gradient, rate) in enumerate(((1.0, 0.5), (-3.0, 0.25)), 1):
+        for weight in trainer.head.parameters():
+            weight.grad = torch.full_like(weight, gradient)
+        trainer.optimizer.step(rate)
+        first, second = 0.6 * first + 0.4 * gradient, 0.7 * second + 0.3 * gradient**2
+        change = rate * first / (1 - 0.6**step) / math.sqrt(second / (1 - 0.7**step))
+        expected = [weight * (1 - rate * 0.1 * (weight.dim() > 1)) - change for weight in expected]
+    for ours, wanted in zip(trainer.head.parameters(), expected, strict=True):
+        torch.testing.assert_close(ours.detach(), wanted)
+
+
 def test_no_step_is_taken_along_gradients_that_are_no_numbers() -> None:
     trainer = made_trainer(tiny(torch.float32))
     before = [weight.clone() for weight in trainer.head.parameters()]
