@@ -159,6 +159,12 @@ def test_the_moving_average_is_what_is_evaluated_and_exported() -> None:
     torch.testing.assert_close(weights[-1], plain.head.fc.weight.detach())
 
 
+def test_training_goes_on_with_the_weights_themselves_after_their_average_was_evaluated() -> None:
+    plain, averaged = (made_trainer(tiny(), eval_every=2, ema_decay=decay).run() for decay in (None, 0.6))
+    assert losses(averaged) == losses(plain)
+    assert averaged.heldout_points != plain.heldout_points
+
+
 def test_the_moving_average_leaves_the_starting_weights_within_a_short_run() -> None:
     kept = math.prod(average_decay(step, 0.999) for step in range(1, 301))
     assert kept < 1e-9  # of the starting weights; 0.999 from the first step would keep 74%
