@@ -214,6 +214,13 @@ def test_identifiers_are_covered_whole(analyzer: Analyzer, entity: str) -> None:
         ("Hi, my name is Ana de la Cruz and I need help.", "PERSON", "Ana de la Cruz"),
         ("Je m'appelle Élodie Durand.", "PERSON", "Élodie Durand"),
         ("Make it polite.\n\nBest regards,\nTom Oakley", "PERSON", "Tom Oakley"),
+        ("Ik heet Willemijn de Groot", "PERSON", "Willemijn de Groot"),
+        ("Меня зовут Светлана Ковальчук, напиши письмо", "PERSON", "Светлана Ковальчук"),
+        ("我叫陈建国,写一份自我介绍", "PERSON", "陈建国"),
+        ("私は佐藤美咲と申します。", "PERSON", "佐藤美咲"),
+        ("제 이름은 김민수입니다", "PERSON", "김민수"),
+        ("I live at 48 Larkspur Crescent, Aylesbury HP21 7QT", "LOCATION", "48 Larkspur Crescent, Aylesbury HP21 7QT"),
+        ("Moro na Rua das Acácias, 482", "LOCATION", "Rua das Acácias, 482"),
         ("I live at 12 Baker Street, Otterburn.", "LOCATION", "12 Baker Street, Otterburn"),
         ("Ich wohne in der Lindenstraße 14, 10969 Berlin.", "LOCATION", "Lindenstraße 14, 10969 Berlin"),
         ("Vivo en la Calle Mayor 12.", "LOCATION", "Calle Mayor 12"),  # codespell:ignore calle
@@ -232,6 +239,7 @@ def test_what_users_say_of_themselves_is_found(analyzer: Analyzer, text: str, en
     [
         "Julia has 36 stickers, gets 12 more from Quinn in Hartwell and then loses 14.",
         "my name is too long for the form",
+        "我叫外卖，他没来。私は学生です。名前は何ですか",
         "Explain the Monty Hall problem and the Haskell type system.",
         "I am from the support team. Our Way of working needs 3 Steps.",
         "Is Kubernetes or Cassandra better here?",
