@@ -38,8 +38,8 @@ _PHRASES = (
 )
 # Dates, measures, variables, and what nobody chooses: UUIDs and digests, which are told by what is beside them.
 _NEVER = re.compile(
-    # and a version of a package, an amount of memory, a setting of Java's
-    r"[\w/.-]+@[~^]?\d+(?:\.\d+)+|\d+(?:[KMGT]i?[Bb]?|[mµn]?s|px|r?em|vh|vw|[kM])|Xm[xsn]\d+[kmgKMG]|"
+    # and a version of a package, an amount of memory, a setting of Java's, a case of an American court
+    r"[\w/.-]+@[~^]?\d+(?:\.\d+)+|\d+(?:[KMGT]i?[Bb]?|[mµn]?s|px|r?em|vh|vw|[kM])|Xm[xsn]\d+[kmgKMG]|(?:\d:)?\d\d-(?:cv|cr|mc|md|mj|bk|ap)-\d{3,6}|"
     r"[+-]?\d+(?:[.,:/-]\d+)*[%€$£]?|\d{4}-\d\d-\d\dT[\d:.]+Z?|[€$£]\d+(?:[.,]\d+)*"
     r"|\$\{?[A-Z][A-Z0-9_]*\}?|[0-9a-fA-F]{24,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=\S*\d)[A-Za-z0-9+/]{36,}=*"
 )

@@ -56,6 +56,7 @@ def test_a_secret_is_found_however_it_is_told(analyzer: Analyzer, text: str, sec
         " \n\t ",
         "The password must have 12 characters and one digit. Is that still good advice?",
         "Why does Outlook ask for my password again after update 16.0.17328?",
+        "case no. 3:21-cv-04829: how do I cite this in Bluebook?",
         "git reset --hard 4d9b47e and my login branch is gone, how do I get it back?",
         "Which lock grade, 3 or 4, does the insurer want for a door that is 90 cm wide?",
         "Gate 27, boarding 18:45, booking reference K7XP2Q: is 40 minutes enough for security?",
