@@ -100,6 +100,8 @@ def _words(text: str, values: _Values) -> Iterator[Finding]:
     for start in range(len(text) - _SHORTEST + 1) if values.words else ():
         for length in sorted(values.lengths.get(small[start : start + _SHORTEST], ()), reverse=True):
             end = start + length
+            if end > len(text):
+                continue
             known = values.words.get(small[start:end], {})
             finding = known.get("") or known.get(text[start:end])
             goes_on = _goes_on(text[max(start - 1, 0) : start], text[start]) or _goes_on(

@@ -60,6 +60,14 @@ def test_numbers_of_different_lengths_are_each_found_again() -> None:
     assert [text[item.start : item.end] for item in found] == ["4155550172", "30901820"]
 
 
+def test_values_of_one_beginning_are_each_found_again() -> None:
+    longer, shorter = "192.168.1.10", "192.168.1.1"
+    findings = [[Finding(0, len(value), "IP_ADDRESS", 0.7)] for value in (longer, shorter)]
+    text = "192.168.1.10 is not 192.168.1.1"
+    found = with_further_mentions([longer, shorter, text], [*findings, []], {"IP_ADDRESS"})[2]
+    assert [text[item.start : item.end] for item in found] == [longer, shorter]
+
+
 def test_what_is_inside_a_finding_is_no_further_mention() -> None:
     text = "jo@corp.com"
     findings = [[Finding(0, 11, "EMAIL_ADDRESS", 0.9)], [Finding(0, 11, "EMAIL_ADDRESS", 1.0)]]
