@@ -13,7 +13,7 @@ from string import ascii_lowercase, ascii_uppercase
 
 from eyrie.privacy.dialling import dialled
 from eyrie.privacy.engine import Finding
-from eyrie.privacy.spelling import plain
+from eyrie.privacy.spelling import bare, plain
 
 _SHORTEST = 6  # characters: shorter ones are words and numbers of any text
 _FEWEST_DIGITS = 7
@@ -53,7 +53,7 @@ def with_further_mentions(
     for text, found in zip(texts, findings, strict=True):
         for item in found:
             if item.entity in entities:
-                values.add(plain(text[item.start : item.end]), item)
+                values.add(bare(text[item.start : item.end]), item)
     if not (values.numbers or values.words):
         return [list(found) for found in findings]
     return [

@@ -21,6 +21,7 @@ _UNSEEN = (
     r"[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
     r"\U000e0000-\U000e0fff]"
 )
+_ANY_UNSEEN = re.compile(_UNSEEN)
 _UNSEEN_INSIDE = re.compile(rf"(?<=[\w@.+-]){_UNSEEN}+(?=[\w@.+-])")
 _UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 _TOUCHING = re.compile(rf"{_UNSPACED}(?=[A-Za-z0-9+(])|(?<=[A-Za-z0-9)]){_UNSPACED}")
@@ -45,6 +46,11 @@ def readings(text: str) -> list[Reading]:
         text = "".join(text[place] for place in places)
     spaced = _TOUCHING.sub(" ", plain(text))
     return found if spaced == found[0].text else [*found, Reading(spaced, places)]
+
+
+def bare(value: str) -> str:
+    """A value as all its spellings have it; shorter, where something unseen stood inside."""
+    return value if value.isascii() else _ANY_UNSEEN.sub("", plain(value))
 
 
 def plain(text: str) -> str:

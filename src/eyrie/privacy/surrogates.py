@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eyrie.privacy.dialling import dialled, without_extension
+from eyrie.privacy.spelling import bare
 
 _FIRST = ("alex", "blake", "casey", "dana", "ellis", "frankie", "gray", "harper", "indigo", "jamie", "kelly", "logan")
 _LAST = ("archer", "barlow", "carver", "dalton", "ellery", "fenwick", "garland", "hollis", "ingram", "jarvis", "keller")
@@ -53,7 +54,7 @@ def _exchanged(text: str, fresh: str) -> str:
 
 
 def _key_of(entity: str, value: str) -> str:
-    return dialled(value).key if entity == "PHONE_NUMBER" else value.lower()
+    return dialled(value).key if entity == "PHONE_NUMBER" else bare(value).lower()
 
 
 def _shape_of(spellings: Iterable[str]) -> _Shape:

@@ -1,9 +1,13 @@
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eyrie.privacy.engine import Finding
 from eyrie.privacy.mentions import with_further_mentions
+
+VALUE_TYPES = ("PHONE_NUMBER", "IP_ADDRESS")
 
 
 def mentions(entity: str, value: str, text: str) -> list[str]:
@@ -66,6 +70,15 @@ def test_values_of_one_beginning_are_each_found_again() -> None:
     text = "192.168.1.10 is not 192.168.1.1"
     found = with_further_mentions([longer, shorter, text], [*findings, []], {"IP_ADDRESS"})[2]
     assert [text[item.start : item.end] for item in found] == [longer, shorter]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.text("12", max_size=4).map("555.1234".__add__), min_size=1), st.sampled_from(VALUE_TYPES))
+def test_whatever_was_found_mentions_lie_in_the_text(values: list[str], entity: str) -> None:
+    texts = [*values, " ".join(values), "".join(reversed(values))]
+    findings = [[Finding(0, len(value), entity, 0.7)] for value in values]
+    found = with_further_mentions(texts, [*findings, [], []], {entity})
+    assert all(0 <= item.start < item.end <= len(texts[i]) for i, items in enumerate(found) for item in items)
 
 
 def test_what_is_inside_a_finding_is_no_further_mention() -> None:
