@@ -66,7 +66,7 @@ def can_pack(target: TargetModel, layer_ids: list[int], sequences: Sequence[Sequ
     alone = _forward(target, layer_ids, probe[1:]).aux_TE.float()
     try:
         packed = _forward(target, layer_ids, probe).aux_TE[len(probe[0]) :].float()
-    except (ValueError, TypeError, NotImplementedError):  # a model whose attention cannot be replaced
+    except (ValueError, TypeError, AttributeError, NotImplementedError):  # whose attention cannot be replaced
         return False
     different = (packed - alone).norm(dim=-1) > PROBE_ERROR * alone.norm(dim=-1)
     return int(different.sum()) <= 1  # one token of a mixture of experts may be routed otherwise by rounding

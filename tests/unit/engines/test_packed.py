@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import MistralConfig, MistralForCausalLM, Phi3Config, Phi3ForCausalLM
+from transformers import DogeConfig, DogeForCausalLM, MistralConfig, MistralForCausalLM, Phi3Config, Phi3ForCausalLM
 
 from eyrie.engines.packed import can_pack, forward_states
 from eyrie.engines.reference.target_runner import longest_context
@@ -91,6 +91,14 @@ def test_a_sequence_past_the_original_length_does_not_turn_those_beside_it(targe
     turned = TargetModel(**{**vars(target), "model": model, "config": model.config})
     _check(turned, _sequences([8, 40, 20, 3]), pack=True)
     assert longest_context(model.config) == 32
+
+
+def test_a_target_whose_attention_cannot_be_replaced_is_not_packed(target: TargetModel) -> None:
+    """Doge makes masks of its own from the one that it is given."""
+    model = DogeForCausalLM(DogeConfig(**SMALL)).eval()
+    own = TargetModel(**{**vars(target), "model": model, "config": model.config})
+    assert not can_pack(own, LAYERS, _sequences([8, 12]))
+    _check(own, _sequences([8, 12]), pack=False)
 
 
 def test_a_target_whose_layers_mix_neighbouring_tokens_is_not_packed(target: TargetModel) -> None:
