@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eyrie.eagle3.checkpoint import CheckpointError, load_head, save_head
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.spread import as_exported
 from tests.unit.eagle3.tiny import target_config, tiny
 
 CPU = torch.device("cpu")
@@ -64,6 +65,13 @@ def test_round_trip(folder: Path, dtype: torch.dtype) -> None:
         assert torch.equal(read.state_dict()[name], expected), name
     assert read.fc.weight.dtype == dtype
     assert not any(parameter.requires_grad for parameter in read.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_training_decodes_with_is_what_the_file_holds(folder: Path, dtype: torch.dtype) -> None:
+    copy, read = as_exported(tiny(torch.float32).head, CPU, dtype).state_dict(), load(folder, dtype).state_dict()
+    assert copy.keys() == read.keys()
+    assert all(torch.equal(copy[name], read[name]) for name in read)
 
 
 def test_rotary_frequencies_stay_exact_in_bfloat16(folder: Path) -> None:
