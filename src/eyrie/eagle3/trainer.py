@@ -99,6 +99,7 @@ class Trainer:
         self.best_weights: dict[str, Tensor] = {}
         self._checkpoints, self._heldout, self._decode, self._curves = checkpoints, heldout, decode, curves
         self._greedy_ids: list[Tensor] = []  # of the held-out batches; they never change
+        self._rows: dict[int, list[str]] = {}  # what this process read for each of the last few steps
         position = self._resume()
         self._draw_again()
         self.batches = batches(position)
@@ -162,6 +163,8 @@ class Trainer:
             rows = [document.prompt_id for document in documents]
             raise self._no_number(f"loss {loss_value}, gradient norm {norm}", documents, rows)
         done.losses.append(loss_value)
+        self._rows[done.step] = [document.prompt_id for document in documents]
+        self._rows.pop(done.step - SEVERAL, None)
         done.tokens_seen += num_tokens
         done.supervised_seen += row_counts[0]
         self._speed.add(num_tokens, step_operations(self.head.config, documents, self.objective.num_steps))
@@ -182,9 +185,12 @@ class Trainer:
             self._curves.add_train(done.step, loss, rate)
         first, last = mean(done.losses[:SEVERAL]), mean(done.losses[-SEVERAL:])
         if done.step >= 2 * SEVERAL and last > DIVERGED * first:
+            worst = max(range(done.step - SEVERAL, done.step), key=lambda index: done.losses[index])
             raise TrainingError(
                 f"training stopped at step {done.step}: the mean loss of the last {SEVERAL} steps is {last:.4f}, more "
-                f"than {DIVERGED:g} times the {first:.4f} of the first ones; lower train_head.learning_rate"
+                f"than {DIVERGED:g} times the {first:.4f} of the first ones; lower train_head.learning_rate, or look "
+                f"at the rows of step {worst + 1}, whose loss of {done.losses[worst]:.4f} is the greatest of them",
+                self._rows.get(worst + 1, ()),
             )
 
     def _evaluate(self) -> None:

@@ -273,19 +273,19 @@ def test_a_disk_that_is_full_is_an_error_of_files_and_leaves_the_checkpoint_befo
 
 
 def test_a_loss_that_grows_beyond_hope_stops_the_run_and_says_where() -> None:
-    trainer = made_trainer(tiny(torch.float32), max_steps=80, log_every=2)
-    scripted = iter([0.1, *[3.0] * 40, *[6.5] * 39])
-
-    def step(_rate: float) -> None:
-        trainer.progress.step += 1
-        trainer.progress.losses.append(next(scripted))
-
-    trainer._step = step  # type: ignore[method-assign]
+    usual, wild = [document(14, [(3, 14)], seed) for seed in range(30)], document(14, [(3, 14)], 77)
+    trainer = made_trainer(tiny(torch.float32), max_steps=80, log_every=2, batch_tokens=14, micro_batch_tokens=14)
+    order = iter([*usual, *usual, *usual[:7], wild, *usual])
+    trainer._next_documents = lambda: [next(order)]  # type: ignore[method-assign]
+    scripted = iter([0.1, *[3.0] * 40, *[6.5] * 26, 7.0, *[6.5] * 12])
+    trainer.spread.loss = lambda *_: next(trainer.head.parameters()).sum() * 0 + next(scripted)  # type: ignore
     with pytest.raises(
         TrainingError,
-        match=r"at step 68: the mean loss of the last 32 steps is 5\.9531, more than 2 times the 2\.9094 of the first",
-    ):
+        match=r"at step 68: the mean loss of the last 32 steps is 5\.9688, more than 2 times the 2\.9094 of the first "
+        r".* the rows of step 68, whose loss of 7\.0000 is the greatest",
+    ) as raised:
         trainer.run()
+    assert raised.value.prompt_ids == ("document 77",)
 
 
 def test_features_that_are_no_numbers_are_named() -> None:
