@@ -5,7 +5,10 @@ to save memory is not. Peaks are the vendors' for dense bfloat16 products; on an
 given.
 """
 
+import time
 from collections.abc import Iterable
+
+import torch
 
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.config import HeadConfig
@@ -26,6 +29,25 @@ PEAK_TFLOPS = {  # bfloat16, dense, by a part of the device's name; the first th
 def peak_flops(device_name: str) -> float | None:
     """Operations per second of a device at most; None where it is not known."""
     return next((peak * 1e12 for name, peak in PEAK_TFLOPS.items() if name in device_name), None)
+
+
+class Speed:
+    """Tokens per second since training began here and, where the device's peak is known, the share of it reached."""
+
+    def __init__(self, device: torch.device, compute_dtype: str) -> None:
+        known = device.type == "cuda" and compute_dtype == "bfloat16"
+        self._peak = peak_flops(torch.cuda.get_device_name(device)) if known else None
+        self._started, self._tokens, self._operations = time.monotonic(), 0, 0.0
+
+    def add(self, num_tokens: int, operations: float) -> None:
+        """One step: tokens of all processes, operations of this one."""
+        self._tokens += num_tokens
+        self._operations += operations
+
+    def __str__(self) -> str:
+        seconds = time.monotonic() - self._started
+        share = "" if self._peak is None else f", MFU {self._operations / seconds / self._peak:.0%}"
+        return f"{self._tokens / seconds:.0f} tokens/s{share}"
 
 
 def step_operations(config: HeadConfig, documents: Iterable[Document], num_steps: int) -> float:

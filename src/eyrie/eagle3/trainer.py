@@ -8,7 +8,6 @@ whether it was interrupted or not.
 
 import logging
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from eyrie.eagle3.batches import Document, DocumentBatches, has_finite_features, is_supervised, num_supervised, pack
 from eyrie.eagle3.curves import Curves
-from eyrie.eagle3.flops import peak_flops, step_operations
+from eyrie.eagle3.flops import Speed, step_operations
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
@@ -306,22 +305,3 @@ class Trainer:
     def _autocast(self) -> torch.autocast:
         dtype = getattr(torch, self.settings.compute_dtype)
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
-
-
-class Speed:
-    """Tokens per second since training began here and, where the device's peak is known, the share of it reached."""
-
-    def __init__(self, device: torch.device, compute_dtype: str) -> None:
-        known = device.type == "cuda" and compute_dtype == "bfloat16"
-        self._peak = peak_flops(torch.cuda.get_device_name(device)) if known else None
-        self._started, self._tokens, self._operations = time.monotonic(), 0, 0.0
-
-    def add(self, num_tokens: int, operations: float) -> None:
-        """One step: tokens of all processes, operations of this one."""
-        self._tokens += num_tokens
-        self._operations += operations
-
-    def __str__(self) -> str:
-        seconds = time.monotonic() - self._started
-        share = "" if self._peak is None else f", MFU {self._operations / seconds / self._peak:.0%}"
-        return f"{self._tokens / seconds:.0f} tokens/s{share}"

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from eyrie.eagle3 import trainer
+from eyrie.eagle3 import flops
 from eyrie.eagle3.batches import num_supervised, pack
-from eyrie.eagle3.flops import PEAK_TFLOPS, peak_flops, step_operations
+from eyrie.eagle3.flops import PEAK_TFLOPS, Speed, peak_flops, step_operations
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
-from eyrie.eagle3.trainer import Speed
 from eyrie.estimate.lines import read_hardware
 from tests.unit.eagle3.tiny import KINDS, document, tiny
 
@@ -74,7 +73,7 @@ def test_speed_shows_mfu_only_where_the_device_and_its_precision_have_a_known_pe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(trainer.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(flops.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100 80GB HBM3")
     shown = []
     for device, dtype in (("cuda", "bfloat16"), ("cuda", "float32"), ("cpu", "bfloat16")):
