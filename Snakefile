@@ -13,12 +13,16 @@ from eyrie.params import ParamsError, load_params
 from eyrie.preflight import preflight
 from snakemake.common.configfile import load_configfile
 
+try:
+    PARAMS = load_params(Path("params.yaml"))
+except (ValueError, OSError) as error:  # Snakemake would not say what is wrong where
+    sys.exit(f"eyrie: {error}")
+
 
 configfile: "params.yaml"
 
 
 try:
-    PARAMS = load_params(Path("params.yaml"))
     if config != load_configfile("params.yaml"):
         # DVC would record params.yaml for outputs that other values made
         raise ParamsError("--config and --configfile are not allowed: edit params.yaml")

@@ -160,6 +160,8 @@ def pull(
     params = load_params(PARAMS)
     preflight(params)
     guard.hold_run_lock()
+    with cache.dvc_repo():
+        dvcfile.sync_dvc_yaml(params)
     for sentence in storage.pull(params, _known_stages(stages), shard=shard, jobs=jobs):
         typer.echo(sentence)
     write_stamps(params)

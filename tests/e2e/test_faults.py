@@ -100,8 +100,9 @@ def test_truncated_and_deleted_manifests_records_and_memories_are_made_again(pro
     _truncate(manifest_path(project / STAGES["filter_prompts"].outputs["clean"]))
     manifest_path(project / STAGES["extract_features"].outputs["features"].format(shard=1)).unlink()
     manifest_path(project / STAGES["train_head"].outputs["head"]).write_text("[]", encoding="utf-8")
-    for memory in (".eyrie/digests.json", ".eyrie/timings.json", ".eyrie/stamps/report.json"):
+    for memory in (".eyrie/digests.json", ".eyrie/stamps/report.json"):
         _truncate(project / memory)
+    (project / ".eyrie/timings.json").write_text("[]", encoding="utf-8")
     lock = project / "dvc.lock"
     size = lock.read_text(encoding="utf-8").rindex("size: ") + len("size:")
     os.truncate(lock, size)  # still YAML, and nothing that DVC would read

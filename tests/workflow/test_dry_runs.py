@@ -92,6 +92,14 @@ def test_wrong_parameters_end_in_one_sentence_before_any_rule(
     assert not (project / "reports").exists()
 
 
+def test_parameters_that_a_merge_left_in_conflict_are_refused_with_the_line(project: Path) -> None:
+    path = project / "params.yaml"
+    path.write_text("<<<<<<< HEAD\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run_in(project, "snakemake", "--cores", "1")
+    assert done.returncode != 0
+    assert re.fullmatch(r"eyrie: params\.yaml: cannot be read as YAML: .* line 2, column \d+\n", done.stderr)
+
+
 def test_parameters_that_dvc_would_not_see_are_refused(project: Path) -> None:
     done = run_in(project, "snakemake", "--cores", "1", "-n", "--config", "report={title: other}")
     assert done.returncode != 0

@@ -80,14 +80,17 @@ def test_a_push_and_a_pull_bring_everything_but_unscreened_prompts_and_one_shard
     assert "Nothing to be done" in planned.stdout + planned.stderr
 
 
-def test_a_damaged_object_is_named_on_pull_and_never_used(project: Path, tmp_path: Path) -> None:
+def test_a_damaged_object_is_named_on_pull_and_never_used_and_one_damaged_here_comes_again(
+    project: Path, tmp_path: Path
+) -> None:
     with storage(tmp_path / "objects") as remote:
         _connect(project, remote)
         assert run_in(project, "dvc", "push").returncode == 0
         victim = project / FEATURES.format(shard=0)
         md5 = hashlib.md5(victim.read_bytes()).hexdigest()
         (stored,) = [path for path in remote.objects.rglob(md5[2:]) if path.is_file()]
-        content = bytearray(stored.read_bytes())
+        whole = stored.read_bytes()
+        content = bytearray(whole)
         content[len(content) // 2] ^= 1
         stored.write_bytes(bytes(content))
         clone = _clone(project, tmp_path / "clone", remote)
@@ -97,6 +100,15 @@ def test_a_damaged_object_is_named_on_pull_and_never_used(project: Path, tmp_pat
         assert not (clone / FEATURES.format(shard=0)).exists()
         cached = clone / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
         assert not cached.exists()
+        stored.write_bytes(whole)
+        (clone / "dvc.yaml").write_text("<<<<<<< HEAD\n{", encoding="utf-8")  # as a merge leaves it
+        assert run_in(clone, "eyrie", "pull", "extract_features").returncode == 0
+        cached.chmod(0o644)
+        cached.write_bytes(bytes(content))  # and with it the output, a hard link
+        cached.chmod(0o444)
+        again = run_in(clone, "eyrie", "pull", "extract_features")
+        assert again.returncode == 0, again.stderr
+        assert (clone / FEATURES.format(shard=0)).read_bytes() == whole == cached.read_bytes()
 
 
 def test_an_upload_cut_in_the_middle_leaves_nothing_false_and_the_next_push_goes_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""DVC's cache and damage: outputs are hard links of cached objects, so what damages one damages the other.
+"""DVC's cache and damage: outputs are links or copies of cached objects, so what damages one may be in the other.
 
 DVC trusts a read-only object without reading it, and would put it back from its run cache. So the objects behind
 damaged outputs are read, and those whose content is not their name are removed.
@@ -52,11 +52,12 @@ def files_of(path: Path) -> list[Path]:
 
 
 def evict(outputs: list[Path]) -> None:
-    """Remove the cached objects that are hard links of `outputs` and are not what their names say."""
-    inodes = {file.stat().st_ino for path in outputs for file in files_of(path)}
-    if not inodes or not has_dvc():
+    """Remove the cached objects that `outputs` are links or may be copies of and that are not what their names say."""
+    sizes = {file.stat().st_size for path in outputs for file in files_of(path)}  # a copy has the object's size
+    if not sizes or not has_dvc():
         return
     with suppress(NoRepositoryError), dvc_repo() as repo:  # where DVC cannot work, it puts nothing back
         for item in Path(repo.cache.local.path).glob("??/*"):
-            if item.stat().st_ino in inodes and item.parent.name + item.name != md5_of(item):
+            name = item.parent.name + item.name.removesuffix(".dir")
+            if item.stat().st_size in sizes and name != md5_of(item):
                 item.unlink()

@@ -29,8 +29,8 @@ class Digests:
         self._known: dict[str, list[int | str]] = {}
         self._new: dict[str, list[int | str]] = {}
         if not fresh:
-            with contextlib.suppress(OSError, ValueError):
-                self._known = json.loads(MEMORY.read_text(encoding="utf-8"))
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                self._known = dict(json.loads(MEMORY.read_text(encoding="utf-8")))
 
     def of(self, path: Path) -> str:
         """Hex sha256 of a file's bytes, or of a folder's relative names and digests. Raises FileNotFoundError."""

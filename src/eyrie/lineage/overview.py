@@ -85,6 +85,8 @@ def _where_to_get(stages: list[str], lock: LockFile) -> dict[str, str]:
     recorded = [name for name in recorded if name not in kept_back]
     if not recorded:
         return kept_back
+    from dvc.exceptions import DvcException
+
     found: dict[str, str] = {}
     try:
         with dvc_repo() as repo:
@@ -92,8 +94,8 @@ def _where_to_get(stages: list[str], lock: LockFile) -> dict[str, str]:
                 silent = next((answer for answer in found.values() if answer.startswith(SILENT)), "")
                 found[name] = _find(repo, name, lock, silent)
             return kept_back | found
-    except NoRepositoryError as error:
-        return kept_back | dict.fromkeys(recorded, str(error))
+    except (NoRepositoryError, DvcException) as error:  # DVC's: a dvc.yaml that it cannot read, after a merge
+        return kept_back | dict.fromkeys(recorded, " ".join(str(error).split()))
 
 
 def _find(repo: Any, name: str, lock: LockFile, silent: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from eyrie.lineage.cache import dvc_repo, evict, files_of
 from eyrie.lineage.digests import Digests
+from eyrie.lineage.dvcfile import IN_GIT
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
 from eyrie.lineage.layout import NEVER_PUSHED, STAGES, UNSCREENED
 from eyrie.lineage.lockfile import LockFile
@@ -45,12 +46,15 @@ def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: i
     lock = LockFile()
     wanted = stages or [name for name in STAGES if name in lock.stages]
     targets = _targets(params, wanted, lock, shard)
-    _fetch(targets, jobs, lock)
-    digests = Digests()
-    judged = judge(params, digests, wanted)
-    bad = [path for verdicts in judged.values() for verdict in verdicts for path in _damaged(verdict, digests)]
-    if bad:
+    for _ in range(2):  # what was damaged here already passes for whole with DVC: without it the remote is asked
+        _fetch(targets, jobs, lock)
+        digests = Digests()
+        judged = judge(params, digests, wanted)
+        bad = [path for verdicts in judged.values() for verdict in verdicts for path in _damaged(verdict, digests)]
+        if not bad:
+            break
         _discard(bad)
+    else:
         names = "; ".join(str(path) for path in bad)
         raise PullError(
             f"{names}: not what the manifest says: the object in the remote is damaged. It was removed here"
@@ -72,6 +76,11 @@ def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: i
 
 
 def _targets(params: Params, stages: list[str], lock: LockFile, shard: int | None) -> list[str]:
+    if lock.damaged:
+        raise PullError(
+            "dvc.lock cannot be read (a merge, perhaps), so nothing is known to pull; take one side of it, or have "
+            "`eyrie record` write it again from what is here"
+        )
     for name in stages:
         if name not in STAGES:
             raise PullError(f"{name}: no such stage; stages are {', '.join(STAGES)}")
@@ -118,13 +127,15 @@ def _absent_from_cache(path: Path, lock: LockFile) -> list[str]:
 
 
 def _damaged(verdict: Verdict, digests: Digests) -> list[Path]:
-    """The job's outputs that are here and are not what its manifest says; a manifest that cannot be read."""
+    """What is here of the job and not what its manifest says, or a manifest that cannot be read; nothing that comes
+    with git."""
     if verdict.state != "damaged":
         return []
-    if verdict.manifest is None:
-        return [verdict.job.manifest]
-    recorded = verdict.manifest["outputs"]
-    return [path for path in verdict.job.outputs.values() if digests.of(path) != recorded.get(str(path))]
+    paths = [verdict.job.manifest]
+    if verdict.manifest is not None:
+        recorded = verdict.manifest["outputs"]
+        paths = [path for path in verdict.job.outputs.values() if digests.of(path) != recorded.get(str(path))]
+    return [path for path in paths if not str(path).startswith(IN_GIT)]
 
 
 def _discard(paths: list[Path]) -> None:

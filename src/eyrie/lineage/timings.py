@@ -16,9 +16,8 @@ RUN = "run"  # the key of a whole run; other keys are jobs
 
 def read_timings() -> dict[str, dict[str, Any]]:
     """name -> {seconds, finished (Unix time)}; empty when nothing ran here yet."""
-    with contextlib.suppress(OSError, ValueError):
-        timings: dict[str, dict[str, Any]] = json.loads(TIMINGS.read_text(encoding="utf-8"))
-        return timings
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return dict(json.loads(TIMINGS.read_text(encoding="utf-8")))
     return {}
 
 

@@ -1,5 +1,6 @@
 """Where DVC cannot work, what needs it says so in a sentence, and what does not goes on."""
 
+import hashlib
 import logging
 import subprocess
 import threading
@@ -106,6 +107,26 @@ def test_a_remote_that_cannot_be_asked_is_asked_once_and_said_without_a_tracebac
     assert asked
     assert not [path for path in asked if "1" * 30 in path]
     assert not [record for record in caplog.records if record.exc_info]
+    Path("dvc.yaml").write_text("<<<<<<< HEAD\n{")
+    notes = {stage.name: stage.notes[0] for stage in status(params)}
+    assert "dvc.yaml' validation failed" in notes["train_head"]
+
+
+def test_a_damaged_object_goes_though_the_output_is_a_copy_of_it_and_a_whole_one_of_its_size_stays(
+    tmp_path: Path,
+) -> None:
+    Repo.init(no_scm=True).close()
+    content = b'[{"md5": "0", "relpath": "a"}]'
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    objects = Path(".dvc/cache/files/md5")
+    damaged, whole = objects / "00" / ("0" * 30), objects / md5[:2] / f"{md5[2:]}.dir"
+    for item in (damaged, whole):
+        item.parent.mkdir(parents=True)
+        item.write_bytes(content)
+    output = tmp_path / "output"
+    output.write_bytes(content[::-1])
+    evict([output])
+    assert (damaged.exists(), whole.exists()) == (False, True)
 
 
 def test_without_git_a_run_by_dvc_and_a_user_s_record_are_refused_and_snakemake_s_record_is_left_out(
