@@ -51,7 +51,9 @@ except (ValueError, OSError, subprocess.CalledProcessError) as error:
 
 NUM_SHARDS = lookup(within=config, dpath="generate_responses/num_shards")
 SHARDS = [f"{shard:04d}" for shard in range(NUM_SHARDS)]
-SHARD_THREADS = max(1, workflow.cores // NUM_SHARDS)
+# workflow.cores, which stops at --unlock, --report and --summary without --cores
+CORES = workflow._cores or 1
+SHARD_THREADS = max(1, CORES // NUM_SHARDS)
 STARTED = time.monotonic()
 
 

@@ -143,6 +143,11 @@ def test_dvc_has_the_same_graph(tmp_path: Path, tiny_target: Path) -> None:
     assert expected == {(first, stage) for stage in STAGES for first in upstream_of(stage)}
 
 
+def test_what_runs_nothing_needs_no_number_of_cores(parsed_project: Path) -> None:
+    done = run_in(parsed_project, "snakemake", "--unlock")
+    assert done.returncode == 0, done.stderr
+
+
 def test_lint_finds_nothing_but_that_the_environment_is_not_snakemake_s(parsed_project: Path) -> None:
     done = run_in(parsed_project, "snakemake", "--lint")
     found = re.findall(r"^    \* (.+)\.:$", done.stdout + done.stderr, re.MULTILINE)

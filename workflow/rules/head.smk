@@ -29,7 +29,7 @@ rule evaluate_head:
         metrics="reports/metrics/evaluate_head.json",
     log:
         "logs/evaluate_head.log",
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=32000,
         runtime=240,

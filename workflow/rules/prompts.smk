@@ -26,7 +26,7 @@ rule filter_prompts:
         metrics="reports/metrics/filter_prompts.json",
     log:
         "logs/filter_prompts.log",
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=8000,
         runtime=240,

@@ -9,7 +9,7 @@ rule benchmark:
         metrics="reports/metrics/benchmark.json",
     log:
         "logs/benchmark.log",
-    threads: workflow.cores  # nothing else runs beside a measurement
+    threads: CORES  # nothing else runs beside a measurement
     resources:
         mem_mb=64000,
         runtime=480,
