@@ -105,10 +105,10 @@ def _repro(params: Params, stages: list[str]) -> None:
 
         status_code = dvc_main(["repro", *(["--single-item", *targets] if targets else [])])
     false = recording.drop_false_records(load_params(PARAMS))
-    if false:
-        raise ValueError(f"params.yaml was edited while {', '.join(false)} ran; run again")
     if status_code:
         raise typer.Exit(status_code)
+    if false:
+        raise ValueError(f"params.yaml was edited while {', '.join(false)} ran; run again")
     if stages:  # dvc.lock may lack what was current already, after a merge for instance
         recording.record(params, PARAMS)
 

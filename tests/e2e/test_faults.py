@@ -218,7 +218,7 @@ def test_a_full_disk_ends_in_a_sentence_and_is_forgotten_once_there_is_room(
         check_end_state(project)
 
 
-def test_an_output_folder_that_cannot_be_written_is_named(project: Path) -> None:
+def test_an_output_folder_or_a_cache_that_cannot_be_written_is_named(project: Path) -> None:
     change_params(project, "build_vocab", draft_vocab_size=100)
     before = digests_of(project)
     vocab = project / "data/vocab"
@@ -231,5 +231,12 @@ def test_an_output_folder_that_cannot_be_written_is_named(project: Path) -> None
     vocab.rmdir()
     shutil.move(vocab.with_name("kept"), vocab)
     assert digests_of(project).keys() == before.keys()
+    change_params(project, "train_head", seed=9)
+    with _mounted(project / ".dvc/cache", "-o", "ro"):
+        done = run_in(project, "eyrie", "run", "build_vocab", "train_head")
+        printed = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert "Read-only file system" in printed
+        assert "edited" not in printed  # as if parameters had been changed meanwhile
     _run(project, "eyrie", "run")
     check_end_state(project)
