@@ -18,7 +18,7 @@ from eyrie.lineage.jobs import manifest_path
 from eyrie.lineage.layout import STAGES
 from tests.e2e.faults import Campaign, check_end_state, start_door
 from tests.workflow.conftest import change_params, run_in
-from tests.workflow.light import digests_of, make_light_project
+from tests.workflow.light import change_code, digests_of, make_light_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 OUTPUTS = sorted(
@@ -143,7 +143,9 @@ def test_outputs_lost_together_with_their_record_are_not_taken_for_the_same(proj
     check_end_state(project)
 
 
-def test_an_edited_dvc_lock_does_not_pass_for_the_truth(project: Path) -> None:
+def test_an_edited_or_forced_dvc_lock_does_not_pass_for_the_truth(project: Path) -> None:
+    change_code(project, "extract_features", "b")
+    _run(project, "dvc", "commit", "--force", "extract_features")
     path = project / "dvc.lock"
     lock = yaml.safe_load(path.read_text(encoding="utf-8"))
     lock["stages"]["train_head"]["params"]["params.yaml"]["train_head"]["learning_rate"] = 0.001
@@ -151,6 +153,7 @@ def test_an_edited_dvc_lock_does_not_pass_for_the_truth(project: Path) -> None:
     path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
     change_params(project, "train_head", learning_rate=0.001)
     printed = _run(project, "eyrie", "run")
+    assert "extract_features: extract_features-0000 built" in printed
     assert "train_head: train_head built" in printed
     check_end_state(project)
 

@@ -36,6 +36,7 @@ class Record:
 def record(params: Params, params_path: Path) -> list[Record]:
     """Record every current stage. Raises RecordError when DVC fails, with its words, and NoRepositoryError."""
     set_damaged_lock_aside()
+    drop_forced_records(params)
     digests = Digests()
     verdicts = judge(params, digests)
     strays = {path.parent for path in stray_files(params)}
@@ -65,6 +66,24 @@ def drop_false_records(params: Params) -> list[str]:
     if false:
         lock.drop(false)
     return false
+
+
+def drop_forced_records(params: Params) -> list[str]:
+    """Take records out of `dvc.lock` by which DVC holds an output for current and its manifest does not, as
+    `dvc commit --force` writes them. Returns their stages."""
+    digests = Digests()
+    verdicts = judge(params, digests)
+    digests.save()
+    lock = LockFile()
+    suspects = [name for name, jobs in verdicts.items() if any(job.state in ("stale", "damaged") for job in jobs)]
+    suspects = [name for name in suspects if name in lock.stages]
+    if not suspects:
+        return []
+    with dvc_repo() as repo:
+        forced = [name for name in suspects if all(_is_recorded(stage) for stage in repo.stage.collect(name))]
+    if forced:
+        lock.drop(forced)
+    return forced
 
 
 def set_damaged_lock_aside() -> bool:

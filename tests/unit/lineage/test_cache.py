@@ -121,7 +121,7 @@ def test_a_damaged_object_goes_though_the_output_is_a_copy_of_it_and_a_whole_one
     objects = Path(".dvc/cache/files/md5")
     damaged, whole = objects / "00" / ("0" * 30), objects / md5[:2] / f"{md5[2:]}.dir"
     for item in (damaged, whole):
-        item.parent.mkdir(parents=True)
+        item.parent.mkdir(parents=True, exist_ok=True)  # DVC makes them all now and then
         item.write_bytes(content)
     output = tmp_path / "output"
     output.write_bytes(content[::-1])
