@@ -69,6 +69,7 @@ for _name in STAGES:
 @app.command()
 def run(stages: StagesArgument = None) -> None:
     """Run the pipeline, or only STAGES and what they need, through `dvc repro`; then print the summary."""
+    asked = _known_stages(stages)
     params = load_params(PARAMS)
     preflight(params)
     with cache.dvc_repo():
@@ -78,13 +79,13 @@ def run(stages: StagesArgument = None) -> None:
     if dvcfile.sync_dvc_yaml(params):
         typer.echo("dvc.yaml brought up to date.")
     started, started_at = time.monotonic(), time.time()
-    _repro(params, _known_stages(stages))
+    _repro(params, asked)
     if any(timing["finished"] > started_at for timing in timings.read_timings().values()):
         timings.record_timing(timings.RUN, time.monotonic() - started)
     else:
-        asked = " and ".join(_known_stages(stages))
-        typer.echo(f"Nothing to build: {asked or 'every stage'} {'are' if ' ' in asked else 'is'} current.")
-    if not stages:
+        names = " and ".join(asked) or "every stage"
+        typer.echo(f"Nothing to build: {names} {'are' if len(asked) > 1 else 'is'} current.")
+    if not asked:
         summary()
 
 

@@ -20,7 +20,7 @@ def use_recipe(name: str, params: Path) -> bool:
         known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
         raise ValueError(f"{recipe}: no such recipe; there are {known or 'none here'}")
     text = recipe.read_text(encoding="utf-8")
-    present = params.read_text(encoding="utf-8") if params.exists() else None
+    present = params.read_text(encoding="utf-8", errors="replace") if params.exists() else None
     if present == text:
         return False
     if present is not None and present not in (_committed(params), *_recipes()):

@@ -116,10 +116,11 @@ def test_a_recipe_replaces_a_committed_params_yaml_and_another_recipe(checkout: 
 
 def test_an_edited_params_yaml_is_never_overwritten(checkout: Path) -> None:
     params = Path("params.yaml")
-    params.write_text("committed: 2\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"params\.yaml: edited since the last commit"):
-        use_recipe("one", params)
-    assert params.read_text(encoding="utf-8") == "committed: 2\n"
+    for edited in (b"committed: 2\n", b"committed: \xff\n"):
+        params.write_bytes(edited)
+        with pytest.raises(ValueError, match=r"params\.yaml: edited since the last commit"):
+            use_recipe("one", params)
+        assert params.read_bytes() == edited
 
 
 def test_an_unknown_recipe_is_refused_with_the_names_there_are(checkout: Path) -> None:
