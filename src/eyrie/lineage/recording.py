@@ -5,6 +5,8 @@ first, then DVC commits; what DVC wrote is held against the manifests afterwards
 cannot slip in. Nothing is recorded for a stage that is stale, damaged or not here, or whose inputs are not here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -79,7 +81,7 @@ def drop_forced_records(params: Params) -> list[str]:
     suspects = [name for name in suspects if name in lock.stages]
     if not suspects:
         return []
-    with dvc_repo() as repo:
+    with _dvc_at_work() as repo:
         forced = [name for name in suspects if all(_is_recorded(stage) for stage in repo.stage.collect(name))]
     if forced:
         lock.drop(forced)
@@ -110,20 +112,27 @@ def _why_not(jobs: list[Verdict], stray_folders: set[Path]) -> str:
 
 def _commit(stages: list[str]) -> list[str]:
     """Let DVC commit the stages whose record differs from what is here. Returns those."""
+    written = []
+    with _dvc_at_work() as repo:
+        for name in stages:
+            (stage,) = repo.stage.collect(name)
+            if _is_recorded(stage):
+                continue
+            repo.commit(name, force=True)
+            written.append(name)
+    return written
+
+
+@contextmanager
+def _dvc_at_work() -> Iterator[Any]:
+    """`dvc_repo`, in which DVC's failures become RecordErrors: another DVC at work here, for instance."""
     from dvc.exceptions import DvcException
 
-    written = []
     try:
         with dvc_repo() as repo:
-            for name in stages:
-                (stage,) = repo.stage.collect(name)
-                if _is_recorded(stage):
-                    continue
-                repo.commit(name, force=True)
-                written.append(name)
+            yield repo
     except DvcException as error:
         raise RecordError(f"DVC could not record: {' '.join(str(error).split())}") from None
-    return written
 
 
 def _is_recorded(stage: Any) -> bool:

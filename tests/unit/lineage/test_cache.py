@@ -17,6 +17,7 @@ from eyrie.lineage.cache import NoRepositoryError, dvc_repo, evict
 from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.overview import status
+from eyrie.lineage.recording import RecordError, drop_forced_records
 from eyrie.lineage.storage import set_remote
 from tests.conftest import REPOSITORY, tiny_params
 
@@ -127,6 +128,18 @@ def test_a_damaged_object_goes_though_the_output_is_a_copy_of_it_and_a_whole_one
     output.write_bytes(content[::-1])
     evict([output])
     assert (damaged.exists(), whole.exists()) == (False, True)
+
+
+def test_a_dvc_at_work_in_the_folder_is_one_sentence_for_whoever_would_record(tiny_target: Path) -> None:
+    Repo.init(no_scm=True).close()
+    params = tiny_params(tiny_target)
+    sync_dvc_yaml(params)
+    for output in STAGES["build_vocab"].outputs.values():  # without a manifest: damaged
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        Path(output).touch()
+    Path("dvc.lock").write_text(LOCK)
+    with dvc_repo() as other, other.lock, pytest.raises(RecordError, match=r"^DVC could not record: Unable to acquire"):
+        drop_forced_records(params)
 
 
 def test_without_git_a_run_by_dvc_and_a_user_s_record_are_refused_and_snakemake_s_record_is_left_out(
