@@ -1,8 +1,8 @@
 """Which row comes when: the order of an epoch, known before any hidden state is read.
 
-An epoch visits the shards in a seeded order, each block by block, so that reading is sequential. The blocks are dealt
-to the ranks like cards. A rank's rows pass a shuffle buffer of so many tokens and are cut into batches. All of it
-depends on lengths and seeds only: an epoch and a number of batches say where a reader is.
+An epoch visits the shards in a seeded order, each block by block, so that reading is sequential. The rows pass a
+shuffle buffer of so many tokens and are cut into batches. All of it depends on lengths and seeds only: an epoch and a
+number of batches say where a reader is, and readers that share the batches need not speak with each other.
 
 Rows are anything with a length, so that planning without reading and reading share this code.
 """
@@ -21,18 +21,15 @@ class Row(Protocol):
 RowT = TypeVar("RowT", bound=Row)
 
 
-def block_order(
-    num_blocks: Sequence[int], *, seed: int, epoch: int, rank: int, world_size: int
-) -> list[tuple[int, int]]:
-    """The (shard, block) pairs of one rank in one epoch; the ranks' lists part all blocks among them."""
+def block_order(num_blocks: Sequence[int], *, seed: int, epoch: int) -> list[tuple[int, int]]:
+    """The (shard, block) pairs of one epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(len(num_blocks)).tolist()
-    blocks = [(shard, block) for shard in order for block in range(num_blocks[shard])]
-    return blocks[rank::world_size]
+    return [(shard, block) for shard in order for block in range(num_blocks[shard])]
 
 
-def shuffled(rows: Iterable[RowT], buffer_tokens: int, *, seed: int, epoch: int, rank: int) -> Iterator[RowT]:
+def shuffled(rows: Iterable[RowT], buffer_tokens: int, *, seed: int, epoch: int) -> Iterator[RowT]:
     """`rows` in random order, through a buffer that holds at most `buffer_tokens` tokens, or one row."""
-    generator = np.random.default_rng([seed, epoch, 1 + rank])
+    generator = np.random.default_rng([seed, epoch, 1])
     buffer: list[RowT] = []
     held = 0
 

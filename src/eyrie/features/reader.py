@@ -1,7 +1,8 @@
 """Reading features for training: endless batches of whole rows, streamed from shards in bounded memory.
 
 In: feature shards, on a disk or in an object store. Out: lists of `FeatureRow`, not padded, never cut across batches;
-every row of this rank's share once per epoch. A background thread reads ahead block by block, worker threads decode.
+every row once per epoch. The ranks of a training part the batches among them like cards, so what is read together does
+not depend on how many they are. A background thread reads ahead block by block, worker threads decode.
 
 What is held: the shuffle buffer (rows as encoded), one block, and the batches read ahead (decoded). Resuming replays
 the epoch's plan from the shards' indexes (`features.plan`), and reads no block all of whose rows were given out before.
@@ -76,10 +77,11 @@ class BatchReader:
 
         A batch has at most `batch_tokens` tokens, or one longer row. `shuffle_tokens` bounds the shuffle buffer: with
         as many as the split has, the order of an epoch is any order. `device` decodes (`decode_rows`). `start` is the
-        `position` of a reader over the same rows with the same arguments (prefetching, workers and device apart).
+        `position` of a reader over the same rows with the same arguments (ranks, prefetching, workers and device
+        apart). Of all batches, those numbered rank, rank + world_size ... are this reader's.
 
         Raises SchemaError when a shard cannot be used or is of another target or encoding than the first, ValueError
-        when there is nothing to read for every rank, or when `start` is of other rows or arguments.
+        when there is nothing to read, or when `start` is of other rows or arguments.
         """
         assert 0 <= rank < world_size
         self._seed, self._rank, self._world_size = seed, rank, world_size
@@ -90,14 +92,14 @@ class BatchReader:
             self.meta = self._shards[0].meta
             self._blocks = [list(_usable_blocks(shard, split, max_sequence_tokens)) for shard in self._shards]
             blocks = [block for blocks in self._blocks for block in blocks]
-            if len(blocks) < world_size:
+            if not blocks:
                 raise ValueError(
-                    f"{len(shards)} feature shards, {shards[0]} ...: {len(blocks)} blocks have rows of split {split} "
-                    f"with an assistant turn within {max_sequence_tokens} tokens, and {world_size} ranks want to read"
+                    f"{len(shards)} feature shards, {shards[0]} ...: no row of split {split} has an assistant turn "
+                    f"within {max_sequence_tokens} tokens"
                 )
             self.num_rows = sum(len(rows) for _, rows in blocks)  # of all ranks, in one epoch
             self.num_tokens = sum(row.num_tokens for _, rows in blocks for row in rows)
-            arguments = [split, seed, batch_tokens, max_sequence_tokens, shuffle_tokens, rank, world_size]
+            arguments = [split, seed, batch_tokens, max_sequence_tokens, shuffle_tokens]
             self._plan = digest_of([arguments, [shard.index_digest for shard in self._shards]])[:16]
             self._position = self._checked(start)
             self._stack = stack.pop_all()
@@ -145,11 +147,11 @@ class BatchReader:
 
     def _checked(self, start: Position | None) -> Position:
         if start is None:
-            return {"epoch": 0, "batch": 0, "plan": self._plan}
+            return {"epoch": 0, "batch": 0, "total": 0, "plan": self._plan}
         if start.get("plan") != self._plan:
             raise ValueError(
                 f"the position to resume at (epoch {start.get('epoch')}, batch {start.get('batch')}) is of other "
-                "features, or was reached with another seed, batch size or number of ranks"
+                "features, or was reached with another seed or batch size"
             )
         return dict(start)
 
@@ -174,11 +176,13 @@ class BatchReader:
         return decode_rows(rows, self._max_tokens, self._device)
 
     def _encoded_batches(self, start: Position) -> Iterator[tuple[Position, list[EncodedRow]]]:
-        """Each batch with the position after it."""
-        epoch, skip = int(start["epoch"]), int(start["batch"])
+        """Each batch of this rank with the position after it, which counts the batches of all ranks."""
+        epoch, skip, total = int(start["epoch"]), int(start["batch"]), int(start["total"])
         while True:
             for number, rows in enumerate(self._epoch(epoch, skip), start=skip + 1):
-                yield {"epoch": epoch, "batch": number, "plan": self._plan}, rows
+                total += 1
+                if (total - 1) % self._world_size == self._rank:
+                    yield {"epoch": epoch, "batch": number, "total": total, "plan": self._plan}, rows
             epoch, skip = epoch + 1, 0
 
     def _epoch(self, epoch: int, skip: int) -> Iterator[list[EncodedRow]]:
@@ -194,7 +198,7 @@ class BatchReader:
                     block.load()
                 yield from block.rows
 
-        stream = plan.shuffled(rows(), self._shuffle_tokens, seed=self._seed, epoch=epoch, rank=self._rank)
+        stream = plan.shuffled(rows(), self._shuffle_tokens, seed=self._seed, epoch=epoch)
         for number, batch in enumerate(plan.cut_batches(stream, self._batch_tokens)):
             if number < skip:
                 for row in batch:
@@ -211,9 +215,7 @@ class BatchReader:
 
     def _epoch_blocks(self, epoch: int) -> Iterator[_Block]:
         num_blocks = [len(blocks) for blocks in self._blocks]
-        for shard, block in plan.block_order(
-            num_blocks, seed=self._seed, epoch=epoch, rank=self._rank, world_size=self._world_size
-        ):
+        for shard, block in plan.block_order(num_blocks, seed=self._seed, epoch=epoch):
             index, rows = self._blocks[shard][block]
             yield _Block(self._shards[shard], index, [StoredRow(row.index, row.num_tokens) for row in rows])
 
