@@ -3,6 +3,7 @@
 import ast
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.fingerprint import (
     DATA,
     PACKAGE,
+    _import_nodes,
     code_of,
     fingerprint,
     named_beside,
@@ -102,6 +104,36 @@ def test_code_of_a_stage_is_what_it_imports() -> None:
     assert {"stages/extract_features.py", "features/store.py", "engines/target.py", "io.py", "schemas.py"} <= code
     assert not {"stages/train_head.py", "cli.py", "lineage/jobs.py"} & code
     assert not [name for name in code if name.startswith("params")]
+
+
+def _imported(nodes: Iterable[ast.AST]) -> set[str]:
+    return {
+        name
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (f"{getattr(node, 'module', '')}.{alias.name}".strip(".") for alias in node.names)
+        if name.startswith("eyrie.")
+    }
+
+
+def test_imports_are_those_of_the_whole_module_however_they_are_written() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    texts += [
+        "import os, eyrie.io as io",
+        "import os; from eyrie import io",
+        "from os import path; import eyrie.io",
+        "try: import eyrie.io\nexcept ImportError: pass",
+        "def f():\n    from eyrie.io import (  # a comment (in brackets)\n        digest_of,\n    )",
+        "from eyrie.io import digest_of, \\\n    write_text",
+        "import os, \\\n    eyrie.io",
+        "from  eyrie import io",
+        'X = """\nfrom eyrie import what there is\n"""\nimport eyrie.io',
+        "if True:\n\tfrom eyrie.io import (digest_of, write_text); import eyrie.schemas",
+    ]
+    for text in texts:
+        expected = _imported(ast.walk(ast.parse(text)))
+        assert expected or "eyrie" not in text or "import eyrie" not in text
+        assert _imported(_import_nodes(text)) == expected, text
 
 
 def _started_by(code: tuple[Path, ...]) -> set[str]:
