@@ -4,12 +4,13 @@ And what parts or joins a value without being seen: characters of no width, lett
 """
 
 import re
-import sys
 from typing import NamedTuple
 
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _WIDE = {ord(char) + 0xFEE0: char for char in map(chr, range(0x21, 0x7F))}
-_DIGITS = {place: str(int(char)) for place in range(0x80, sys.maxunicode + 1) if (char := chr(place)).isdecimal()}
+_DIGITS = {
+    place: str(int(char)) for place in range(0x80, 0x20000) if (char := chr(place)).isdecimal()
+}  # there is no other
 _ONE_FOR_ONE = str.maketrans({**dict.fromkeys(map(ord, _SPACES), " "), **_WIDE, **_DIGITS})
 # A dash between words is left alone: it joins or parts names.
 _DASH = re.compile(r"(?<=[\dA-Z])[\u2010-\u2015\u2212](?=\d)|(?<=\d)[\u2010-\u2015\u2212](?=[A-Z])")
