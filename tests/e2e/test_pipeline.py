@@ -77,6 +77,12 @@ def test_after_dvc_the_other_door_has_nothing_to_do(finished: Path) -> None:
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_a_training_parameter_reruns_training_and_what_follows_only(copy: Path) -> None:
+    change_params(copy, "train_head", learning_rate=0.001)
+    ran, _ = _repro(copy)
+    assert ran == ["train_head", "evaluate_head", "benchmark", "report"]
+
+
 def test_a_dvc_stage_never_runs_another_stage_s_rules(copy: Path) -> None:
     change_params(copy, "filter_prompts", score_threshold=0.5)
     for stage, expected in (("train_head", False), ("filter_prompts", True)):
@@ -89,7 +95,7 @@ def test_a_dvc_stage_never_runs_another_stage_s_rules(copy: Path) -> None:
 
 def test_snakemake_alone_makes_the_same_bytes_as_dvc(finished: Path, tmp_path: Path, tiny_target: Path) -> None:
     project = make_project(tmp_path / "project", tiny_target)
-    done = run_in(project, "snakemake", "--cores", "2", "evaluate_head", timeout=900)  # what follows is never the same
+    done = run_in(project, "snakemake", "--cores", "2", timeout=900)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert _digests(project) == _digests(finished)
 

@@ -178,6 +178,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 SHORT = (
+    ("parameter of extract_features", "original", "eyrie run"),
     ("a prompt that is screened out", "clone", "snakemake"),
     ("more shards", "original", "dvc"),
     ("code of train_head", "clone", "eyrie run"),

@@ -122,12 +122,12 @@ def test_a_private_key_on_the_border_of_a_window_is_covered_whole(presidio: Pres
 @pytest.mark.parametrize(
     "text",
     [
-        "a" * 100_000,
-        "1 " * 50_000,
-        "my name is " * 9_000,
-        "A. " * 33_000,
-        "\u202e\u05d0\u05d1\u05d2 " * 20_000,
-        "key='" * 20_000,
+        "a" * 400_000,
+        "1 " * 200_000,
+        "my name is " * 30_000,
+        "A. " * 130_000,
+        "\u202e\u05d0\u05d1\u05d2 " * 80_000,
+        "key='" * 80_000,
         "_a" * 200 + "@mail.none",
     ],
     ids=["letters", "digits", "phrases", "initials", "right-to-left", "quotes", "underscores"],
@@ -135,7 +135,7 @@ def test_a_private_key_on_the_border_of_a_window_is_covered_whole(presidio: Pres
 def test_a_long_line_takes_bounded_time(presidio: PresidioDetector, text: str) -> None:
     started = time.process_time()
     assert found(presidio, text).failure is None
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 60
 
 
 def test_two_hundred_turns_are_one_conversation(presidio: PresidioDetector) -> None:
