@@ -22,7 +22,8 @@ from eyrie.eagle3.objective import Objective
 from eyrie.eagle3.simulate import count_heldout, no_counts
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.vocab import read_vocab
-from eyrie.engines.target import load_config, load_ends
+from eyrie.engines.target import load_config
+from eyrie.engines.target_ends import load_ends
 from eyrie.features.store import read_shard
 from eyrie.io import read_json
 from eyrie.params import Params, load_params, parse_params

@@ -33,7 +33,8 @@ from eyrie.eagle3.simulate import count_heldout, no_counts
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.trainer import Trainer
 from eyrie.eagle3.vocab import read_vocab
-from eyrie.engines.target import load_config, load_ends
+from eyrie.engines.target import load_config
+from eyrie.engines.target_ends import load_ends
 from eyrie.features.decoding import CPU
 from eyrie.params import Params, load_params
 from eyrie.schemas import teacher_positions

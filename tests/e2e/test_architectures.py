@@ -12,7 +12,8 @@ from eyrie.eagle3.config import aux_layer_ids
 from eyrie.engines.packed import can_pack, forward_states
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.sampling import SamplingParams
-from eyrie.engines.target import TargetModel, load_ends, load_target
+from eyrie.engines.target import TargetModel, load_target
+from eyrie.engines.target_ends import load_ends
 from eyrie.io import read_json, read_jsonl, write_table
 from eyrie.params import Params
 from eyrie.schemas import PROMPTS, EvaluationMetrics, EvaluationOutput, check_prompt_row

@@ -34,7 +34,8 @@ from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
 from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.acceptance import decoded_acceptance_length
-from eyrie.engines.target import TargetModel, load_config, load_ends, load_target, resolve_device
+from eyrie.engines.target import TargetModel, load_config, load_target, resolve_device
+from eyrie.engines.target_ends import load_ends
 from eyrie.features.decoding import CPU, decode_rows
 from eyrie.features.plan import cut_batches
 from eyrie.features.reader import BatchReader, rows_in_order

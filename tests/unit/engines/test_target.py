@@ -15,10 +15,10 @@ from eyrie.engines.target import (
     TargetError,
     capture_layers,
     load_chat,
-    load_ends,
     load_target,
     resolve_device,
 )
+from eyrie.engines.target_ends import load_ends
 from tests.architectures import SCALED, make_architecture
 from tests.conftest import tiny_params
 from tests.quantised import BLOCK, GROUP, QUANTISED, make_quantised

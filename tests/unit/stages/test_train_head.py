@@ -25,7 +25,8 @@ from safetensors import safe_open
 
 from benchmarks import head_experiments
 from eyrie.eagle3.checkpoint import load_head
-from eyrie.engines.target import load_config, load_ends, load_target
+from eyrie.engines.target import load_config, load_target
+from eyrie.engines.target_ends import load_ends
 from eyrie.features.store import read_shard, write_shard
 from eyrie.io import path_digest, read_json, write_table
 from eyrie.params import Params
