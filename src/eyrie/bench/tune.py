@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -41,6 +42,17 @@ _REQUEST_TIMEOUT_S = 600.0
 _JOURNAL, _OFFLINE, _HISTORIES = "journal.jsonl", "offline", "histories"
 
 
+@dataclass(frozen=True)
+class _Tuning:
+    """What every load of one tuning shares. Servers log to `folder`; `journal` holds what is finished."""
+
+    params: Params
+    head: Path
+    choice: Choice
+    folder: Path
+    journal: Journal
+
+
 def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) -> ServingPlan:
     """Write `plan`; servers log to `folder`. Raises ServerError, TargetError, CheckpointError, SchemaError."""
     if named_servers():
@@ -60,7 +72,7 @@ def run(params: Params, *, head: Path, clean: Path, plan: Path, folder: Path) ->
         names = ", ".join(map(_name, shapes))
         logger.info("%d shapes, %d of them worth measuring: %s", len(offline), len(shapes), names)
         with stop_on_signals():
-            measured = _halve(params, head, choice, shapes, folder, journal)
+            measured = _halve(_Tuning(params, head, choice, folder, journal), shapes)
         document = ServingPlan(
             engine=params.benchmark.engine,
             device=device,
@@ -121,15 +133,13 @@ def _choose(params: Params, clean: Path) -> Choice:
     return choice
 
 
-def _halve(
-    params: Params, head: Path, choice: Choice, shapes: Sequence[Drafting], folder: Path, journal: Journal
-) -> list[TunedShape]:
+def _halve(tuning: _Tuning, shapes: Sequence[Drafting]) -> list[TunedShape]:
     """Every round serves the shapes that are left at any concurrency, one server at a time, the baseline first.
 
     A shape that cannot be served (too large a tree for the memory, for instance) costs itself only. Raises ServerError
     when the baseline cannot, or none can.
     """
-    section = params.tune
+    section = tuning.params.tune
     alive: dict[int, list[Drafting]] = {level: list(shapes) for level in section.concurrency}
     measured: list[TunedShape] = []
     for number in range(section.rounds):
@@ -141,7 +151,7 @@ def _halve(
             for shape in served:
                 levels = [level for level in section.concurrency if shape is None or shape in alive[level]]
                 try:
-                    measured += _of_shape(params, head, choice, shape, levels, number, folder, journal)
+                    measured += _of_shape(tuning, shape, levels, number)
                 except ServerError as error:
                     shapes = [other for other in shapes if other != shape]
                     if shape is None or not shapes:
@@ -163,28 +173,19 @@ def _halve(
     return measured
 
 
-def _of_shape(
-    params: Params,
-    head: Path,
-    choice: Choice,
-    shape: Drafting | None,
-    levels: Sequence[int],
-    number: int,
-    folder: Path,
-    journal: Journal,
-) -> list[TunedShape]:
+def _of_shape(tuning: _Tuning, shape: Drafting | None, levels: Sequence[int], number: int) -> list[TunedShape]:
     """One round of one shape. A server starts only for what the journal lacks."""
-    name = _name(shape)
+    params, choice, journal, name = tuning.params, tuning.choice, tuning.journal, _name(shape)
     keys = {level: f"{number}/{level}/{name}" for level in levels}
     todo = {level: key for level, key in keys.items() if key not in journal}
     if todo:
         with serve_arms(
             params,
-            head,
+            tuning.head,
             {name: shape},
             context_length=choice.served_context,
             max_running_requests=max(params.tune.concurrency),
-            folder=folder,
+            folder=tuning.folder,
         ) as servers:
             if _HISTORIES not in journal:
                 journal.append(_HISTORIES, _histories(params, choice, servers[name]))

@@ -123,7 +123,8 @@ def test_a_shape_that_cannot_be_served_is_out_and_the_others_are_measured(
     monkeypatch.setattr(tune, "serve_arms", with_memory_for_the_small_one)
     choice = Choice(prompts={"chat": [BenchPrompt("p", "", ("the user asks",))]}, longest=40)
     with Journal(tmp_path / "journal.jsonl") as journal:
-        measured = tune._halve(params, tmp_path / "head", choice, [large, small], tmp_path, journal)
+        tuning = tune._Tuning(params, tmp_path / "head", choice, tmp_path, journal)
+        measured = tune._halve(tuning, [large, small])
         assert [item.drafting for item in measured] == [None, small]
         with pytest.raises(ServerError, match=r"^out of memory"):
-            tune._halve(params, tmp_path / "head", choice, [large], tmp_path, journal)
+            tune._halve(tuning, [large])
