@@ -42,10 +42,9 @@ from eyrie.features.format import ShardMeta
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard
-from eyrie.io import read_table
 from eyrie.params import load_params
-from eyrie.schemas import RESPONSES, teacher_positions
 from eyrie.stages.extract_features import _entry, _features
+from eyrie.tables import RESPONSES, read_table, teacher_positions
 
 ENCODINGS = ("bf16", "int8", "int4")
 TABLES = ("store", "container", "extract")

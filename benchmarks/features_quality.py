@@ -27,8 +27,9 @@ from eyrie.engines.target_ends import load_ends
 from eyrie.features.store import read_shard
 from eyrie.io import read_json
 from eyrie.params import Params, load_params, parse_params
-from eyrie.schemas import TrainMetrics, teacher_positions
+from eyrie.schemas import TrainMetrics
 from eyrie.stages import extract_features, train_head
+from eyrie.tables import teacher_positions
 
 ENCODINGS = ("bf16", "int8", "int4")
 TOLERATED = -0.005  # an encoding holds when its mean relative change is no worse

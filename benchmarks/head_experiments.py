@@ -37,8 +37,8 @@ from eyrie.engines.target import load_config
 from eyrie.engines.target_ends import load_ends
 from eyrie.features.decoding import CPU
 from eyrie.params import Params, load_params
-from eyrie.schemas import teacher_positions
 from eyrie.stages import build_vocab, train_head
+from eyrie.tables import teacher_positions
 
 CHAIN = 5
 VARIANTS: dict[str, dict[str, Any]] = {

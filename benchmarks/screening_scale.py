@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eyrie.io import TableWriter, read_json, write_json
+from eyrie.io import read_json, write_json
 from eyrie.params import load_params
 from eyrie.prompts.turns import prompt_id
-from eyrie.schemas import PROMPTS, PromptMetrics, SelectionMetrics, check_prompt_row
+from eyrie.schemas import PromptMetrics, SelectionMetrics
+from eyrie.tables import PROMPTS, TableWriter, check_prompt_row
 
 TEXT = (
     "explain the difference between a list and a tuple in python then show how the compiler moves each value what is "

@@ -25,11 +25,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from eyrie.io import file_digest, read_batches, read_json
+from eyrie.io import file_digest, read_json
 from eyrie.params import parse_params
 from eyrie.prompts.turns import prompt_id
 from eyrie.prompts.words import words
-from eyrie.schemas import PROMPTS, SelectionMetrics
+from eyrie.schemas import SelectionMetrics
+from eyrie.tables import PROMPTS, read_batches
 
 _WORDS = 60_000
 _TEMPLATES = 200

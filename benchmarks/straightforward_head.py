@@ -22,7 +22,7 @@ from eyrie.eagle3.batches import Document
 from eyrie.eagle3.head import DecoderLayer, Eagle3Head
 from eyrie.eagle3.rope import Rotation, rotate
 from eyrie.eagle3.teacher import Teacher
-from eyrie.schemas import span_rows, teacher_positions
+from eyrie.tables import span_rows, teacher_positions
 
 
 class StraightforwardLoss(torch.nn.Module):

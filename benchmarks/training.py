@@ -81,7 +81,7 @@ def make(shape: Shape) -> tuple[Any, Any, Any, list[Any]]:
     from eyrie.eagle3.head import Eagle3Head
     from eyrie.eagle3.logits import LogitScaling
     from eyrie.eagle3.teacher import Teacher
-    from eyrie.schemas import teacher_positions
+    from eyrie.tables import teacher_positions
 
     torch.manual_seed(0)
     heads, groups = shape.heads

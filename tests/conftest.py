@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a tiny random target with its own tokenizer, and parameters that point at it."""
 
+import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,14 @@ def make_target(folder: Path, *, num_layers: int = 8, vocab_size: int = 320, see
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+gc.disable()  # what is imported stays, and looking for garbage in it takes seconds in every worker
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,9 +14,8 @@ from rich.text import Text
 from eyrie.chat.conversation import Row
 from eyrie.chat.template import ChatTemplate, Message
 from eyrie.chat.transcript import rows_of
-from eyrie.io import read_table
 from eyrie.params import Target
-from eyrie.schemas import RESPONSES, spans_of
+from eyrie.tables import RESPONSES, read_table, spans_of
 
 _ROLES = ("system", "user", "assistant", "tool")
 

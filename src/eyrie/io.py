@@ -1,4 +1,4 @@
-"""Files in, files out: atomic writes, digests, tables and JSON documents checked against `schemas`.
+"""Files in, files out: atomic writes, digests, JSON documents checked against `schemas`. Arrow tables are in `tables`.
 
 Nothing is unpickled: Parquet, safetensors and JSON only. Every write goes to a temporary name in the same folder, is
 flushed to disk and renamed, so a killed process leaves either the old file or the new one.
@@ -9,20 +9,15 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from eyrie.schemas import Document, SchemaError
-
-# Rows of one row group: what a writer holds in memory, and the most a reader has to.
-ROW_GROUP_ROWS = 4096
 
 SNAKEMAKE_TIMESTAMP = ".snakemake_timestamp"  # Snakemake puts it into folders; no part of their content
 DocumentT = TypeVar("DocumentT", bound=Document)
@@ -135,91 +130,6 @@ def read_jsonl(path: Path, model: type[DocumentT]) -> list[DocumentT]:
         except ValidationError as error:
             raise SchemaError(f"{path}:{number}: {error.errors()[0]['msg']}") from None
     return documents
-
-
-class TableWriter:
-    """Writes a Parquet file piece by piece: `with TableWriter(path, schema, check_row) as table: table.write(rows)`.
-
-    Same rows, same bytes, however they are cut into calls of `write`. The file appears whole when the block ends, and
-    not at all when it ends with an exception. `write` raises SchemaError for a row that `check_row` refuses.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema, check_row: Callable[[dict[str, Any]], None]) -> None:
-        self._path, self._schema, self._check_row = path, schema, check_row
-        self._pending: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        with ExitStack() as files:
-            temporary = files.enter_context(atomic_path(self._path))
-            self._writer = files.enter_context(pq.ParquetWriter(temporary, self._schema, compression="zstd"))
-            self._files = files.pop_all()
-        return self
-
-    def write(self, rows: Iterable[dict[str, Any]]) -> None:
-        for row in rows:
-            self._check_row(row)
-            self._pending.append(row)
-            if len(self._pending) == ROW_GROUP_ROWS:
-                self._flush()
-
-    def __exit__(self, kind: type[BaseException] | None, *details: Any) -> bool | None:
-        if kind is not None:
-            return self._files.__exit__(kind, *details)
-        with self._files:  # should this last write fail, the temporary file goes too
-            if self._pending:
-                self._flush()
-        return None
-
-    def _flush(self) -> None:
-        self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self._schema))
-        self._pending.clear()
-
-
-def write_table(
-    path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema, check_row: Callable[[dict[str, Any]], None]
-) -> None:
-    """Check every row and write a Parquet file atomically. Same rows, same bytes. Raises SchemaError."""
-    with TableWriter(path, schema, check_row) as table:
-        table.write(rows)
-
-
-def read_batches(
-    path: Path, schema: pa.Schema, *, batch_rows: int = 1024, columns: Sequence[str] | None = None
-) -> Iterator[list[dict[str, Any]]]:
-    """A Parquet file's rows in order, at most `batch_rows` in memory at a time. Raises SchemaError as `read_table`."""
-    with _open_table(path, schema) as table:
-        try:
-            for batch in table.iter_batches(batch_size=batch_rows, columns=columns):
-                yield batch.to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise SchemaError(f"{path}: damaged or not Parquet: {str(error).splitlines()[0]}") from None
-
-
-def count_rows(path: Path, schema: pa.Schema) -> int:
-    """The number of rows, from the file's footer alone. Raises SchemaError as `read_table`."""
-    with _open_table(path, schema) as table:
-        return int(table.metadata.num_rows)
-
-
-def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    """Read a Parquet file as rows. Raises SchemaError when it is missing, damaged or has another schema."""
-    return [row for batch in read_batches(path, schema, batch_rows=ROW_GROUP_ROWS) for row in batch]
-
-
-def _open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:
-    try:
-        table = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise SchemaError(f"{path}: no such file") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SchemaError(f"{path}: damaged or not Parquet: {str(error).splitlines()[0]}") from None
-    found = table.schema_arrow.metadata or {}
-    expected = schema.metadata
-    if any(found.get(key) != value for key, value in expected.items()) or not table.schema_arrow.equals(schema):
-        table.close()
-        kind, version = expected[b"eyrie.table"].decode(), expected[b"eyrie.version"].decode()
-        raise SchemaError(f"{path}: not a {kind!r} table of schema version {version}; rebuild it with this version")
-    return table
 
 
 class _Lines:

@@ -1,103 +1,17 @@
-"""The shapes of what passes between stages: Arrow tables and JSON documents.
+"""The JSON documents that pass between stages, as pydantic models: `io.read_json` / `io.write_json`.
 
-Tables carry their schema version in the Arrow metadata; `io.read_table` / `io.write_table` check it both ways, then
-the row invariants below. JSON documents are pydantic models: `io.read_json` / `io.write_json`.
+Arrow tables are in `tables`.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from eyrie.params import Arm, Drafting, Workload
 
-SCHEMA_VERSION = "1"
-
 
 class SchemaError(ValueError):
     """An artefact is not what this version of Eyrie writes."""
-
-
-def _schema(table: str, fields: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
-    metadata = {b"eyrie.table": table.encode(), b"eyrie.version": SCHEMA_VERSION.encode()}
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields], metadata)
-
-
-# One conversation's prompts. `turns` are the user turns in order; `system` is "" when there is none.
-# `answers` is empty, or the source's own answer to each turn, to be used instead of the target's.
-# `prompt_id` is the hex sha256 of the canonical JSON of [system, *turns], 32 characters kept.
-PROMPTS = _schema(
-    "prompts",
-    [
-        ("prompt_id", pa.string()),
-        ("source", pa.string()),
-        ("workload", pa.string()),
-        ("split", pa.string()),
-        ("system", pa.string()),
-        ("turns", pa.list_(pa.string())),
-        ("answers", pa.list_(pa.string())),
-    ],
-)
-
-# One training sequence: the ids the target really saw and produced. `span_starts[i]:span_ends[i]` is the i-th
-# assistant turn in `input_ids`, end-of-turn token included (end exclusive). `finish_reasons[i]` is stop | length, or
-# given for an answer that the source had.
-RESPONSES = _schema(
-    "responses",
-    [
-        ("prompt_id", pa.string()),
-        ("row_index", pa.int32()),
-        ("source", pa.string()),
-        ("workload", pa.string()),
-        ("split", pa.string()),
-        ("seed", pa.int64()),
-        ("input_ids", pa.list_(pa.int32())),
-        ("span_starts", pa.list_(pa.int32())),
-        ("span_ends", pa.list_(pa.int32())),
-        ("finish_reasons", pa.list_(pa.string())),
-    ],
-)
-
-
-def check_prompt_row(row: dict[str, Any]) -> None:
-    """Raise SchemaError unless the row has a turn and every turn has text."""
-    if not row["turns"] or not all(turn.strip() for turn in row["turns"]):
-        raise SchemaError(f"prompt {row['prompt_id']}: a prompt needs at least one non-empty user turn")
-    if len(row["answers"]) not in (0, len(row["turns"])):
-        raise SchemaError(
-            f"prompt {row['prompt_id']}: {len(row['answers'])} answers to {len(row['turns'])} turns; one each, or none"
-        )
-
-
-def spans_of(row: dict[str, Any]) -> list[tuple[int, int]]:
-    """The assistant spans (start, end) of a response row, end exclusive."""
-    return list(zip(row["span_starts"], row["span_ends"], strict=True))
-
-
-def check_response_row(row: dict[str, Any]) -> None:
-    """Raise SchemaError unless spans are ordered, disjoint, non-empty and inside `input_ids`."""
-    position = 0
-    for start, end in spans_of(row):
-        if not position <= start < end <= len(row["input_ids"]):
-            raise SchemaError(
-                f"response {row['prompt_id']}/{row['row_index']}: span ({start}, {end}) is out of order or outside "
-                f"the {len(row['input_ids'])} tokens"
-            )
-        position = end
-
-
-def span_rows(start: int, end: int) -> range:
-    """The rows of an assistant span [start, end) that a draft head learns: x_{t+1} and x_{t+2} are inside it.
-
-    The teacher of row t is the target's last hidden state at t + 1; later steps use the teachers of later rows.
-    """
-    return range(max(start - 1, 0), max(end - 2, 0))
-
-
-def teacher_positions(spans: Iterable[tuple[int, int]]) -> list[int]:
-    """The positions whose last hidden state is some supervised row's teacher, ascending."""
-    return [row + 1 for start, end in spans for row in span_rows(start, end)]
 
 
 class Document(BaseModel):

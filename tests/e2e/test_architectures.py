@@ -14,10 +14,11 @@ from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.engines.target_ends import load_ends
-from eyrie.io import read_json, read_jsonl, write_table
+from eyrie.io import read_json, read_jsonl
 from eyrie.params import Params
-from eyrie.schemas import PROMPTS, EvaluationMetrics, EvaluationOutput, check_prompt_row
+from eyrie.schemas import EvaluationMetrics, EvaluationOutput
 from eyrie.stages import build_vocab, evaluate_head, extract_features, generate_responses, train_head
+from eyrie.tables import PROMPTS, check_prompt_row, write_table
 from tests.architectures import ARCHITECTURES, make_architecture
 from tests.conftest import tiny_params
 from tests.quantised import make_quantised

@@ -32,10 +32,11 @@ from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.server_facts import server_facts
 from eyrie.engines.serving import ServerSpec, running_server
 from eyrie.engines.target import TargetModel, load_target
-from eyrie.io import read_json, read_jsonl, read_table, write_table
+from eyrie.io import read_json, read_jsonl
 from eyrie.params import Drafting, Params
-from eyrie.schemas import PROMPTS, RESPONSES, BenchmarkCell, BenchmarkMetrics, check_prompt_row
+from eyrie.schemas import BenchmarkCell, BenchmarkMetrics
 from eyrie.stages import benchmark, build_vocab, extract_features, generate_responses, train_head
+from eyrie.tables import PROMPTS, RESPONSES, check_prompt_row, read_table, write_table
 from tests.conftest import REPOSITORY, tiny_params
 from tests.unit.engines.test_launch import is_gone
 from tests.unit.stages.test_evaluate_head import prompt_row

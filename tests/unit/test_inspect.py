@@ -7,8 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from eyrie.cli import app
-from eyrie.io import write_table
-from eyrie.schemas import RESPONSES, check_response_row
+from eyrie.tables import RESPONSES, check_response_row, write_table
 
 RUNNER = CliRunner()
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY, raw_params
+from tests.services import plugins
 
 COMMAND_FOLDER = Path(sys.executable).parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
+PlugIns = Callable[[Path, str], dict[str, str]]
 
 
 def tiny_raw_params(target: Path) -> dict[str, Any]:
@@ -102,3 +105,18 @@ def parsed_project(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) 
 def project(tmp_path: Path, tiny_target: Path) -> Path:
     """A project of the test's own, nothing run yet."""
     return make_project(tmp_path / "project", tiny_target)
+
+
+@pytest.fixture(scope="session")
+def plug_ins(tmp_path_factory: pytest.TempPathFactory) -> PlugIns:
+    """(project, profile) -> variables with which the project's commands find the plug-in of the profile, if any."""
+
+    @cache
+    def packages(lock: str) -> Path:
+        return plugins.lay_over(lock, tmp_path_factory.mktemp("plug-ins") / lock)
+
+    def variables(project: Path, profile: str) -> dict[str, str]:
+        lock = plugins.LOCKS.get(profile)
+        return {"PYTHONPATH": f"{packages(lock)}{os.pathsep}{project / 'src'}"} if lock else {}
+
+    return variables

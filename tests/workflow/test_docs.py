@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from eyrie.cli import app
 from tests.conftest import REPOSITORY
-from tests.workflow.conftest import make_project, run_in
+from tests.workflow.conftest import PlugIns, make_project, run_in
 
 PAGES = ["first-target", "large-target", "fine-tune", "when-not"]
 
@@ -23,7 +23,7 @@ def dry_commands(page: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_dry_commands_of_a_page_run(
-    page: str, tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, tiny_target: Path, plug_ins: PlugIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eyrie's own in this process, which saves the imports."""
     project = make_project(tmp_path / "project", tiny_target)
@@ -39,5 +39,5 @@ def test_the_dry_commands_of_a_page_run(
             answer = CliRunner().invoke(app, arguments)
             assert answer.exit_code == 0, f"{command}\n{answer.output}"
         else:
-            done = run_in(project, name, *arguments)
+            done = run_in(project, name, *arguments, **plug_ins(project, "slurm"))
             assert done.returncode == 0, f"{command}\n{done.stderr}"

@@ -14,9 +14,8 @@ import pytest
 import yaml
 from kubernetes.client import ApiClient
 
-from tests.services import plugins
 from tests.services.clusters import GoogleBatch, Kubernetes, serving
-from tests.workflow.conftest import run_in
+from tests.workflow.conftest import PlugIns, run_in
 from tests.workflow.light import digests_of, expected_files, make_light_project
 from tests.workflow.test_dry_runs import every_job, planned_jobs
 from tests.workflow.test_slurm import FAILS_ONCE
@@ -38,14 +37,9 @@ main(sys.argv[2:])
 """
 
 
-@pytest.fixture(scope="module", params=[*plugins.LOCKS])
+@pytest.fixture(scope="module", params=["kubernetes", "googlebatch"])
 def profile(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def packages(profile: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plugins.lay_over(profile, tmp_path_factory.mktemp("plug-ins") / profile)
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +50,15 @@ def volume(profile: str, tmp_path_factory: pytest.TempPathFactory, tiny_target: 
     return folder
 
 
-def _path_of(project: Path, packages: Path) -> str:
-    return f"{packages}:{project / 'src'}"
-
-
-def test_a_cluster_profile_plans_what_the_default_one_does(profile: str, packages: Path, volume: Path) -> None:
+def test_a_cluster_profile_plans_what_the_default_one_does(profile: str, plug_ins: PlugIns, volume: Path) -> None:
     command = ("snakemake", "-n", "--quiet", "rules", "--profile", f"workflow/profiles/{profile}")
-    done = run_in(volume / "project", *command, PYTHONPATH=_path_of(volume / "project", packages))
+    done = run_in(volume / "project", *command, **plug_ins(volume / "project", profile))
     assert done.returncode == 0, done.stderr
     assert planned_jobs(done.stdout + done.stderr) == every_job(num_shards=2)  # as `default`: test_dry_runs.py
 
 
 def test_jobs_that_are_sent_do_the_work_on_the_volume(
-    profile: str, packages: Path, volume: Path, tmp_path: Path
+    profile: str, plug_ins: PlugIns, volume: Path, tmp_path: Path
 ) -> None:
     project = volume / "project"
     settings_path = project / f"workflow/profiles/{profile}/config.yaml"
@@ -81,7 +71,7 @@ def test_jobs_that_are_sent_do_the_work_on_the_volume(
     module.write_text(text.replace("    time.sleep(SECONDS)", FAILS_ONCE, 1), encoding="utf-8")
     image = {"PYTHONPATH": str(project / "src"), "HF_HUB_OFFLINE": "1"}
     run = _run_on_kubernetes if profile == "kubernetes" else _run_on_google_batch
-    printed = run(project, packages, tmp_path, settings, settings_path, image)
+    printed = run(project, plug_ins(project, profile), tmp_path, settings, settings_path, image)
     assert "Error in rule filter_prompts" in printed
     assert "Trying to restart job" in printed
     assert SECRET not in printed
@@ -92,7 +82,12 @@ def test_jobs_that_are_sent_do_the_work_on_the_volume(
 
 
 def _run_on_kubernetes(
-    project: Path, packages: Path, folder: Path, settings: dict[str, Any], settings_path: Path, image: dict[str, str]
+    project: Path,
+    variables: dict[str, str],
+    folder: Path,
+    settings: dict[str, Any],
+    settings_path: Path,
+    image: dict[str, str],
 ) -> str:
     mounts = {"eyrie": str(project.parent), "environment": sys.prefix}
     volumes = [f"{name}:{path}" for name, path in mounts.items()]
@@ -100,9 +95,9 @@ def _run_on_kubernetes(
     settings_path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     with serving(Kubernetes(folder, image)) as cluster:
         (folder / "kubeconfig").write_text(yaml.safe_dump(cluster.kubeconfig()), encoding="utf-8")
-        environment = {"KUBECONFIG": str(folder / "kubeconfig"), "HF_TOKEN": SECRET}
+        environment = {**variables, "KUBECONFIG": str(folder / "kubeconfig"), "HF_TOKEN": SECRET}
         command = ("snakemake", "--profile", "workflow/profiles/kubernetes", "--", "filter_prompts")
-        done = run_in(project, *command, PYTHONPATH=_path_of(project, packages), **environment)
+        done = run_in(project, *command, **environment)
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-4000:]
     first, *others = cluster.jobs.values()
@@ -126,20 +121,20 @@ def _run_on_kubernetes(
 
 
 def _run_on_google_batch(
-    project: Path, packages: Path, folder: Path, settings: dict[str, Any], settings_path: Path, image: dict[str, str]
+    project: Path,
+    variables: dict[str, str],
+    folder: Path,
+    settings: dict[str, Any],
+    settings_path: Path,
+    image: dict[str, str],
 ) -> str:
     settings["googlebatch-shared-mount-path"] = "/"  # the environment lies elsewhere in tests
     settings_path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     with serving(GoogleBatch(folder, image)) as cluster:
         command = (sys.executable, "-c", BATCH, f"127.0.0.1:{cluster.port}")
         options = ("--profile", "workflow/profiles/googlebatch", "--", "filter_prompts")
-        done = run_in(project, *command, *options, PYTHONPATH=_path_of(project, packages))
-        refused = run_in(
-            project,
-            *(*command, "--envvars", "HF_TOKEN", *options),
-            PYTHONPATH=_path_of(project, packages),
-            HF_TOKEN=SECRET,
-        )
+        done = run_in(project, *command, *options, **variables)
+        refused = run_in(project, *command, "--envvars", "HF_TOKEN", *options, **variables, HF_TOKEN=SECRET)
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-4000:]
     first, *others = cluster.jobs.values()

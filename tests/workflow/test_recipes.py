@@ -16,7 +16,7 @@ from eyrie.privacy.screening import Conversation, screen
 from eyrie.prompts.reading import Malformed, read_prompts
 from eyrie.recipes import use_recipe
 from tests.conftest import REPOSITORY
-from tests.workflow.conftest import make_project, run_in
+from tests.workflow.conftest import PlugIns, make_project, run_in
 from tests.workflow.test_dry_runs import PROFILES
 from tools.recipes import names, render
 
@@ -81,15 +81,18 @@ def test_what_a_recipe_measures_passes_its_own_screening(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_profile_plans_every_recipe(name: str, recipe_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_profile_plans_every_recipe(
+    name: str, recipe_project: Path, plug_ins: PlugIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(recipe_project / f"recipes/{name}.yaml", recipe_project / "params.yaml")
     monkeypatch.setenv("EYRIE_SERVERS", SERVERS)
     shards = load_params(recipe_project / "params.yaml").generate_responses.num_shards
-    for folder in (f"workflow/profiles/{profile}" for profile in PROFILES):
-        done = run_in(recipe_project, "snakemake", "--profile", folder, "-n", "--quiet", "rules")
+    for profile in PROFILES:
+        command = ("snakemake", "--profile", f"workflow/profiles/{profile}", "-n", "--quiet", "rules")
+        done = run_in(recipe_project, *command, **plug_ins(recipe_project, profile))
         assert done.returncode == 0, done.stderr
         for rule in ("generate_responses_shard", "extract_features_shard"):
-            assert f"{rule} {shards}" in " ".join(done.stdout.split()), f"{folder}: {rule}"
+            assert f"{rule} {shards}" in " ".join(done.stdout.split()), f"{profile}: {rule}"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import yaml
 
 from tests.conftest import REPOSITORY
 from tests.services import slurm
-from tests.workflow.conftest import COMMAND_FOLDER, run_in
+from tests.workflow.conftest import COMMAND_FOLDER, PlugIns, run_in
 from tests.workflow.light import digests_of, expected_files, make_light_project
 from tests.workflow.truth import false_records
 
@@ -47,12 +47,18 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_target: Path) -> Path
     return project
 
 
+@pytest.fixture(scope="module")
+def environment(cluster: slurm.Cluster, project: Path, plug_ins: PlugIns) -> dict[str, str]:
+    """What a command needs to send the project's jobs to the cluster."""
+    return _environment(cluster) | plug_ins(project, "slurm")
+
+
 def test_snakemake_runs_jobs_on_the_cluster_with_their_resources(
-    cluster: slurm.Cluster, project: Path, tmp_path: Path
+    cluster: slurm.Cluster, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     targets = ("generate_responses", "build_vocab", "extract_features")
     command = ("snakemake", "--profile", str(PROFILE), "--", *targets)
-    done = run_in(project, *command, **_environment(cluster))
+    done = run_in(project, *command, **environment)
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-4000:]
     _check(project, tmp_path)
@@ -78,10 +84,10 @@ def test_snakemake_runs_jobs_on_the_cluster_with_their_resources(
 
 
 def test_a_stage_of_dvc_runs_on_the_cluster_that_the_environment_names(
-    cluster: slurm.Cluster, project: Path, tmp_path: Path
+    cluster: slurm.Cluster, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     before = len(cluster.jobs())
-    done = run_in(project, "dvc", "repro", "train_head", SNAKEMAKE_PROFILE=str(PROFILE), **_environment(cluster))
+    done = run_in(project, "dvc", "repro", "train_head", SNAKEMAKE_PROFILE=str(PROFILE), **environment)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     (job,) = cluster.jobs()[before:]
     assert (_name(job), job["JobState"]) == ("train_head", "COMPLETED")
@@ -89,13 +95,13 @@ def test_a_stage_of_dvc_runs_on_the_cluster_that_the_environment_names(
     _check(project, tmp_path)
 
 
-def test_a_job_that_goes_on_failing_ends_the_run_with_its_name(cluster: slurm.Cluster, project: Path) -> None:
+def test_a_job_that_goes_on_failing_ends_the_run_with_its_name(project: Path, environment: dict[str, str]) -> None:
     module = project / "src/eyrie/stages/evaluate_head.py"
     text = module.read_text(encoding="utf-8")
     broken = text.replace("    time.sleep(SECONDS)", '    raise ValueError("this head cannot be evaluated")', 1)
     module.write_text(broken, encoding="utf-8")
     command = ("snakemake", "--profile", str(PROFILE), "--retries", "0", "--", "evaluate_head")
-    done = run_in(project, *command, **_environment(cluster))
+    done = run_in(project, *command, **environment)
     module.write_text(text, encoding="utf-8")
     printed = done.stdout + done.stderr
     assert done.returncode != 0

@@ -15,10 +15,10 @@ from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.target import load_target
-from eyrie.io import read_jsonl, read_table, write_jsonl
+from eyrie.io import read_jsonl, write_jsonl
 from eyrie.params import Params, parse_params
-from eyrie.schemas import PROMPTS
 from eyrie.serving_plan import OfflineShape
+from eyrie.tables import PROMPTS, read_table
 
 
 def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path) -> list[OfflineShape]:

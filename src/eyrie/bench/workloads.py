@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.chat.template import ChatTemplate
-from eyrie.io import read_table
 from eyrie.params import Workload
-from eyrie.schemas import PROMPTS
+from eyrie.tables import PROMPTS, read_table
 
 STAND_IN = "stand-in"  # in the name of a source: our own prompts in place of a public data set
 _TURN_OVERHEAD_TOKENS = 16  # template tokens around an answer

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from eyrie.schemas import span_rows, teacher_positions
+from eyrie.tables import span_rows, teacher_positions
 
 
 @dataclass(frozen=True)

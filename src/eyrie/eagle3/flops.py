@@ -12,7 +12,7 @@ import torch
 
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.config import HeadConfig
-from eyrie.schemas import span_rows
+from eyrie.tables import span_rows
 
 PEAK_TFLOPS = {  # bfloat16, dense, by a part of the device's name; the first that occurs counts
     "B200": 2250.0,

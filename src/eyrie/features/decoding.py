@@ -19,7 +19,7 @@ from eyrie.features import encodings
 from eyrie.features.encodings import States
 from eyrie.features.format import RowEntry, ShardMeta
 from eyrie.features.rows import FeatureRow, cut_spans
-from eyrie.schemas import teacher_positions
+from eyrie.tables import teacher_positions
 
 Cell = npt.NDArray[np.uint8]
 GROUP_BYTES = 2**24

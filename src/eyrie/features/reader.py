@@ -24,7 +24,8 @@ from eyrie.features.format import RowEntry
 from eyrie.features.rows import FeatureRow, cut_spans
 from eyrie.features.store import Shard, Source
 from eyrie.io import digest_of
-from eyrie.schemas import SchemaError, teacher_positions
+from eyrie.schemas import SchemaError
+from eyrie.tables import teacher_positions
 
 Position = dict[str, int | str]
 POLL_S = 0.1  # how soon the reading thread notices that its batches are not wanted any more

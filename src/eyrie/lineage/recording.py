@@ -82,7 +82,8 @@ def drop_forced_records(params: Params) -> list[str]:
     if not suspects:
         return []
     with _dvc_at_work() as repo:
-        forced = [name for name in suspects if all(_is_recorded(stage) for stage in repo.stage.collect(name))]
+        stages = _stages_of(repo)
+        forced = [name for name in suspects if name in stages and _is_recorded(stages[name])]
     if forced:
         lock.drop(forced)
     return forced
@@ -114,9 +115,9 @@ def _commit(stages: list[str]) -> list[str]:
     """Let DVC commit the stages whose record differs from what is here. Returns those."""
     written = []
     with _dvc_at_work() as repo:
+        dvc_stages = _stages_of(repo)
         for name in stages:
-            (stage,) = repo.stage.collect(name)
-            if _is_recorded(stage):
+            if _is_recorded(dvc_stages[name]):
                 continue
             repo.commit(name, force=True)
             written.append(name)
@@ -133,6 +134,11 @@ def _dvc_at_work() -> Iterator[Any]:
             yield repo
     except DvcException as error:
         raise RecordError(f"DVC could not record: {' '.join(str(error).split())}") from None
+
+
+def _stages_of(repo: Any) -> dict[str, Any]:
+    """DVC's stages by name. Each look-up of one would parse dvc.yaml and dvc.lock again, most of a second."""
+    return {stage.name: stage for stage in repo.stage.load_all()}
 
 
 def _is_recorded(stage: Any) -> bool:

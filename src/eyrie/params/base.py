@@ -29,4 +29,5 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    # built once, as part of the whole: a section on its own hardly ever is what gets parsed
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)

@@ -22,7 +22,7 @@ class QuarantineError(ValueError):
 
 @contextmanager
 def quarantine(path: Path | None) -> Iterator[Callable[[Mapping[str, Any], str], None]]:
-    """Yield a function that takes a dropped row of schemas.PROMPTS and the reason; a no-op when `path` is None.
+    """Yield a function that takes a dropped row of tables.PROMPTS and the reason; a no-op when `path` is None.
 
     One JSON line per prompt. The file appears, whole, when the block ends without an error. Raises QuarantineError.
     """

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from eyrie.eagle3.vocab import build_vocab, write_vocab
 from eyrie.engines.target import load_chat, load_config
-from eyrie.io import read_table, write_json
+from eyrie.io import write_json
 from eyrie.params import Params
-from eyrie.schemas import RESPONSES, SchemaError, VocabMetrics, spans_of
+from eyrie.schemas import SchemaError, VocabMetrics
+from eyrie.tables import RESPONSES, read_table, spans_of
 
 logger = logging.getLogger(__name__)
 

@@ -31,9 +31,10 @@ from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
 from eyrie.engines.slots import num_slots
 from eyrie.engines.target import TargetModel, count_parameters, load_target
-from eyrie.io import progress, read_table, write_json, write_jsonl
+from eyrie.io import progress, write_json, write_jsonl
 from eyrie.params import EvaluateHead, Params, Workload, parse_params
-from eyrie.schemas import PROMPTS, Acceptance, EvaluationMetrics, EvaluationOutput, Mismatch
+from eyrie.schemas import Acceptance, EvaluationMetrics, EvaluationOutput, Mismatch
+from eyrie.tables import PROMPTS, read_table
 
 logger = logging.getLogger(__name__)
 

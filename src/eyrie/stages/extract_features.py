@@ -28,10 +28,11 @@ from eyrie.engines.target import TargetModel, load_target, resolve_device
 from eyrie.features.format import RowEntry, ShardMeta
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, new_shard
-from eyrie.io import progress, read_table, write_json
+from eyrie.io import progress, write_json
 from eyrie.lineage.digests import target_revision
 from eyrie.params import Params, parse_params
-from eyrie.schemas import RESPONSES, FeatureMetrics, spans_of, teacher_positions
+from eyrie.schemas import FeatureMetrics
+from eyrie.tables import RESPONSES, read_table, spans_of, teacher_positions
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from eyrie.io import TableWriter, count_rows, progress, read_batches, read_json, write_json, write_text
+from eyrie.io import progress, read_json, write_json, write_text
 from eyrie.params import FilterPrompts, Params, Workload
 from eyrie.privacy.backends import MIN_CONVERSATIONS_PER_WORKER, make_detector
 from eyrie.privacy.detection import Detected, Detector, detect_with
@@ -29,7 +29,8 @@ from eyrie.prompts.data_card import describe_screening
 from eyrie.prompts.mix import mix_distance
 from eyrie.prompts.spill import Spill
 from eyrie.prompts.turns import prompt_id
-from eyrie.schemas import PROMPTS, FunnelStep, PromptMetrics, SelectionMetrics, check_prompt_row
+from eyrie.schemas import FunnelStep, PromptMetrics, SelectionMetrics
+from eyrie.tables import PROMPTS, TableWriter, check_prompt_row, count_rows, read_batches
 from eyrie.workers import num_cpus
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ READ_ROWS = 100
 MAX_BATCH_CHARS = 4_000_000
 _SPLITS = ("benchmark", "heldout", "train")
 
-Prompt = dict[str, Any]  # a row of schemas.PROMPTS
+Prompt = dict[str, Any]  # a row of tables.PROMPTS
 
 
 def run(

@@ -42,10 +42,11 @@ from eyrie.engines.sglang_server import CONTEXT_KEPT
 from eyrie.engines.sglang_targets import check_drafts_are_served
 from eyrie.engines.target import TargetError, check_parts, load_chat, load_config, load_target, resolve_device
 from eyrie.engines.transformers import transformers_generator
-from eyrie.io import TableWriter, progress, read_batches, write_json
+from eyrie.io import progress, write_json
 from eyrie.lineage.journal import Journal
 from eyrie.params import GenerateResponses, Params
-from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_response_row, spans_of
+from eyrie.schemas import ResponseMetrics
+from eyrie.tables import PROMPTS, RESPONSES, TableWriter, check_response_row, read_batches, spans_of
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eyrie.io import TableWriter, progress, write_json
+from eyrie.io import progress, write_json
 from eyrie.params import Params, SelectPrompts
 from eyrie.prompts.comparing import Compared, Comparer, traits_of
 from eyrie.prompts.contamination import Match, Measuring, contaminated
@@ -28,15 +28,8 @@ from eyrie.prompts.licenses import Clearance, check_license
 from eyrie.prompts.mix import Cell, axis_distances, choose, fill, length_bin, quotas, shares_of, turns_bin
 from eyrie.prompts.reading import SPLITS, Malformed, Prompt, Prompts, Reading, read_prompts
 from eyrie.prompts.spill import Spill
-from eyrie.schemas import (
-    PROMPTS,
-    FunnelStep,
-    MalformedRow,
-    MixDistance,
-    SelectionMetrics,
-    Shortfall,
-    check_prompt_row,
-)
+from eyrie.schemas import FunnelStep, MalformedRow, MixDistance, SelectionMetrics, Shortfall
+from eyrie.tables import PROMPTS, TableWriter, check_prompt_row
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +240,7 @@ class _Taken:
 
 
 def _rows(prompts: Prompts, kept: Numbers, config: SelectPrompts) -> Iterator[dict[str, Any]]:
-    """Rows of schemas.PROMPTS by split, then by prompt_id."""
+    """Rows of tables.PROMPTS by split, then by prompt_id."""
     ids, splits, sources = prompts.ids[kept], prompts.column("split"), prompts.column("source")
     order = np.lexsort((ids[:, 1], ids[:, 0], splits[kept]))
     for number in kept[order].tolist():

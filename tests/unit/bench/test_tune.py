@@ -12,11 +12,11 @@ from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.servers import ServerError
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_target
-from eyrie.io import read_json, write_table
+from eyrie.io import read_json
 from eyrie.lineage.journal import Journal
 from eyrie.params import Drafting, Params
-from eyrie.schemas import PROMPTS, check_prompt_row
 from eyrie.serving_plan import ServingPlan, TunedShape
+from eyrie.tables import PROMPTS, check_prompt_row, write_table
 from tests.conftest import tiny_params
 from tests.unit.engines.reference.conftest import random_head
 from tests.unit.stages.test_evaluate_head import prompt_row

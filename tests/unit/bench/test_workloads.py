@@ -10,9 +10,8 @@ from eyrie.bench.arms import context_to_share
 from eyrie.bench.workloads import Choice, benchmark_prompts
 from eyrie.chat.template import ChatTemplate
 from eyrie.engines.target import load_chat
-from eyrie.io import write_table
 from eyrie.params import Drafting, Workload
-from eyrie.schemas import PROMPTS, check_prompt_row
+from eyrie.tables import PROMPTS, check_prompt_row, write_table
 from tests.conftest import tiny_params
 
 

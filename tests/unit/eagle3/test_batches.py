@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eyrie.eagle3.batches import Document, is_supervised, pack
-from eyrie.schemas import span_rows
+from eyrie.tables import span_rows
 from tests.unit.eagle3.tiny import MemoryBatches, document, teacher_at
 
 CPU = torch.device("cpu")

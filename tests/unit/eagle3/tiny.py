@@ -14,7 +14,7 @@ from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.teacher import Teacher
 from eyrie.eagle3.vocab import build_vocab
-from eyrie.schemas import teacher_positions
+from eyrie.tables import teacher_positions
 
 VOCAB, DRAFT_VOCAB, HIDDEN = 40, 16, 24
 

@@ -4,7 +4,7 @@ import torch
 
 from eyrie.features.format import ShardMeta
 from eyrie.features.rows import FeatureRow, Spans
-from eyrie.schemas import teacher_positions
+from eyrie.tables import teacher_positions
 
 HIDDEN = 32
 META = ShardMeta("bf16", HIDDEN, (1, 3, 4), "sha256:test")

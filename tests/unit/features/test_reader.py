@@ -14,7 +14,8 @@ from eyrie.features.plan import block_order, cut_batches, shuffled
 from eyrie.features.reader import BatchReader
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, entry_of, new_shard, write_shard
-from eyrie.schemas import SchemaError, teacher_positions
+from eyrie.schemas import SchemaError
+from eyrie.tables import teacher_positions
 from tests.unit.features.made_up import META, make_row
 
 LENGTHS = [5, 12, 7, 30, 9, 4, 16, 3, 8, 11, 6, 21]

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from eyrie.features.encodings import Encoding
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard, read_shard, write_shard
-from eyrie.schemas import SchemaError, teacher_positions
+from eyrie.schemas import SchemaError
+from eyrie.tables import teacher_positions
 from tests.unit.features.made_up import META, ROWS, make_row
 
 

@@ -26,11 +26,12 @@ from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.launch import Server
 from eyrie.engines.servers import ServerError
 from eyrie.engines.target import load_chat, load_target, resolve_device
-from eyrie.io import read_json, read_jsonl, write_table
+from eyrie.io import read_json, read_jsonl
 from eyrie.lineage.journal import Journal
 from eyrie.params import Arm, Params, load_params
-from eyrie.schemas import PROMPTS, BenchmarkCell, BenchmarkMetrics, check_prompt_row
+from eyrie.schemas import BenchmarkCell, BenchmarkMetrics
 from eyrie.stages import benchmark
+from eyrie.tables import PROMPTS, check_prompt_row, write_table
 from tests.conftest import tiny_params
 from tests.unit.bench.conftest import server  # noqa: F401 - a fixture
 from tests.unit.engines.reference.conftest import random_head

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from eyrie.eagle3.vocab import read_vocab
-from eyrie.io import read_json, write_table
-from eyrie.schemas import RESPONSES, VocabMetrics, check_response_row
+from eyrie.io import read_json
+from eyrie.schemas import VocabMetrics
 from eyrie.stages import build_vocab
+from eyrie.tables import RESPONSES, check_response_row, write_table
 from tests.conftest import tiny_params
 
 

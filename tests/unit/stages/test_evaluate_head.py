@@ -16,10 +16,11 @@ from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
 from eyrie.engines.slots import num_slots
 from eyrie.engines.target import load_target
-from eyrie.io import read_json, read_jsonl, write_table
+from eyrie.io import read_json, read_jsonl
 from eyrie.params import Params
-from eyrie.schemas import PROMPTS, EvaluationMetrics, EvaluationOutput, check_prompt_row
+from eyrie.schemas import EvaluationMetrics, EvaluationOutput
 from eyrie.stages import evaluate_head
+from eyrie.tables import PROMPTS, check_prompt_row, write_table
 from tests.conftest import tiny_params
 from tests.unit.engines.reference.conftest import random_head
 

@@ -7,10 +7,11 @@ import torch
 
 from eyrie.engines.target import TargetModel, load_target
 from eyrie.features.store import read_shard
-from eyrie.io import read_json, write_table
+from eyrie.io import read_json
 from eyrie.params import Target
-from eyrie.schemas import RESPONSES, FeatureMetrics, check_response_row, teacher_positions
+from eyrie.schemas import FeatureMetrics
 from eyrie.stages import extract_features
+from eyrie.tables import RESPONSES, check_response_row, teacher_positions, write_table
 from tests.conftest import tiny_params
 
 LENGTHS = [9, 40, 3, 41]

@@ -10,15 +10,16 @@ import grpc
 import pytest
 import yaml
 
-from eyrie.io import TableWriter, read_json, read_table, write_json, write_table
+from eyrie.io import read_json, write_json
 from eyrie.params import Params, parse_params
 from eyrie.privacy import backends, cloud_dlp, detection
 from eyrie.privacy.detection import PresidioDetector, PresidioSettings
 from eyrie.privacy.engine import Analyzer, Finding, load_analyzer
 from eyrie.privacy.screening import Conversation, PolicyError, Screened, screen
 from eyrie.prompts.turns import prompt_id
-from eyrie.schemas import PROMPTS, MixDistance, PromptMetrics, SchemaError, SelectionMetrics, check_prompt_row
+from eyrie.schemas import MixDistance, PromptMetrics, SchemaError, SelectionMetrics
 from eyrie.stages import filter_prompts
+from eyrie.tables import PROMPTS, TableWriter, check_prompt_row, read_table, write_table
 from eyrie.workers import WorkerError
 from tests.conftest import REPOSITORY
 from tests.unit.privacy import dying_worker

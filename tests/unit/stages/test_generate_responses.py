@@ -24,10 +24,11 @@ from eyrie.engines.reference.sampling import SamplingParams, UniformStream
 from eyrie.engines.servers import ServerError
 from eyrie.engines.target import TargetModel, load_chat, load_target
 from eyrie.engines.transformers import _Request, take_batch, transformers_generator
-from eyrie.io import read_json, read_table, write_table
+from eyrie.io import read_json
 from eyrie.params import Params
-from eyrie.schemas import PROMPTS, RESPONSES, ResponseMetrics, check_prompt_row
+from eyrie.schemas import ResponseMetrics
 from eyrie.stages import generate_responses
+from eyrie.tables import PROMPTS, RESPONSES, check_prompt_row, read_table, write_table
 from tests.conftest import tiny_params
 
 

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from eyrie.io import read_json, read_table
+from eyrie.io import read_json
 from eyrie.params import Params, parse_params
 from eyrie.prompts import comparing
 from eyrie.prompts.licenses import LicenseError
 from eyrie.prompts.sources import SourceError
 from eyrie.prompts.turns import prompt_id
 from eyrie.prompts.words import words
-from eyrie.schemas import PROMPTS, SelectionMetrics
+from eyrie.schemas import SelectionMetrics
 from eyrie.stages import select_prompts
+from eyrie.tables import PROMPTS, read_table
 from tests.conftest import REPOSITORY
 
 PROMPT_FILES = REPOSITORY / "resources/prompts"

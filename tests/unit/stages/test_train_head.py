@@ -28,10 +28,11 @@ from eyrie.eagle3.checkpoint import load_head
 from eyrie.engines.target import load_config, load_target
 from eyrie.engines.target_ends import load_ends
 from eyrie.features.store import read_shard, write_shard
-from eyrie.io import path_digest, read_json, write_table
+from eyrie.io import path_digest, read_json
 from eyrie.params import Params
-from eyrie.schemas import RESPONSES, TrainMetrics, check_response_row
+from eyrie.schemas import TrainMetrics
 from eyrie.stages import build_vocab, extract_features, train_head
+from eyrie.tables import RESPONSES, check_response_row, write_table
 from tests.conftest import make_target, tiny_params
 
 SETTINGS = {

@@ -14,7 +14,7 @@ from eyrie.engines.reference.drafter import Drafter
 from eyrie.engines.reference.masks import PrefixMasks
 from eyrie.engines.target import TargetModel, capture_layers
 from eyrie.params import Drafting
-from eyrie.schemas import teacher_positions
+from eyrie.tables import teacher_positions
 
 CHAIN = 7
 KINDS: dict[str, dict[str, Any]] = {
