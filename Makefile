@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE # compiling the same modules in every process cost 2.5 s per stage, 6 s with PyTorch
 
-.PHONY: run remote cluster googlebatch test test-fast lint format lock demo-target prompts recipes clean-env
+.PHONY: run remote cluster googlebatch test test-fast lint types style format lock demo-target prompts recipes clean-env
 
 run: $(VENV)/.base
 	@if [ -n "$(RECIPE)" ]; then eyrie recipe "$(RECIPE)"; fi
@@ -37,8 +37,14 @@ test-fast: $(VENV)/.dev
 	@$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync types style
+
+types: $(VENV)/.dev
+	@mypy
+
+style: $(VENV)/.dev
 	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow
-	@mypy && lint-imports --no-logo && codespell
+	@lint-imports --no-logo && codespell
 
 format: $(VENV)/.dev
 	@ruff format . && ruff check --fix . && snakefmt Snakefile workflow
@@ -65,13 +71,13 @@ $(VENV)/.uv:
 
 # sglang pins the most, so everything else takes its versions: adding the extra changes nothing.
 COMPILE := uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
-# Slurm's plug-in asks for numpy >= 2.4.5, which SGLang excludes, and does with 2.3 (tests/workflow/test_slurm.py)
-SAME := -c requirements/base.lock -c requirements/sglang.lock --override requirements/overrides.txt
+# Slurm's plug-in asks for numpy >= 2.4.5, which SGLang excludes, and does with 2.3 (overrides.txt, tests/workflow/test_slurm.py)
+SAME := -c requirements/base.lock -c requirements/sglang.lock
 lock: $(VENV)/.uv
 	$(COMPILE) --extra sglang -o requirements/sglang.lock
 	$(COMPILE) -c requirements/sglang.lock -o requirements/base.lock
 	$(COMPILE) --extra dev $(SAME) -o requirements/dev.lock
-	$(COMPILE) --extra slurm --extra kubernetes $(SAME) -o requirements/cluster.lock
+	$(COMPILE) --extra slurm --extra kubernetes $(SAME) --override requirements/overrides.txt -o requirements/cluster.lock
 	cp requirements/base.lock requirements/googlebatch.lock # versions that a lock holds already are kept where they can be
 	$(COMPILE) --extra googlebatch -o requirements/googlebatch.lock
 	echo uv | uv pip compile - --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/uv.lock

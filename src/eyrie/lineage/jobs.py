@@ -10,7 +10,6 @@ when the build is whole.
 """
 
 import errno
-import gc
 import json
 import logging
 import os
@@ -25,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from eyrie.importing import large_imports
 from eyrie.io import SNAKEMAKE_TIMESTAMP, write_text
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import fingerprint, key_of
@@ -114,10 +114,8 @@ def run_job_of_stage(params: Params, job: Job) -> str:
     """`run_job` with the stage's own `run`, or its `gather` for the gather step. Returns and raises as `run_job`."""
 
     def body(outputs: dict[str, Path], scratch: Path) -> None:
-        gc.disable()  # modules stay: looking for garbage in PyTorch's took an eighth of a stage's start
-        module = import_module(f"eyrie.stages.{job.stage.name}")
-        gc.freeze()
-        gc.enable()
+        with large_imports():
+            module = import_module(f"eyrie.stages.{job.stage.name}")
         arguments: dict[str, Any] = {key: job.argument(key) for key in job.inputs}
         if job.shard is not None:
             arguments["shard"] = job.shard

@@ -17,6 +17,7 @@ import torch
 from transformers import FalconConfig, GPTNeoXConfig, OlmoConfig, PhiConfig, Qwen3NextConfig
 
 from eyrie.eagle3.config import HeadConfigError
+from eyrie.engines import answering
 from eyrie.engines.generate import local_generator
 from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.engine import Engine
@@ -246,7 +247,7 @@ def test_a_killed_shard_asks_only_for_what_was_in_flight(
     params = _tiny(tiny_target, concurrency=1)
     whole = _run(params, clean, "whole").read_bytes()
     asked: list[str] = []
-    answer = generate_responses._answer
+    answer = answering._answer
 
     async def counted(generator: Any, chat: Any, prompt: Any, *rest: Any) -> Any:
         asked.append(prompt["prompt_id"])
@@ -254,7 +255,7 @@ def test_a_killed_shard_asks_only_for_what_was_in_flight(
             raise KeyboardInterrupt
         return await answer(generator, chat, prompt, *rest)
 
-    monkeypatch.setattr(generate_responses, "_answer", counted)
+    monkeypatch.setattr(answering, "_answer", counted)
     with pytest.raises(KeyboardInterrupt):
         _run(params, clean, "resumed")
     assert _run(params, clean, "resumed").read_bytes() == whole
@@ -285,13 +286,13 @@ def test_kill_9_loses_no_answer_but_those_in_flight(
     assert not (tmp_path / "killed").exists()
     kept = [json.loads(line) for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     asked: list[str] = []
-    answer = generate_responses._answer
+    answer = answering._answer
 
     async def counted(generator: Any, chat: Any, prompt: Any, *rest: Any) -> Any:
         asked.append(prompt["prompt_id"])
         return await answer(generator, chat, prompt, *rest)
 
-    monkeypatch.setattr(generate_responses, "_answer", counted)
+    monkeypatch.setattr(answering, "_answer", counted)
     resumed = _run(params, tmp_path / "clean.parquet", "killed").read_bytes()
     assert 4 <= len(kept) < len(rows)
     assert len(asked) == len(set(asked)) == len(rows) - len(kept)
@@ -301,7 +302,7 @@ def test_kill_9_loses_no_answer_but_those_in_flight(
 def test_answers_that_a_source_brought_are_taken_as_they_are_and_the_target_is_not_asked(
     tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generate_responses, "load_target", lambda _: pytest.fail("the target was loaded"))
+    monkeypatch.setattr(answering, "load_target", lambda _: pytest.fail("the target was loaded"))
     rows = [
         _prompt(0, "one", "two") | {"answers": ["the first", "the second"]},
         _prompt(1, "long") | {"answers": ["the answer " * 400]},
@@ -388,7 +389,7 @@ def test_sglang_is_asked_for_no_more_than_its_context_leaves(
         yield Generator()
 
     monkeypatch.setenv("EYRIE_SERVERS", "http://127.0.0.1:1")
-    monkeypatch.setattr(generate_responses, "sglang_generator", opened)
+    monkeypatch.setattr(answering, "sglang_generator", opened)
     rows = [_prompt(index, "x " * index) for index in range(1, 400, 3)]
     write_table(clean, rows, PROMPTS, check_prompt_row)
     _run(params, clean)
