@@ -47,16 +47,15 @@ _SEED_BITS = 31
 def answer(params: Params, prompts: Sequence[dict[str, Any]], journal: Journal, *, shard: int) -> None:
     """Put every prompt that the journal lacks into it. One whose source brought its answers is not asked.
 
-    Raises TargetError, HeadConfigError, ServerError, DeviceMemoryError.
+    Raises TargetError, ServerError, DeviceMemoryError.
     """
-    _check_target(params)  # not only once there are answers to train on
     waiting = [prompt for prompt in prompts if prompt["prompt_id"] not in journal]
     _take_given(params, [prompt for prompt in waiting if prompt["answers"]], journal)
     if asked := [prompt for prompt in waiting if not prompt["answers"]]:
         asyncio.run(_answer_all(params, asked, journal, shard))
 
 
-def _check_target(params: Params) -> None:
+def check_whole_way(params: Params) -> None:
     """What later stages would find out when the answers are there. Raises HeadConfigError, TargetError, ServerError."""
     config = load_config(params.target)
     check_target(config.get_text_config())

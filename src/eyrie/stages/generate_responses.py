@@ -33,9 +33,10 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
     Raises TargetError, HeadConfigError, SchemaError, ServerError, DeviceMemoryError.
     """
     with large_imports():  # `gather` does without
-        from eyrie.engines.answering import answer, conversation_seed
+        from eyrie.engines.answering import answer, check_whole_way, conversation_seed
 
     section = params.generate_responses
+    check_whole_way(params)  # not only once there are answers to train on
     mine = list(_share(clean, shard, section.num_shards))
     with Journal(scratch / "answered.jsonl") as journal:
         if len(journal):
