@@ -3,7 +3,8 @@
 Requests go to the server with the fewest in flight. One that fails or is busy is asked again elsewhere, or here after
 a pause; servers may come and go, as long as one of them answers within `patience_s`. Each is checked before it is
 first asked, and again when it was gone. What a server refuses (a wrong key, a malformed request) ends the run at once;
-a prompt on which servers fail while they answer others is given up after a while, and holds nobody else up.
+a prompt on which servers fail while they answer others is given up after a while, and holds nobody else up. Beside the
+last one there are no others: then SGLang's `/health_generate`, a token of the server's own, counts as one.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from eyrie.engines.sglang_answer import AbortedError, answer_ids
 _PATIENCE_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _REQUEST_TIMEOUT_S = 3600.0
+_PROBE_TIMEOUT_S = 60.0  # a server takes up to 20 s to find itself unwell
 _MOST_FAILURES = 8  # of one prompt, in 22 s or more
 
 
@@ -59,10 +61,18 @@ class SglangGenerator:
         self._session, self._patience_s, self._check = session, patience_s, check
         self._servers = [_Server(address) for address in addresses]
         self._last_answer = time.monotonic()
+        self._num_asking = 0
 
     async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
         """Raises ServerError when a server refuses, or none has answered anything for `patience_s`, and
         PromptFailedError."""
+        self._num_asking += 1
+        try:
+            return await self._generate(prompt_ids, sampling)
+        finally:
+            self._num_asking -= 1
+
+    async def _generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
         body = {
             "input_ids": list(prompt_ids),
             "sampling_params": {
@@ -90,6 +100,8 @@ class SglangGenerator:
                         "kept, run again when a server is up"
                     ) from None
                 resting, pause = pause, min(2 * pause, _LONGEST_PAUSE_S)
+                if isinstance(reason, _Failed) and self._num_asking == 1 and await self._is_well(server):
+                    self._last_answer = time.monotonic()
                 others_answered, failed_at = self._last_answer > failed_at, time.monotonic()
                 if isinstance(reason, _Failed) and others_answered:
                     num_failures += 1
@@ -128,6 +140,15 @@ class SglangGenerator:
             return answer_ids(document, server.base_url)
         except AbortedError as error:
             raise _Failed(str(error)) from None
+
+    async def _is_well(self, server: _Server) -> bool:
+        """Whether it makes a token when it is asked for no prompt of ours. False also where it cannot be asked."""
+        timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
+        try:
+            async with self._session.get(f"{server.base_url}/health_generate", timeout=timeout) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
 
     async def _passed(self, server: _Server, check: Check) -> None:
         """Return when the server passed its check: one for all requests that wait for it. Raises as `_ask` does."""

@@ -173,6 +173,28 @@ def test_a_prompt_that_a_server_fails_on_is_given_up_and_holds_no_other_up(monke
     assert len(handler.seen) > 3 * len(tries), "the others waited"
 
 
+@pytest.mark.parametrize("is_well", [True, False])
+def test_the_last_prompt_is_given_up_only_where_the_server_still_makes_tokens(
+    is_well: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked alone: a job that is run again has that prompt left and no other."""
+    monkeypatch.setattr(sglang, "_FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(sglang, "_LONGEST_PAUSE_S", 0.1)
+    probes: list[str] = []
+
+    class Probed(_FailsOnOne):
+        def do_GET(self) -> None:
+            probes.append(self.path)
+            self.respond(200 if is_well else 503, {})
+
+    with _stub(_answer([4]), kind=Probed) as (address, handler):
+        expected = "servers that answered others failed" if is_well else "no answer from"
+        with pytest.raises(ServerError, match=expected):
+            _ask([address], [[13]], patience_s=3.0)
+        assert set(probes) == {"/health_generate"}
+        assert not is_well or len(handler.seen) == 8
+
+
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EYRIE_API_KEY", "k3y")
     with _stub(_answer([4], type="stop", matched=4)) as (address, handler):
