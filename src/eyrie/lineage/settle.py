@@ -10,6 +10,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from eyrie.io import SNAKEMAKE_TIMESTAMP
@@ -59,9 +60,12 @@ class _Settler:
         self._digests = digests
         self._mtimes: dict[Path, int] = {}
         self._doomed: set[Path] = set()  # files that are not here and would not be the same if they were made now
-        self._lock = LockFile()
         self._params = params
         self._known: dict[str, bool] = {}
+
+    @cached_property
+    def _lock(self) -> LockFile:
+        return LockFile()  # only where an output is missing: it takes 0.3 s to import what reads it
 
     def settle(self, stage: str, verdict: Verdict) -> None:
         job = verdict.job
