@@ -204,6 +204,15 @@ class _Taken:
                     short.wanted,
                     short.available,
                 )
+        for workload, count in sorted(self._unwanted_workloads().items()):
+            logger.warning("workload %s: none of its %d training prompts is wanted by the mix", workload, count)
+
+    def _unwanted_workloads(self) -> Counter[str]:
+        wanted, counts = {cell[0] for cell in self.wanted}, Counter[str]()
+        for cell, count in self.available.items():
+            if cell[0] not in wanted:
+                counts[cell[0]] += count
+        return counts
 
     def _short_workloads(self, limits: dict[Cell, int]) -> Iterator[Shortfall]:
         for workload in sorted({cell[0] for cell in limits}):

@@ -100,6 +100,15 @@ def test_a_share_that_cannot_be_filled_is_said_and_not_made_up_for(
     ]
 
 
+def test_a_workload_that_the_mix_does_not_name_is_left_out_and_said_to_be(
+    folder: Path, select: Select, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        rows, _ = select(params_with(folder, workload_mix={"chat": 1.0}, max_prompts=20))
+    assert "workload code: none of its 6 training prompts is wanted by the mix" in caplog.text
+    assert {item["workload"] for item in rows if item["split"] == "train"} == {"chat"}
+
+
 def test_the_same_seed_and_inputs_give_the_same_bytes_and_another_seed_another_choice(
     folder: Path, tmp_path: Path
 ) -> None:
