@@ -1,8 +1,8 @@
 """`python -m tools.recipes`: write recipes/*.yaml from params.yaml and the changes in recipes/changes/.
 
 A recipe is a whole params.yaml: comments and keys come from the repository's, values from common.yaml and the recipe's
-own file, whose opening comment opens the recipe. Sources of prompts are added to those of params.yaml, everything else
-is replaced. A key that params.yaml does not have is refused.
+own file, whose opening comment opens the recipe; the command of a server that answers follows it. Sources of prompts
+are added to those of params.yaml, everything else is replaced. A key that params.yaml does not have is refused.
 """
 
 import copy
@@ -19,7 +19,11 @@ COMMON = CHANGES / "common.yaml"
 ADVICE = (
     "# A recipe: `make run RECIPE={name}` makes it params.yaml. Written by `make recipes`: change recipes/changes/.\n"
     "# It passes the checks and shows the way with {prompts}; a head worth serving wants\n"
-    "# your own traffic, 50,000 prompts or more: add it to select_prompts.sources.\n#\n"
+    "# your own traffic, 50,000 prompts or more: select_prompts.sources and workload_mix (docs/first-target.md).\n#\n"
+)
+SERVING = (
+    "# Serving: `eyrie serve`. A server for EYRIE_SERVERS, which only answers:\n"
+    "#   python -m sglang.launch_server {flags}\n"
 )
 PROMPTS = "the sample prompts and GSM8K"
 
@@ -42,7 +46,16 @@ def render(name: str) -> str:
     buffer = io.StringIO()
     yaml.dump(params, buffer)
     notes = "".join(line + "\n" for line in own.splitlines() if line.startswith("#"))
-    return ADVICE.format(name=name, prompts=PROMPTS) + notes + "\n" + buffer.getvalue()
+    return ADVICE.format(name=name, prompts=PROMPTS) + notes + _serving(params) + "\n" + buffer.getvalue()
+
+
+def _serving(params: CommentedMap) -> str:
+    target, settings = params["target"], params["generate_responses"]["sglang"]
+    flags = f"--model-path {target['model']} --revision {target['revision']} --dtype {target['dtype']}"
+    for key in ("tp_size", "context_length"):
+        if settings[key] not in (None, 1):
+            flags += f" --{key.replace('_', '-')} {settings[key]}"
+    return SERVING.format(flags=flags)
 
 
 def _null(representer: Any, _value: None) -> Any:
