@@ -9,6 +9,7 @@ Nothing of `eyrie` is imported: Snakemake imports these packages whenever it sta
 """
 
 import dataclasses
+import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -32,7 +33,8 @@ def with_shared_files(declared: CommonSettings) -> CommonSettings:
 
 
 def enter_project(mounts: Iterable[Path]) -> str:
-    """The words before a job's command: to the project's folder, with its environment, as here.
+    """The words before a job's command: to the project's folder, with its environment, as here. So is the hub's cache,
+    with the token in it, where HF_HOME names a folder on a volume: in a container of its own a job would have neither.
 
     Raises:
         WorkflowError: the project or its environment lies on none of the mounted volumes.
@@ -45,7 +47,10 @@ def enter_project(mounts: Iterable[Path]) -> str:
             raise WorkflowError(f"the {name} {path} is on no volume that the jobs mount ({where}): edit the profile")
     commands = shlex.quote(str(environment))
     libraries = f'LD_LIBRARY_PATH="{NVIDIA_LIBRARIES}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"'
-    return f'cd {shlex.quote(str(project))} && export PATH={commands}:"$PATH" {libraries}'
+    words = f'cd {shlex.quote(str(project))} && export PATH={commands}:"$PATH" {libraries}'
+    if (hub := os.environ.get("HF_HOME")) and any(Path(hub).is_relative_to(mount) for mount in volumes):
+        words += f" HF_HOME={shlex.quote(hub)}"
+    return words
 
 
 class MissingExecutor(RemoteExecutor):  # type: ignore[misc] # Snakemake's interface has no types

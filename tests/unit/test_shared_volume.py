@@ -25,6 +25,19 @@ def test_a_job_begins_in_the_project_with_its_environment(tmp_path: Path, monkey
     ]
 
 
+def test_a_job_has_the_hubs_cache_and_token_of_the_volume_and_no_folder_that_it_would_not_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = 'echo "${HF_HOME-none}"'
+    for folder, seen in ((str(tmp_path / "the hub"), str(tmp_path / "the hub")), ("/elsewhere/hub", "none")):
+        monkeypatch.setenv("HF_HOME", folder)
+        words = enter_project([tmp_path, Path(sys.prefix)])
+        command = ["/bin/sh", "-c", f"{words} && {script}"]
+        done = subprocess.run(command, env={"PATH": "/bin"}, capture_output=True, text=True)
+        assert done.stdout.splitlines() == [seen]
+
+
 def test_a_project_or_environment_that_jobs_would_not_see_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
