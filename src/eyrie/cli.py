@@ -69,7 +69,7 @@ for _name in STAGES:
 
 @app.command()
 def run(stages: StagesArgument = None) -> None:
-    """Run the pipeline, or only STAGES and what they need, through `dvc repro`; then print the summary."""
+    """Run the pipeline and print its summary, or run only STAGES and what they need, through `dvc repro`."""
     gc.disable()  # this process starts others and waits; garbage in what DVC parses took a sixth of a run of nothing
     asked = _known_stages(stages)
     params = load_params(PARAMS)
@@ -243,7 +243,7 @@ def estimate(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Of this file of recipes/, instead of params.yaml.")] = None,
 ) -> None:
-    """Say what a run will take: tokens, bytes, weights, hours, memory, money; after a run, how that compares."""
+    """Say what a run will take: tokens, bytes, weights, hours, memory, a bucket's price; after it, how it compares."""
     from eyrie.estimate.report import print_estimate
 
     path = PARAMS if recipe is None else Path(f"recipes/{recipe}.yaml")
