@@ -145,6 +145,8 @@ def test_a_signal_that_ends_a_command_leaves_no_file_of_it(
     tmp_path: Path, before: list[str], sent: list[signal.Signals], status: int
 ) -> None:
     command = [*before, sys.executable, "-c", UNTIL_STOPPED, str(tmp_path)]
+    # `nohup make test` would have it ignored from the start
+    command = ["env", "--default-signal=HUP", *command]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
