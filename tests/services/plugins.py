@@ -26,7 +26,7 @@ def lay_over(lock: str, folder: Path) -> Path:
     missing = [f"{name}=={version} {rest}" for name, version, rest in entries if installed.get(name) != version]
     folder.mkdir()
     (folder / "missing.lock").write_text("".join(missing), encoding="utf-8")
-    command = ("uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder / "packages"))
+    command = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder / "packages"))
     done = subprocess.run(
         (*command, "--no-deps", "--require-hashes", "-r", str(folder / "missing.lock")),
         capture_output=True,
