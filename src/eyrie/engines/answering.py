@@ -44,7 +44,7 @@ _SEED_BITS = 31
 
 
 @out_of_memory_says("lower generate_responses.concurrency, max_prompt_tokens or sampling.*.max_new_tokens")
-def answer(params: Params, prompts: Sequence[dict[str, Any]], journal: Journal, *, shard: int) -> None:
+def answer_prompts(params: Params, prompts: Sequence[dict[str, Any]], journal: Journal, *, shard: int) -> None:
     """Put every prompt that the journal lacks into it. One whose source brought its answers is not asked.
 
     Raises TargetError, ServerError, DeviceMemoryError.

@@ -3,8 +3,9 @@
 Requests go to the server with the fewest in flight. One that fails or is busy is asked again elsewhere, or here after
 a pause; servers may come and go, as long as one of them answers within `patience_s`. Each is checked before it is
 first asked, and again when it was gone. What a server refuses (a wrong key, a malformed request) ends the run at once;
-a prompt on which servers fail while they answer others is given up after a while, and holds nobody else up. Beside the
-last one there are no others: then SGLang's `/health_generate`, a token of the server's own, counts as one.
+a prompt on which servers fail while they answer others is given up after a while, and holds nobody else up. Where only
+such prompts are left, a token of the server's own (SGLang's `/health_generate`) counts as another answer: for one
+prompt at a time and a few in a row, lest a server that fails on every prompt, and only seems well, cost them all.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _REQUEST_TIMEOUT_S = 3600.0
 _PROBE_TIMEOUT_S = 60.0  # a server takes up to 20 s to find itself unwell
 _MOST_FAILURES = 8  # of one prompt, in 22 s or more
+_MOST_VOUCHED = 3  # prompts given up in a row because their server makes tokens of its own
 
 
 Check = Callable[[str], object]  # of a server's address; raises ServerError
@@ -61,18 +63,12 @@ class SglangGenerator:
         self._session, self._patience_s, self._check = session, patience_s, check
         self._servers = [_Server(address) for address in addresses]
         self._last_answer = time.monotonic()
-        self._num_asking = 0
+        self._vouched: dict[str, Any] | None = None  # the request for which a server's own tokens count now
+        self._num_vouched = 0  # given up so since the last answer
 
     async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
         """Raises ServerError when a server refuses, or none has answered anything for `patience_s`, and
         PromptFailedError."""
-        self._num_asking += 1
-        try:
-            return await self._generate(prompt_ids, sampling)
-        finally:
-            self._num_asking -= 1
-
-    async def _generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
         body = {
             "input_ids": list(prompt_ids),
             "sampling_params": {
@@ -100,12 +96,12 @@ class SglangGenerator:
                         "kept, run again when a server is up"
                     ) from None
                 resting, pause = pause, min(2 * pause, _LONGEST_PAUSE_S)
-                if isinstance(reason, _Failed) and self._num_asking == 1 and await self._is_well(server):
-                    self._last_answer = time.monotonic()
                 others_answered, failed_at = self._last_answer > failed_at, time.monotonic()
-                if isinstance(reason, _Failed) and others_answered:
+                if isinstance(reason, _Failed) and (others_answered or await self._vouches(server, body)):
                     num_failures += 1
                     if num_failures == _MOST_FAILURES:
+                        if self._vouched is body:
+                            self._vouched, self._num_vouched = None, self._num_vouched + 1
                         raise PromptFailedError(f"servers that answered others failed on a prompt: {reason}") from None
                     await asyncio.sleep(resting)
                 else:
@@ -113,7 +109,7 @@ class SglangGenerator:
                 continue
             finally:
                 server.num_in_flight -= 1
-            self._last_answer = time.monotonic()
+            self._last_answer, self._vouched, self._num_vouched = time.monotonic(), None, 0
             return answer
 
     async def _ask(self, server: _Server, body: dict[str, Any]) -> list[int]:
@@ -141,8 +137,15 @@ class SglangGenerator:
         except AbortedError as error:
             raise _Failed(str(error)) from None
 
-    async def _is_well(self, server: _Server) -> bool:
-        """Whether it makes a token when it is asked for no prompt of ours. False also where it cannot be asked."""
+    async def _vouches(self, server: _Server, body: dict[str, Any]) -> bool:
+        """Whether it makes a token of its own, and that is to count for this request. False also where it cannot be
+        asked."""
+        if self._num_vouched == _MOST_VOUCHED:
+            return False
+        if self._vouched is None:
+            self._vouched = body
+        if self._vouched is not body:
+            return False
         timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
         try:
             async with self._session.get(f"{server.base_url}/health_generate", timeout=timeout) as response:

@@ -33,7 +33,7 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
     Raises TargetError, HeadConfigError, SchemaError, ServerError, DeviceMemoryError.
     """
     with large_imports():  # `gather` does without
-        from eyrie.engines.answering import answer, check_whole_way, conversation_seed
+        from eyrie.engines.answering import answer_prompts, check_whole_way, conversation_seed
 
     section = params.generate_responses
     check_whole_way(params)  # not only once there are answers to train on
@@ -41,7 +41,7 @@ def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Pa
     with Journal(scratch / "answered.jsonl") as journal:
         if len(journal):
             logger.info("shard %d: %d of %d conversations were answered before", shard, len(journal), len(mine))
-        answer(params, mine, journal, shard=shard)
+        answer_prompts(params, mine, journal, shard=shard)
         skipped: Counter[str] = Counter()
         with TableWriter(responses, RESPONSES, check_response_row) as table:
             for prompt in mine:

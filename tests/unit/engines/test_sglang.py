@@ -195,6 +195,31 @@ def test_the_last_prompt_is_given_up_only_where_the_server_still_makes_tokens(
         assert not is_well or len(handler.seen) == 8
 
 
+class _SeemsWell(_Stub):
+    """Fails on every prompt, and makes tokens of its own."""
+
+    def do_GET(self) -> None:
+        self.respond(200, {})
+
+
+@pytest.mark.parametrize(("num_prompts", "given_up"), [(3, 3), (5, 3)])
+def test_a_server_that_fails_on_every_prompt_costs_a_few_of_them_and_then_ends_the_run(
+    num_prompts: int, given_up: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sglang, "_FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(sglang, "_LONGEST_PAUSE_S", 0.05)
+
+    async def run(address: str) -> list[list[int] | BaseException]:
+        async with sglang_generator([address], concurrency=8, patience_s=4.0) as generator:
+            asked = [generator.generate([number], SAMPLED) for number in range(num_prompts)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    with _stub((500, {}), kind=_SeemsWell) as (address, _):
+        outcomes = asyncio.run(run(address))
+    assert sum(isinstance(outcome, PromptFailedError) for outcome in outcomes) == given_up
+    assert all(isinstance(outcome, ServerError) for outcome in outcomes)
+
+
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EYRIE_API_KEY", "k3y")
     with _stub(_answer([4], type="stop", matched=4)) as (address, handler):
