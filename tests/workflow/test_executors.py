@@ -69,9 +69,10 @@ def test_jobs_that_are_sent_do_the_work_on_the_volume(
     module = project / "src/eyrie/stages/filter_prompts.py"
     text = module.read_text(encoding="utf-8")
     module.write_text(text.replace("    time.sleep(SECONDS)", FAILS_ONCE, 1), encoding="utf-8")
-    image = {"PYTHONPATH": str(project / "src"), "HF_HUB_OFFLINE": "1"}
+    settings |= _settings_of(profile, project)
+    settings_path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     run = _run_on_kubernetes if profile == "kubernetes" else _run_on_google_batch
-    printed = run(project, plug_ins(project, profile), tmp_path, settings, settings_path, image)
+    printed = run(project, plug_ins(project, profile), tmp_path)
     assert "Error in rule filter_prompts" in printed
     assert "Trying to restart job" in printed
     assert SECRET not in printed
@@ -81,19 +82,27 @@ def test_jobs_that_are_sent_do_the_work_on_the_volume(
     assert false_records(project) == []
 
 
-def _run_on_kubernetes(
-    project: Path,
-    variables: dict[str, str],
-    folder: Path,
-    settings: dict[str, Any],
-    settings_path: Path,
-    image: dict[str, str],
-) -> str:
-    mounts = {"eyrie": str(project.parent), "environment": sys.prefix}
-    volumes = [f"{name}:{path}" for name, path in mounts.items()]
-    settings |= {"kubernetes-shared-persistent-volumes": volumes, "envvars": ["HF_TOKEN"]}
-    settings_path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    with serving(Kubernetes(folder, image)) as cluster:
+def _settings_of(profile: str, project: Path) -> dict[str, Any]:
+    """What the profile needs here, where project and environment lie in two places."""
+    if profile == "googlebatch":
+        return {"googlebatch-shared-mount-path": "/"}
+    volumes = [f"{name}:{path}" for name, path in _mounts(project).items()]
+    return {"kubernetes-shared-persistent-volumes": volumes, "envvars": ["HF_TOKEN"]}
+
+
+def _mounts(project: Path) -> dict[str, str]:
+    return {"eyrie": str(project.parent), "environment": sys.prefix}
+
+
+def _image(project: Path) -> dict[str, str]:
+    """The variables of a container's image."""
+    return {"PYTHONPATH": str(project / "src"), "HF_HUB_OFFLINE": "1"}
+
+
+def _run_on_kubernetes(project: Path, variables: dict[str, str], folder: Path) -> str:
+    settings = yaml.safe_load((project / "workflow/profiles/kubernetes/config.yaml").read_text(encoding="utf-8"))
+    mounts = _mounts(project)
+    with serving(Kubernetes(folder, _image(project))) as cluster:
         (folder / "kubeconfig").write_text(yaml.safe_dump(cluster.kubeconfig()), encoding="utf-8")
         environment = {**variables, "KUBECONFIG": str(folder / "kubeconfig"), "HF_TOKEN": SECRET}
         command = ("snakemake", "--profile", "workflow/profiles/kubernetes", "--", "filter_prompts")
@@ -120,17 +129,8 @@ def _run_on_kubernetes(
     return printed
 
 
-def _run_on_google_batch(
-    project: Path,
-    variables: dict[str, str],
-    folder: Path,
-    settings: dict[str, Any],
-    settings_path: Path,
-    image: dict[str, str],
-) -> str:
-    settings["googlebatch-shared-mount-path"] = "/"  # the environment lies elsewhere in tests
-    settings_path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    with serving(GoogleBatch(folder, image)) as cluster:
+def _run_on_google_batch(project: Path, variables: dict[str, str], folder: Path) -> str:
+    with serving(GoogleBatch(folder, _image(project))) as cluster:
         command = (sys.executable, "-c", BATCH, f"127.0.0.1:{cluster.port}")
         options = ("--profile", "workflow/profiles/googlebatch", "--", "filter_prompts")
         done = run_in(project, *command, *options, **variables)
