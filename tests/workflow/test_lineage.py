@@ -211,6 +211,17 @@ def test_going_back_restores_and_doors_can_be_mixed(
     check(project, tmp_path / "expected")
 
 
+def test_the_same_bytes_upstream_cost_no_later_stage_though_scratch_was_removed(
+    place: Callable[[str], Path], tmp_path: Path
+) -> None:
+    project = place("original")
+    shutil.rmtree(project / ".eyrie/scratch")
+    module = project / "src/eyrie/stages/select_prompts.py"
+    module.write_text(module.read_text(encoding="utf-8") + "# a comment\n", encoding="utf-8")
+    assert run_door(project, "snakemake") == {"select_prompts"}
+    check(project, tmp_path / "expected")
+
+
 def test_a_run_that_is_interrupted_before_a_change_leaves_what_it_finished(
     where: str, first: str, then: str, place: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -74,6 +74,8 @@ class _Settler:
         newest = max([_mtime(STAMPS / f"{stage}.json") or 0, *(self._newest(path) for path in inputs)])
         doomed = any(path in self._doomed and not path.exists() for path in inputs)
         times = [mtime for path in files if (mtime := _mtime(path)) is not None]
+        if verdict.state == "current":
+            keep_build(job)  # Snakemake deletes it when something upstream runs again, even with the same bytes
         if verdict.state == "missing" and (doomed or not self._is_known(stage)):
             doomed = True
             self._doomed.update(files)
@@ -85,8 +87,6 @@ class _Settler:
                     if path.exists():
                         self._digests.touch(path, now)
                 times = [now]
-                if verdict.state == "current":
-                    keep_build(job)
         elif times:
             self._digests.touch(next(path for path in reversed(files) if path.exists()), STALE_NS)
             _forget_checksums(files)
