@@ -114,15 +114,17 @@ def _cards(groups: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int,
 def _end_of_card(groups: list[tuple[int, int]], first: int, text: str) -> tuple[int, float]:
     """One past the last group of the best card that begins with group `first`, and its score; 0 for no card."""
     digits, best = "", (0.0, first + 1)
+    grouped = True  # are the groups before the last one as long as a card's?
     for last in range(first, len(groups)):
-        digits += text[slice(*groups[last])]
-        if len(digits) > _MAX_CARD_DIGITS:
-            break
+        start, stop = groups[last]
+        digits += text[start:stop]
         # A part of a run is a card only if grouped like one, not a stretch of a list of small numbers.
+        if len(digits) > _MAX_CARD_DIGITS or (first and not grouped):
+            break
         whole = first == 0 and last == len(groups) - 1
-        grouped = all(stop - start >= _MIN_GROUP for start, stop in groups[first:last])
         if len(digits) >= _MIN_CARD_DIGITS and (whole or grouped) and len(set(digits)) > 1 and luhn_valid(digits):
             best = max(best, (1.0 if _ISSUERS.fullmatch(digits) else _UNKNOWN_ISSUER, last + 1))
+        grouped = grouped and stop - start >= _MIN_GROUP
     return best[1], best[0]
 
 

@@ -97,6 +97,7 @@ _VALUE = re.compile(
 # What documents have: letters and digits mixed, right behind the word for it.
 _MIXED = re.compile(r"(?<!\w)(?=[A-Z0-9]*\d[A-Z0-9]{2})(?=\d*[A-Z])[A-Z0-9]{7,12}(?!\w)")
 _DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
 _FIVE_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){4}")  # in every shape
 # codespell:ignore-begin
 # What says, right before a number, that it is something else.
@@ -173,6 +174,8 @@ def _is_labelled(text: str, start: int, end: int, label: "re.Pattern[str]") -> b
 def _follows(text: str, start: int, label: "re.Pattern[str]", most: int) -> bool:
     """Whether a label stands before `start`, at most so many characters away and without another number between."""
     before = text[max(0, start - _BEFORE) : start]
+    if _LETTER.search(before) is None:  # lists of numbers, fast: every label has a letter
+        return False
     for match in label.finditer(before):
         gap = before[match.end() :]
         if len(gap) <= most and gap.count("\n") <= 1 and not (_NUMBER_BETWEEN.search(gap) or _OTHER.search(gap)):
