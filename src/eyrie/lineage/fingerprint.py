@@ -17,7 +17,7 @@ import eyrie
 from eyrie.io import canonical_json, digest_of, expand, write_text
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.layout import STAGES, Stage
-from eyrie.params import Params
+from eyrie.params import Params, load_yaml
 
 PACKAGE = Path(eyrie.__file__).parent
 STAMPS = Path(".eyrie/stamps")
@@ -110,7 +110,7 @@ def named_beside(config: Path) -> list[Path]:
     """
     found: set[Path] = set()
     try:
-        todo: list[Any] = [yaml.safe_load(config.read_text(encoding="utf-8"))]
+        todo: list[Any] = [load_yaml(config.read_text(encoding="utf-8"))]
     except (UnicodeDecodeError, yaml.YAMLError):
         return []
     while todo:

@@ -83,7 +83,7 @@ def drop_forced_records(params: Params) -> list[str]:
         return []
     with _dvc_at_work() as repo:
         stages = _stages_of(repo)
-        forced = [name for name in suspects if name in stages and _is_recorded(stages[name])]
+        forced = [name for name in suspects if name in stages and not stages[name].status()]
     if forced:
         lock.drop(forced)
     return forced
@@ -112,36 +112,39 @@ def _why_not(jobs: list[Verdict], stray_folders: set[Path]) -> str:
 
 
 def _commit(stages: list[str]) -> list[str]:
-    """Let DVC commit the stages whose record differs from what is here. Returns those."""
-    written = []
+    """Let DVC commit the stages whose record differs from what is here. Returns those.
+
+    As its `Repo.commit` does, for all of them at once: one by one each would parse and write DVC's files again, 4.5 s.
+    """
     with _dvc_at_work() as repo:
         dvc_stages = _stages_of(repo)
-        for name in stages:
-            if _is_recorded(dvc_stages[name]):
-                continue
-            repo.commit(name, force=True)
-            written.append(name)
-    return written
+        behind = [dvc_stages[name] for name in stages if dvc_stages[name].status()]
+        committed = []
+        try:
+            for stage in behind:
+                stage.save()
+                stage.commit()
+                committed.append(stage)
+        finally:  # those before one that fails, on a full disk, are recorded
+            if committed:
+                committed[0].dvcfile.dump_stages(committed, update_pipeline=False)
+        return [stage.name for stage in committed]
 
 
 @contextmanager
 def _dvc_at_work() -> Iterator[Any]:
-    """`dvc_repo`, in which DVC's failures become RecordErrors: another DVC at work here, for instance."""
+    """`dvc_repo`, locked, in which DVC's failures become RecordErrors: another DVC at work here, for instance."""
     from dvc.exceptions import DvcException
+    from dvc.repo import lock_repo
 
     try:
-        with dvc_repo() as repo:
+        with dvc_repo() as repo, lock_repo(repo):
             yield repo
     except DvcException as error:
         raise RecordError(f"DVC could not record: {' '.join(str(error).split())}") from None
 
 
 def _stages_of(repo: Any) -> dict[str, Any]:
-    """DVC's stages by name. Each look-up of one would parse dvc.yaml and dvc.lock again, most of a second."""
+    """DVC's stages by name. Each look-up of one would parse dvc.yaml and dvc.lock again. A stage's `status` is empty
+    when dvc.lock says what is here and DVC's cache holds it."""
     return {stage.name: stage for stage in repo.stage.load_all()}
-
-
-def _is_recorded(stage: Any) -> bool:
-    """Whether dvc.lock says what is here and DVC's cache holds it."""
-    with stage.repo.lock:
-        return not stage.status()
