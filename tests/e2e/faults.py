@@ -41,7 +41,12 @@ DOORS: dict[str, tuple[str, ...]] = {
     "snakemake": ("snakemake", "--cores", "2"),
 }
 SEEDED = ("select_prompts", "filter_prompts", "generate_responses", "train_head", "benchmark")
-WANTED = ("", "snakemake", "dvc", "eyrie", "worker", "worker", "server")  # what a victim's kind begins with; "": any
+ANY, COMMON = "", ("worker", "worker", "server")
+WANTED = {  # what a victim's kind begins with, of those that a door starts
+    "eyrie run": (ANY, "eyrie", "snakemake", *COMMON),
+    "dvc repro": (ANY, "dvc", "snakemake", *COMMON),
+    "snakemake": (ANY, "snakemake", "eyrie", *COMMON),
+}
 KILLS_PER_ROUND = 5
 GRACE_S = 20.0  # for the rest of a killed run to notice and go
 
@@ -87,7 +92,7 @@ class Campaign:
         while process.poll() is None and time.monotonic() < moment:
             seen.update(_family(process.pid))
             time.sleep(0.1)
-        wanted = self._random.choice(WANTED)
+        wanted = self._random.choice(WANTED[door])
         victims: list[psutil.Process] = []
         while process.poll() is None and not victims:  # a server lives for a second: wait for it, where one is wanted
             family = _family(process.pid)
