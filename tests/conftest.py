@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from hypothesis import HealthCheck, settings
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from eyrie.params import Params, parse_params
 
@@ -39,6 +36,10 @@ SPECIALS = [
 
 def make_target(folder: Path, *, num_layers: int = 8, vocab_size: int = 320, seed: int = 0) -> Path:
     """Save a tiny random Llama (hidden 32, GQA) and a byte-level BPE tokenizer with a Llama-3 chat template."""
+    import torch
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,14 +1,17 @@
 """Child processes that do not outlive their parent.
 
-`python -m eyrie.children MODULE ARGUMENTS` is `python -m MODULE ARGUMENTS` that is killed when its parent dies, for
-parents that are not ours. The module is imported when that is settled: PyTorch alone takes seconds.
+`python -m eyrie.children MODULE FILE` calls `MODULE.work(FILE)` and is killed when its parent dies, for parents that
+are not ours. The module is imported when that is settled: PyTorch alone takes seconds.
 """
 
 import ctypes
 import os
-import runpy
 import signal
 import sys
+from importlib import import_module
+from pathlib import Path
+
+from eyrie.importing import large_imports
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,5 +32,6 @@ class die_with:  # noqa: N801 - a function with a prepared argument; libc is loo
 
 if __name__ == "__main__":
     die_with(os.getppid())()
-    del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    with large_imports():
+        module = import_module(sys.argv[1])
+    module.work(Path(sys.argv[2]))

@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from pydantic import ValidationError
-from tqdm import tqdm
 
 from eyrie.schemas import Document, SchemaError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SNAKEMAKE_TIMESTAMP = ".snakemake_timestamp"  # Snakemake puts it into folders; no part of their content
 DocumentT = TypeVar("DocumentT", bound=Document)
@@ -148,6 +150,8 @@ class _Lines:
 
 def progress(total: int | None, *, desc: str, unit: str, position: int = 0, shown: bool = True) -> "tqdm[Any]":
     """A progress bar on stderr: count, rate, time left. In a log or a pipe it prints a line every 10 s."""
+    from tqdm import tqdm  # a tenth of what starting a command takes, and most have no bar
+
     if not shown:
         return tqdm(total=total, disable=True)
     if sys.stderr.isatty():

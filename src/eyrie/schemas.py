@@ -15,7 +15,7 @@ class SchemaError(ValueError):
 
 
 class Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # every command imports them all
 
 
 class FunnelStep(Document):

@@ -2,13 +2,12 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 from eyrie.eagle3.processes import joined
 
-if __name__ == "__main__":
-    job = Path(sys.argv[1])
+
+def work(job: Path) -> None:
     with joined(job) as processes:
         sum_of_ranks = processes.sum([float(processes.rank)])
         seen = {"node": os.environ["SLURMD_NODENAME"], "of": processes.world_size, "sum": sum_of_ranks}

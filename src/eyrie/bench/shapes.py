@@ -6,7 +6,6 @@ holds is split over `evaluate_head.num_processes`, and all of them record the sa
 
 import json
 import logging
-import sys
 from pathlib import Path
 
 from eyrie.bench.offline import record_drafts
@@ -61,7 +60,7 @@ def _accept(params: Params, processes: Processes, *, head: Path, clean: Path) ->
     return [record.accept(shape) for shape in section.shapes]
 
 
-def _run_process(job: Path) -> None:
+def work(job: Path) -> None:
     """One of the processes that `offline_acceptance` starts."""
     raw = json.loads(job.read_text(encoding="utf-8"))
     with joined(job) as processes:
@@ -70,7 +69,3 @@ def _run_process(job: Path) -> None:
         shapes = _accept(params, processes, **{name: Path(path) for name, path in raw["paths"].items()})
         if processes.is_first:
             write_jsonl(Path(raw["found"]), shapes)
-
-
-if __name__ == "__main__":
-    _run_process(Path(sys.argv[1]))

@@ -86,7 +86,7 @@ class Processes:
 
 
 def launch(module: str, job: Path, *, num_processes: int) -> None:
-    """Run `python -m module job` in `num_processes` processes under torchrun, those of other machines included.
+    """Run `module.work(job)` in `num_processes` processes under torchrun, those of other machines included.
 
     Raises ProcessesError when one fails, or they cannot be dealt to the machines that the environment names.
     """
@@ -107,7 +107,7 @@ def launch(module: str, job: Path, *, num_processes: int) -> None:
 
 
 def launch_here(module: str, job: Mapping[str, Any], *, num_processes: int) -> None:
-    """Run `python -m module FILE`, a file with `job` as JSON, in `num_processes` processes of this machine.
+    """Run `module.work(FILE)`, a file with `job` as JSON, in `num_processes` processes of this machine.
 
     Raises ProcessesError when one fails.
     """

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from jinja2 import TemplateSyntaxError
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from eyrie.chat.template import ChatTemplate, ChatTemplateError, Message
 from eyrie.eagle3.logits import LogitScaling
@@ -72,8 +71,9 @@ class TargetModel:
 
     def whole_embedding(self) -> Tensor:
         """Its matrix [V, H], whole also where processes hold a part each: lm_head's plan cuts both of tied ends."""
-        weight: Tensor = self.embed_tokens.weight
-        return weight.full_tensor() if isinstance(weight, DTensor) else weight
+        weight: Any = self.embed_tokens.weight
+        whole: Tensor = weight.full_tensor() if hasattr(weight, "full_tensor") else weight  # a DTensor has it
+        return whole
 
     def forward(self, input_ids_BT: Tensor, **kwargs: Any) -> Tensor:
         """Run the decoder only, no logits. Returns the last hidden states [B, T, H], after the final norm."""

@@ -10,7 +10,6 @@ holds is split over `num_processes`: all of them do the same, and the first one 
 
 import json
 import logging
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -227,7 +226,7 @@ def _mismatch(target: TargetModel, dialogue: _Dialogue, dtype: str) -> Mismatch:
     raise AssertionError("the dialogue is identical")
 
 
-def _run_process(job: Path) -> None:
+def work(job: Path) -> None:
     """One of the processes that `run` starts."""
     raw = json.loads(job.read_text(encoding="utf-8"))
     with joined(job) as processes:
@@ -235,7 +234,3 @@ def _run_process(job: Path) -> None:
         logging.basicConfig(level=level, format="evaluate_head: %(message)s")
         params = parse_params(raw["params"], origin=str(job))
         _evaluate(params, processes, **{name: Path(path) for name, path in raw["paths"].items()})
-
-
-if __name__ == "__main__":
-    _run_process(Path(sys.argv[1]))

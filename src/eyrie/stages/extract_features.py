@@ -11,7 +11,6 @@ shard: finished ones are kept whatever happens to the others.
 import json
 import logging
 import math
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -180,7 +179,7 @@ def _features(
         )
 
 
-def _run_process(job: Path) -> None:
+def work(job: Path) -> None:
     """One of the processes that `run` starts."""
     raw = json.loads(job.read_text(encoding="utf-8"))
     with joined(job) as processes:
@@ -189,7 +188,3 @@ def _run_process(job: Path) -> None:
         params = parse_params(raw["params"], origin=str(job))
         paths = {name: Path(raw[name]) for name in ("responses", "features")}
         _extract(params, processes, shard=raw["shard"], **paths)
-
-
-if __name__ == "__main__":
-    _run_process(Path(sys.argv[1]))

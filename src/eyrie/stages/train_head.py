@@ -7,7 +7,6 @@ other weight of it). Out: the serving checkpoint (eagle3/checkpoint.py) of the h
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -267,13 +266,9 @@ def _metrics(model: Eagle3Head, outcome: Outcome) -> TrainMetrics:
     )
 
 
-def _work(job: Path) -> None:
+def work(job: Path) -> None:
     """One of the processes that torchrun started."""
     logging.basicConfig(level=logging.INFO, format="train_head: %(message)s")
     raw = json.loads(job.read_text(encoding="utf-8"))
     with joined(job) as processes:
         _train(parse_params(raw["params"], origin=str(job)), _Files.from_json(raw["files"]), processes)
-
-
-if __name__ == "__main__":
-    _work(Path(sys.argv[1]))

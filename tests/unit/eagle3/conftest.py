@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
-
-from eyrie.eagle3 import flash
 
 
 @pytest.fixture
 def absent_gpu() -> Iterator[None]:
     """Tensors on a GPU that need not be there: PyTorch follows devices, types and shapes, and computes nothing."""
+    import torch
+
+    from eyrie.eagle3 import flash
+
     flash._sequences.cache_clear()
     with torch._subclasses.FakeTensorMode():
         yield

@@ -138,12 +138,12 @@ launch("sleeper", Path(sys.argv[1]), num_processes=2)
 SLEEPER = """
 import os, sys, time
 from pathlib import Path
-job = Path(sys.argv[1])
-(job.parent / f"started-{os.getpid()}").touch()
+(Path(sys.argv[2]).parent / f"started-{os.getpid()}").touch()
 from eyrie.eagle3.processes import joined
-with joined(job):
-    (job.parent / f"joined-{os.getpid()}").touch()
-    time.sleep(120)
+def work(job):
+    with joined(job):
+        (job.parent / f"joined-{os.getpid()}").touch()
+        time.sleep(120)
 """
 
 

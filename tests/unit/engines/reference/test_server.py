@@ -19,7 +19,7 @@ import pytest
 
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.launch import free_port, launch_server
-from eyrie.engines.reference.__main__ import main
+from eyrie.engines.reference.command import main
 from eyrie.engines.target import TargetModel
 from tests.conftest import make_target
 from tests.unit.engines.reference.conftest import random_head
