@@ -1,5 +1,6 @@
 """Where DVC cannot work, what needs it says so in a sentence, and what does not goes on."""
 
+import errno
 import hashlib
 import logging
 import subprocess
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
 from typer.testing import CliRunner
 
 from eyrie.cli import app
+from eyrie.lineage import recording
 from eyrie.lineage.cache import NoRepositoryError, dvc_repo, evict
 from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.layout import STAGES
@@ -140,6 +143,28 @@ def test_a_dvc_at_work_in_the_folder_is_one_sentence_for_whoever_would_record(ti
     Path("dvc.lock").write_text(LOCK)
     with dvc_repo() as other, other.lock, pytest.raises(RecordError, match=r"^DVC could not record: Unable to acquire"):
         drop_forced_records(params)
+
+
+def test_stages_committed_before_a_disk_was_full_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    Repo.init(no_scm=True).close()
+    stages = {name: {"cmd": f"make {name}", "outs": [name]} for name in "abc"}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    for name in stages:
+        Path(name).write_text(name)
+    commit = PipelineStage.commit
+
+    def commit_but_b(stage: PipelineStage, *arguments: object, **settings: object) -> None:
+        if stage.name == "b":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        commit(stage, *arguments, **settings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PipelineStage, "commit", commit_but_b)
+        with pytest.raises(OSError, match="No space left"):
+            recording._commit([*stages])
+    assert set(yaml.safe_load(Path("dvc.lock").read_text())["stages"]) == {"a"}
+    assert recording._commit([*stages]) == ["b", "c"]
+    assert recording._commit([*stages]) == []
 
 
 def test_without_git_a_run_by_dvc_and_a_user_s_record_are_refused_and_snakemake_s_record_is_left_out(
