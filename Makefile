@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE # compiling the same modules in every process cost 2.5 s per stage, 6 s with PyTorch
 
-.PHONY: run remote cluster googlebatch test test-fast lint types style format lock demo-target prompts recipes clean-env
+.PHONY: run remote cluster googlebatch test test-fast lint types style bytecode format lock demo-target prompts recipes clean-env
 
 run: $(VENV)/.base
 	@if [ -n "$(RECIPE)" ]; then eyrie recipe "$(RECIPE)"; fi
@@ -30,8 +30,13 @@ googlebatch: $(VENV)/.base
 # Three files side by side (some only wait), in the order of testpaths: the longest begin first. One thread each, or PyTorch's would fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync types style bytecode
 	@$(PYTEST)
+
+# In a new environment: what tests import is compiled once, beside the linters, and not by every worker at once.
+bytecode: $(VENV)/.dev
+	@pytest --collect-only -q > /dev/null || true # pytest itself will say why
 
 test-fast: $(VENV)/.dev
 	@$(PYTEST) -m "not slow"
