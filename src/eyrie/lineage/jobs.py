@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from eyrie.importing import large_imports
 from eyrie.io import SNAKEMAKE_TIMESTAMP, write_text
@@ -177,7 +177,8 @@ def _check_inputs(job: Job, inputs: dict[str, str]) -> None:
 
 
 def keep_build(job: Job) -> None:
-    """Link current outputs that came from elsewhere (DVC's cache) into scratch, as if they had been built here."""
+    """Link current outputs into scratch where it lacks them, as if they had been built here: they came from elsewhere
+    (DVC's cache), or scratch was removed. Not while another run builds the job."""
     manifest = read_manifest(job.manifest)
     if manifest is None:
         return
@@ -185,7 +186,7 @@ def keep_build(job: Job) -> None:
     if build.exists():
         return
     build.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(build.parent / "lock"):
+    with suppress(Timeout), FileLock(build.parent / "lock", timeout=0):
         partial = build.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()

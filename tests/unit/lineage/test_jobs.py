@@ -3,13 +3,15 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from eyrie.lineage.jobs import Job, job_of, manifest_path, run_job
+from eyrie.lineage.jobs import SCRATCH, Job, job_of, keep_build, manifest_path, run_job
 from eyrie.lineage.layout import STAGES
 from tests.conftest import REPOSITORY, tiny_params
 
@@ -193,3 +195,19 @@ def test_a_full_disk_is_named(params, job: Job) -> None:  # type: ignore[no-unty
 
     with pytest.raises(OSError, match=r"No space left on device: '.eyrie/scratch/build_vocab'"):
         run_job(params, job, body)
+
+
+@pytest.mark.timeout(60)
+def test_a_current_output_is_kept_again_but_nobody_waits_for_a_run_that_builds_the_job(params, job: Job) -> None:  # type: ignore[no-untyped-def]
+    work = Work()
+    run_job(params, job, work)
+    shutil.rmtree(SCRATCH)
+    (SCRATCH / job.name).mkdir(parents=True)
+    with FileLock(SCRATCH / job.name / "lock"):
+        keep_build(job)
+        assert not [path for path in (SCRATCH / job.name).iterdir() if path.is_dir()]
+    keep_build(job)
+    for path in [*job.outputs.values(), job.manifest]:
+        path.unlink()
+    assert run_job(params, job, work) == "restored"
+    assert work.calls == 1
