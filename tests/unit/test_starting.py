@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -20,3 +21,16 @@ def test_no_large_library_is_imported_that_is_not_needed(module: str, needed: se
     program = f"import sys, {module}; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert LARGE & {*imported.split()} == needed
+
+
+def test_torchvision_is_not_imported_with_a_configuration_where_sglang_brought_it() -> None:
+    assert find_spec("torchvision") is not None, "nothing to hide"
+    program = (
+        "import sys; from eyrie.importing import large_imports\n"
+        "with large_imports(): import eyrie.eagle3.rope\n"
+        "print(*(name for name, module in sys.modules.items() if module))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    imported = {*done.stdout.split()}
+    assert "transformers" in imported
+    assert "torchvision" not in imported

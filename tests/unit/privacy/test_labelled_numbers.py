@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eyrie.privacy import labelled_numbers
 from eyrie.privacy.engine import Analyzer
 from eyrie.privacy.telling_shapes import told_by_shape
 
@@ -147,3 +148,11 @@ def test_a_shape_is_no_part_of_a_longer_number() -> None:
     valid = "3123204943" + f"{3123204943 % 511:03d}"
     assert [(start, end) for _, start, end in told_by_shape(f"see {valid}, please")] == [(4, 17)]
     assert not list(told_by_shape(f"see {valid}7, please"))
+
+
+def test_every_label_has_a_letter() -> None:
+    """Where none stands before a number, labels are not looked for."""
+    names = ("_IDS", "_ACRONYMS", "_NO_WORDS", "_NON_LATIN", "_BANKS", "_BANKS_NON_LATIN")
+    lists = [getattr(labelled_numbers, name) for name in names]
+    labels = [label for text in lists for label in re.split(r"[\n|]", text) if label.strip()]
+    assert [label for label in labels if not re.search(r"[^\W\d_]", label)] == []
