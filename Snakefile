@@ -1,9 +1,11 @@
 # The whole workflow. `snakemake --cores 2` builds reports/report.html; `make run` does the same through DVC.
 # Parameters are checked before any rule; every rule calls one sub-command of `eyrie`.
 
+import atexit
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 from eyrie.lineage import cache, doors, guard, recording, timings
 from eyrie.lineage.dvcfile import is_in_step
@@ -55,6 +57,8 @@ SHARDS = [f"{shard:04d}" for shard in range(NUM_SHARDS)]
 CORES = workflow._cores or 1
 SHARD_THREADS = max(1, CORES // NUM_SHARDS)
 STARTED = time.monotonic()
+CLAIM = ExitStack()  # of the outputs, until they are recorded or the run has failed
+atexit.register(CLAIM.close)
 
 
 wildcard_constraints:
@@ -81,6 +85,13 @@ include: "workflow/rules/serving.smk"
 
 
 onstart:
+    try:
+        if not doors.dvc_stage():
+            guard.hold_run_lock()
+            if cache.has_dvc():
+                CLAIM.enter_context(cache.claimed_outputs())
+    except guard.BusyError as error:
+        sys.exit(f"eyrie: {error}")
     # until `eyrie record` has been through: DVC records a stage by itself, unless it is killed before
     recording.UNRECORDED.touch()
     if not doors.dvc_stage():
@@ -94,6 +105,7 @@ onsuccess:
         except (ValueError, OSError) as error:
             sys.exit(f"eyrie: {error}")
     else:
+        CLAIM.close()
         timings.record_timing(timings.RUN, time.monotonic() - STARTED)
         shell("eyrie record --quiet")
         if Path("reports/report.html").is_file():

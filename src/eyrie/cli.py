@@ -135,18 +135,21 @@ def record(
     """Bring dvc.lock up to date for outputs that are current; refuse the rest by name."""
     params = load_params(PARAMS)
     preflight(params)
-    if not cache.has_dvc():
-        if quiet:
-            return
-        raise ValueError("no DVC project here; `dvc init` makes one")
-    guard.hold_run_lock()
-    dvcfile.sync_dvc_yaml(params)
     try:
+        if not cache.has_dvc():
+            raise cache.NoRepositoryError("no DVC project here; `dvc init` makes one")
+        guard.hold_run_lock()
+        dvcfile.sync_dvc_yaml(params)
         records = recording.record(params, PARAMS)
     except cache.NoRepositoryError:
         if quiet:
             return
         raise
+    except guard.BusyError as error:
+        if not quiet:
+            raise
+        records = []  # the next run records
+        typer.echo(f"eyrie: dvc.lock is not up to date yet: {error}", err=True)
     for item in records:
         if not quiet or item.outcome == "recorded":
             typer.echo(f"{item.stage:<20} {item.outcome}" + (f": {item.why}" if item.why else ""))

@@ -16,7 +16,7 @@ import yaml
 
 from eyrie.lineage.jobs import manifest_path
 from eyrie.lineage.layout import STAGES
-from tests.e2e.faults import Campaign, check_end_state, start_door
+from tests.e2e.faults import DOORS, Campaign, check_end_state, start_door
 from tests.workflow.conftest import change_params, run_in
 from tests.workflow.light import change_code, digests_of, make_light_project
 
@@ -174,8 +174,40 @@ def test_two_runs_at_once_end_in_one_truth(project: Path, tmp_path: Path) -> Non
     doors = ("eyrie run", "snakemake", "eyrie run")
     runs = [start_door(project, door, tmp_path / f"{number}.log") for number, door in enumerate(doors)]
     codes = [run.wait(timeout=300) for run in runs]
-    assert 0 in codes, [(tmp_path / f"{number}.log").read_text() for number in range(len(doors))]
-    _run(project, "eyrie", "run")
+    printed = [(tmp_path / f"{number}.log").read_text() for number in range(len(doors))]
+    assert 0 in codes, printed
+    busy = "another run, eyrie record or pull is at work in this folder"
+    assert all(busy in text for code, text in zip(codes, printed, strict=True) if code), printed
+    check_end_state(project)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ("eyrie run", "snakemake", "is at work in this folder; wait for it or stop it"),
+        ("dvc repro", "snakemake", "is at work in this folder; wait for it or stop it"),
+        ("snakemake", "eyrie run", "is at work in this folder; wait for it or stop it"),
+        ("snakemake", "dvc repro", "is busy, it is being blocked by"),
+    ],
+)
+def test_of_two_doors_one_is_refused_in_a_sentence_and_disturbs_nothing(
+    project: Path, tmp_path: Path, first: str, second: str, sentence: str
+) -> None:
+    change_params(project, "train_head", seed=9)
+    _run(project, "eyrie", "sync")
+    log = tmp_path / "first.log"
+    running = start_door(project, first, log)
+    while "Running stage" not in log.read_text() and "Execute" not in log.read_text():
+        assert running.poll() is None, log.read_text()
+        time.sleep(0.1)
+    done = run_in(project, *DOORS[second])
+    refused = [(done.returncode, done.stdout + done.stderr), (running.wait(timeout=300), log.read_text())]
+    if first == "dvc repro" and done.returncode == 0:  # it came between two stages: then the first is refused
+        refused.reverse()
+        sentence = "is busy, it is being blocked by"
+    assert refused[0][0] != 0
+    assert sentence in refused[0][1]
+    assert refused[1][0] == 0, refused[1][1]
     check_end_state(project)
 
 

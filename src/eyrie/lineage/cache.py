@@ -6,10 +6,12 @@ damaged outputs are read, and those whose content is not their name are removed.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from eyrie.lineage.guard import DVC_READERS, BusyError
+from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import md5_of
 
 DVC_CONFIG = Path(".dvc/config")
@@ -42,6 +44,26 @@ def dvc_repo() -> Iterator[Any]:
 def has_dvc() -> bool:
     """Whether this folder is a DVC project."""
     return DVC_CONFIG.is_file()
+
+
+@contextmanager
+def claimed_outputs() -> Iterator[None]:
+    """Every output is this process's to write, in DVC's own list: a command of DVC that would read or write one stops
+    and says by whom it is blocked, where `dvc repro` would take outputs away under a run. Raises BusyError when one of
+    them is at work."""
+    from dvc.fs import localfs
+    from dvc.lock import LockError
+    from dvc.rwlock import rwlock
+
+    DVC_READERS.parent.mkdir(exist_ok=True)
+    tops = {Path(path).parts[0] for stage in STAGES.values() for path in stage.outputs.values()}
+    outputs = [str(Path(top).absolute()) for top in sorted(tops)]
+    with ExitStack() as claim:
+        try:
+            claim.enter_context(rwlock(str(DVC_READERS.parent), localfs, "snakemake", [], outputs, hardlink=False))
+        except LockError:
+            raise BusyError("a command of DVC is at work in this folder; wait for it or stop it") from None
+        yield
 
 
 def files_of(path: Path) -> list[Path]:

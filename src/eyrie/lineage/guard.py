@@ -20,19 +20,31 @@ from filelock import FileLock, Timeout
 
 DOORS = ("dvc", "snakemake", "eyrie")
 RUN_LOCK = Path(".eyrie/run.lock")
+RUN_LOCK_HELD = "EYRIE_RUN_LOCK_HELD"  # in the environment of what the holder of the run lock starts
 WORKFLOW_LOCK = Path(".eyrie/workflow.lock")
 HOLDER = Path(".eyrie/workflow.json")  # who holds, or held, the workflow lock
 LEFT_BEHIND = (Path(".snakemake/locks"), Path(".snakemake/incomplete"))
 DVC_READERS = Path(".dvc/tmp/rwlock")  # DVC's list of who reads and writes what; DVC writes it in place
 _POLL_S = 0.5
 
+
+class BusyError(ValueError):
+    """Another run is at work in this folder."""
+
+
 _held: list[FileLock] = []  # a lock is freed when its object goes; these stay until the process ends
 
 
 def hold_run_lock() -> None:
-    """Be the only `eyrie run`, `record` or `pull` in this folder until this process ends. Raises ValueError."""
+    """Be the only one that makes, records or pulls in this folder, with what this process starts, until it ends.
+
+    Through whatever door: another's Snakemake would delete what DVC is about to read. Raises BusyError.
+    """
+    if os.environ.get(RUN_LOCK_HELD):
+        return
     if not _hold(RUN_LOCK, wait_s=2):
-        raise ValueError("another eyrie run, record or pull is at work in this folder; wait for it or stop it")
+        raise BusyError("another run, eyrie record or pull is at work in this folder; wait for it or stop it")
+    os.environ[RUN_LOCK_HELD] = "yes"
     mend_dvc()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from eyrie.lineage.cache import dvc_repo
 from eyrie.lineage.digests import Digests
+from eyrie.lineage.guard import BusyError
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import DVC_LOCK, LockFile
 from eyrie.lineage.settle import stray_files
@@ -36,7 +37,8 @@ class Record:
 
 
 def record(params: Params, params_path: Path) -> list[Record]:
-    """Record every current stage. Raises RecordError when DVC fails, with its words, and NoRepositoryError."""
+    """Record every current stage. Raises RecordError when DVC fails, BusyError when another DVC is at work, with DVC's
+    words, and NoRepositoryError."""
     set_damaged_lock_aside()
     drop_forced_records(params)
     digests = Digests()
@@ -133,15 +135,17 @@ def _commit(stages: list[str]) -> list[str]:
 
 @contextmanager
 def _dvc_at_work() -> Iterator[Any]:
-    """`dvc_repo`, locked, in which DVC's failures become RecordErrors: another DVC at work here, for instance."""
+    """`dvc_repo`, locked, in which DVC's failures become RecordErrors, or BusyErrors where another DVC is at work."""
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import lock_repo
 
     try:
         with dvc_repo() as repo, lock_repo(repo):
             yield repo
     except DvcException as error:
-        raise RecordError(f"DVC could not record: {' '.join(str(error).split())}") from None
+        raised = BusyError if isinstance(error, LockError) else RecordError
+        raise raised(f"DVC could not record: {' '.join(str(error).split())}") from None
 
 
 def _stages_of(repo: Any) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from eyrie.cli import app
 from eyrie.lineage import recording
 from eyrie.lineage.cache import NoRepositoryError, dvc_repo, evict
 from eyrie.lineage.dvcfile import sync_dvc_yaml
+from eyrie.lineage.guard import BusyError
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.overview import status
-from eyrie.lineage.recording import RecordError, drop_forced_records
+from eyrie.lineage.recording import drop_forced_records
 from eyrie.lineage.storage import set_remote
 from tests.conftest import REPOSITORY, tiny_params
 
@@ -141,7 +142,7 @@ def test_a_dvc_at_work_in_the_folder_is_one_sentence_for_whoever_would_record(ti
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         Path(output).touch()
     Path("dvc.lock").write_text(LOCK)
-    with dvc_repo() as other, other.lock, pytest.raises(RecordError, match=r"^DVC could not record: Unable to acquire"):
+    with dvc_repo() as other, other.lock, pytest.raises(BusyError, match=r"^DVC could not record: Unable to acquire"):
         drop_forced_records(params)
 
 

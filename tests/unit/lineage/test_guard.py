@@ -46,6 +46,18 @@ def test_the_workflow_lock_is_one_process_s_and_ends_with_it() -> None:
     guard._held.pop().release()
 
 
+def test_the_run_lock_is_one_run_s_and_what_it_starts_has_it_too() -> None:
+    take = "from eyrie.lineage import guard; guard.hold_run_lock(); print('held', flush=True); "
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {take!r}], check=True); input()"
+    first = _start(sys.executable, "-c", take + nested)
+    assert [_first_line(first), _first_line(first)] == ["held", "held"]
+    with pytest.raises(guard.BusyError, match=r"^another run, eyrie record or pull is at work in this folder; wait"):
+        guard.hold_run_lock()
+    first.communicate("\n", timeout=30)
+    assert guard._hold(guard.RUN_LOCK, wait_s=2)
+    guard._held.pop().release()
+
+
 @pytest.mark.parametrize("how", ["killed", "by itself"])
 def test_what_a_killed_run_left_is_removed_and_a_finished_one_s_is_not(how: str) -> None:
     first = _start(sys.executable, "-c", HOLD)
