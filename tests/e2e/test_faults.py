@@ -193,7 +193,7 @@ def test_two_runs_at_once_end_in_one_truth(project: Path, tmp_path: Path) -> Non
 def test_of_two_doors_one_is_refused_in_a_sentence_and_disturbs_nothing(
     project: Path, tmp_path: Path, first: str, second: str, sentence: str
 ) -> None:
-    change_params(project, "select_prompts" if first == "snakemake" else "train_head", seed=9)  # it must not be done first
+    change_params(project, "select_prompts" if first == "snakemake" else "train_head", seed=9)  # enough to do
     _run(project, "eyrie", "sync")
     log = tmp_path / "first.log"
     running = start_door(project, first, log)
