@@ -90,7 +90,7 @@ onstart:
             guard.hold_run_lock()
             if cache.has_dvc():
                 CLAIM.enter_context(cache.claimed_outputs())
-    except guard.BusyError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"eyrie: {error}")
     # until `eyrie record` has been through: DVC records a stage by itself, unless it is killed before
     recording.UNRECORDED.touch()

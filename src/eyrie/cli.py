@@ -384,7 +384,7 @@ def sync() -> None:
     """Write dvc.yaml and the stamps of the stages from the stage table and params.yaml."""
     params = load_params(PARAMS)
     preflight(params)
-    guard.mend_dvc()
+    guard.mend_dvc(alone=False)
     write_stamps(params)
     typer.echo("dvc.yaml written." if dvcfile.sync_dvc_yaml(params) else "dvc.yaml is up to date.")
 

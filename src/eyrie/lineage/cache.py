@@ -51,19 +51,23 @@ def claimed_outputs() -> Iterator[None]:
     """Every output is this process's to write, in DVC's own list: a command of DVC that would read or write one stops
     and says by whom it is blocked, where `dvc repro` would take outputs away under a run. Raises BusyError when one of
     them is at work."""
+    from dvc.exceptions import DvcException
     from dvc.fs import localfs
-    from dvc.lock import LockError
     from dvc.rwlock import rwlock
 
     DVC_READERS.parent.mkdir(exist_ok=True)
     tops = {Path(path).parts[0] for stage in STAGES.values() for path in stage.outputs.values()}
     outputs = [str(Path(top).absolute()) for top in sorted(tops)]
-    with ExitStack() as claim:
-        try:
-            claim.enter_context(rwlock(str(DVC_READERS.parent), localfs, "snakemake", [], outputs, hardlink=False))
-        except LockError:
-            raise BusyError("a command of DVC is at work in this folder; wait for it or stop it") from None
+    claim = ExitStack()
+    try:
+        claim.enter_context(rwlock(str(DVC_READERS.parent), localfs, "snakemake", [], outputs, hardlink=False))
+    except DvcException:
+        raise BusyError("a command of DVC is at work in this folder; wait for it or stop it") from None
+    try:
         yield
+    finally:
+        with suppress(DvcException, OSError):  # a list that a full disk cut off is mended by the next run
+            claim.close()
 
 
 def files_of(path: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -45,7 +46,7 @@ def hold_run_lock() -> None:
     if not _hold(RUN_LOCK, wait_s=2):
         raise BusyError("another run, eyrie record or pull is at work in this folder; wait for it or stop it")
     os.environ[RUN_LOCK_HELD] = "yes"
-    mend_dvc()
+    mend_dvc(alone=True)
 
 
 def hold_workflow_lock() -> bool:
@@ -62,27 +63,37 @@ def hold_workflow_lock() -> bool:
     return True
 
 
-def mend_dvc() -> None:
-    """Remove DVC's list of readers and writers when a kill left half of it: DVC would stop at it for good.
+def mend_dvc(*, alone: bool) -> None:
+    """Take out of DVC's list of readers and writers what killed processes left: half a list, at which DVC would stop
+    for good, and, when this process has the run lock (`alone`), entries of runs. DVC keeps to an entry while any
+    process has its number.
 
     Whoever edits the list holds its lock, so a half list that nobody edits is of a dead process.
     """
-    if _is_json(DVC_READERS):
+    if not DVC_READERS.exists():
         return
     with contextlib.suppress(Timeout), FileLock(f"{DVC_READERS}.lock", timeout=2):
-        if not _is_json(DVC_READERS):
+        try:
+            listed = json.loads(DVC_READERS.read_text(encoding="utf-8"))
+            others = _without_runs(listed)
+        except (ValueError, LookupError, AttributeError, TypeError):
             DVC_READERS.unlink(missing_ok=True)
+            return
+        if alone and others != listed:
+            DVC_READERS.write_text(json.dumps(others), encoding="utf-8")
 
 
-def _is_json(path: Path) -> bool:
-    """False for a file that cannot be parsed; a missing one is no trouble."""
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return True
-    except ValueError:
-        return False
-    return True
+def _without_runs(listed: dict[str, Any]) -> dict[str, Any]:
+    """DVC's list (path -> who writes it, path -> who read it) without `eyrie` and `snakemake`."""
+
+    def of_another(entry: dict[str, Any]) -> bool:
+        return Path(entry["cmd"].split()[0]).name not in ("eyrie", "snakemake")
+
+    readers = {path: [*filter(of_another, entries)] for path, entries in listed.get("read", {}).items()}
+    return {
+        "write": {path: entry for path, entry in listed.get("write", {}).items() if of_another(entry)},
+        "read": {path: entries for path, entries in readers.items() if entries},
+    }
 
 
 def watch_doors() -> None:

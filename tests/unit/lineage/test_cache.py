@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.exceptions import ReproductionError
 from dvc.repo import Repo
+from dvc.rwlock import rwlock
 from dvc.stage import PipelineStage
 from typer.testing import CliRunner
 
 from eyrie.cli import app
 from eyrie.lineage import recording
-from eyrie.lineage.cache import NoRepositoryError, dvc_repo, evict
+from eyrie.lineage.cache import NoRepositoryError, claimed_outputs, dvc_repo, evict
 from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.guard import BusyError
 from eyrie.lineage.layout import STAGES
@@ -144,6 +146,26 @@ def test_a_dvc_at_work_in_the_folder_is_one_sentence_for_whoever_would_record(ti
     Path("dvc.lock").write_text(LOCK)
     with dvc_repo() as other, other.lock, pytest.raises(BusyError, match=r"^DVC could not record: Unable to acquire"):
         drop_forced_records(params)
+
+
+def test_while_a_run_has_claimed_the_outputs_dvc_stops_before_it_touches_one_and_the_other_way_round() -> None:
+    Repo.init(no_scm=True).close()
+    Path("data").mkdir()
+    Path("data/a").write_text("a")
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"a": {"cmd": "echo b > data/a", "outs": ["data/a"]}}}))
+    with dvc_repo() as repo:
+        with claimed_outputs(), pytest.raises(ReproductionError) as failed:
+            repo.reproduce()
+        assert "data/a' is busy, it is being blocked by" in str(failed.value.__cause__)
+        assert Path("data/a").read_text() == "a"
+        with (
+            rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [str(Path("data/a").absolute())], hardlink=False),
+            pytest.raises(BusyError, match=r"^a command of DVC is at work in this folder"),
+            claimed_outputs(),
+        ):
+            pass
+        repo.reproduce()
+    assert Path("data/a").read_text() == "b\n"
 
 
 def test_stages_committed_before_a_disk_was_full_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Locks end with their owner; what a killed run left is removed; jobs go when the run above them is gone."""
 
+import json
 import os
 import signal
 import subprocess
@@ -103,11 +104,27 @@ def test_a_job_goes_when_the_door_above_it_is_killed(tmp_path: Path) -> None:
 def test_half_of_dvc_s_list_of_readers_is_removed_unless_somebody_is_writing_it() -> None:
     guard.DVC_READERS.parent.mkdir(parents=True)
     guard.DVC_READERS.write_text('{"read": {}}', encoding="utf-8")
-    guard.mend_dvc()
+    guard.mend_dvc(alone=True)
     assert guard.DVC_READERS.exists()
     guard.DVC_READERS.write_text('{"read": {', encoding="utf-8")
     with FileLock(f"{guard.DVC_READERS}.lock"):
-        guard.mend_dvc()
+        guard.mend_dvc(alone=True)
         assert guard.DVC_READERS.exists()
-    guard.mend_dvc()
+    guard.mend_dvc(alone=True)
     assert not guard.DVC_READERS.exists()
+
+
+def test_what_a_killed_run_left_in_dvc_s_list_goes_though_another_process_has_its_number() -> None:
+    guard.DVC_READERS.parent.mkdir(parents=True)
+    run, snakemake, other = (
+        {"pid": os.getpid(), "cmd": words} for words in ("/venv/bin/eyrie run", "snakemake", "/venv/bin/dvc repro")
+    )
+    listed = {"write": {"/a": run, "/b": snakemake, "/c": other}, "read": {"/d": [run, other], "/e": [run]}}
+    guard.DVC_READERS.write_text(json.dumps(listed), encoding="utf-8")
+    guard.mend_dvc(alone=False)
+    assert json.loads(guard.DVC_READERS.read_text(encoding="utf-8")) == listed
+    guard.mend_dvc(alone=True)
+    assert json.loads(guard.DVC_READERS.read_text(encoding="utf-8")) == {
+        "write": {"/c": other},
+        "read": {"/d": [other]},
+    }
