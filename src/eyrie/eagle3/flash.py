@@ -5,85 +5,32 @@ log-sum-exp over some of those keys, which together are all of them. Backwards: 
 log-sum-exp of the whole softmax that the parts were merged into; with those, the probabilities that a kernel recomputes
 are the whole softmax's (arXiv:2205.14135).
 
-Three kernels, one interface:
+A call per run for the keys before its first row, which all its rows see whole, and one for the causal square of its
+own rows: no mask is ever built. On a CPU by PyTorch's flash kernel, elsewhere in blocks of rows, plain matrix products.
 
-- of the CPU: a call per run for the keys before its first row (which all its rows see whole) and one for the causal
-  square of its own rows; no mask is ever built.
-- *varlen*, on a GPU in half precision: PyTorch's variable-length FlashAttention, one call for the whole batch. A
-  sequence is a document from its first supervised row on; rows between and after its runs are filled with zeros.
-- in blocks of rows, plain matrix products: what else there is (float32 on a GPU), and what varlen is checked against
-  once in a process, because PyTorch may change operators that are private to it.
-
-Shapes: T tokens of the batch, R rows of the batch, F rows with the filled ones, P parts, n rows of one run, L keys of
-one part, N query heads, G key/value heads, M = N/G, D head dimension.
+Shapes: T tokens of the batch, R rows of the batch, P parts, n rows of one run, L keys of one part, N query heads, G
+key/value heads, M = N/G, D head dimension.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from eyrie.eagle3.batches import Run
 
-VARLEN_TOLERANCE = 0.1  # of values of about 1 in half precision
 BLOCK_ROWS = 128  # of the kernel in blocks: its scores are [G, M, 128, keys]
 Part = tuple[Tensor, Tensor]  # output [R, N, D]; log-sum-exp [R, N] in float32 or wider, -inf where a row has no key
 
 
 def kernel_for(queries_RND: Tensor) -> str:
-    """ "cpu", "varlen" or "blocks". FlashAttention takes half precision and head dimensions of 8, 16 ... 256."""
-    if queries_RND.device.type == "cpu":
-        return "cpu"
-    half = queries_RND.dtype in (torch.float16, torch.bfloat16)
-    fits = queries_RND.shape[-1] % 8 == 0 and queries_RND.shape[-1] <= 256
-    if queries_RND.device.type == "cuda" and torch.version.hip is None and half and fits:
-        recent = torch.cuda.get_device_capability(queries_RND.device)[0] >= 8
-        if recent and varlen_agrees(queries_RND.device, queries_RND.dtype, queries_RND.shape[-1]):
-            return "varlen"
-    return "blocks"
+    """ "cpu" or "blocks"."""
+    return "cpu" if queries_RND.device.type == "cpu" else "blocks"
 
 
-@lru_cache
-def varlen_agrees(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
-    """Whether the variable-length kernel computes on this device what the one in blocks does; a warning if not."""
-    runs = (Run(0, 3, 9, 0), Run(12, 12, 40, 6))  # a prefix, rows between, a document that is all rows
-    generator = torch.Generator().manual_seed(1)
-    shapes = (34, 4), (34, 4), (40, 2), (40, 2)
-    grad, queries, keys, values = (
-        torch.randn(*shape, head_dim, generator=generator).to(device, dtype) for shape in shapes
-    )
-    outs, lses = map(torch.stack, zip(*parts(queries, keys, values, runs, "blocks"), strict=True))
-    lse = lses.logsumexp(0)
-    out = ((lses - lse).exp()[..., None] * outs).sum(0).to(dtype)
-    merged = out, lse, (grad.float() * out).sum(-1)
-    expected = out, lse, *parts_backward(grad, queries, keys, values, merged, runs, "blocks")
-    try:
-        found = (
-            *parts(queries, keys, values, runs, "varlen")[0],
-            *parts_backward(grad, queries, keys, values, merged, runs, "varlen"),
-        )
-    except (RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-    else:
-        far = max(float((one.float() - other).abs().max()) for one, other in zip(found, expected, strict=True))
-        if far < VARLEN_TOLERANCE:
-            return True
-        reason = f"its results differ by {far:.2g}, {VARLEN_TOLERANCE} allowed"
-    warnings.warn(f"attention runs in blocks: PyTorch's variable-length kernel cannot be used ({reason})", stacklevel=2)
-    return False
-
-
-def parts(
-    queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...], kernel: str | None = None
-) -> list[Part]:
-    """Attention of every row to its document's keys up to its own token, by `kernel_for`'s kernel or the named one."""
-    kernel = kernel or kernel_for(queries_RND)
-    if kernel == "varlen":
-        return [_varlen(queries_RND, keys_TGD, values_TGD, runs)]
+def parts(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...]) -> list[Part]:
+    """Attention of every row to its document's keys up to its own token."""
+    kernel = kernel_for(queries_RND)
     queries_RGMD = torch.unflatten(queries_RND, 1, (keys_TGD.shape[1], -1))
     wide = torch.promote_types(queries_RND.dtype, torch.float32)
     outputs_2RGMD = queries_RND.new_zeros((2, *queries_RGMD.shape))
@@ -105,15 +52,12 @@ def parts_backward(
     values_TGD: Tensor,
     merged: tuple[Tensor, Tensor, Tensor],
     runs: tuple[Run, ...],
-    kernel: str | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of queries, keys and values by way of the step-0 keys, in float32 or wider or of the queries' dtype.
+    """Gradients of queries, keys and values by way of the step-0 keys, in float32 or wider.
 
     `merged`: output [R, N, D] and log-sum-exp [R, N] of the whole softmax, and the sum over D of output * gradient.
     """
-    kernel = kernel or kernel_for(queries_RND)
-    if kernel == "varlen":
-        return _varlen_backward(grad_RND, queries_RND, keys_TGD, values_TGD, *merged[:2], runs)
+    kernel = kernel_for(queries_RND)
     num_groups, wide = keys_TGD.shape[1], merged[1].dtype
     grad_RGMD, queries_RGMD = (torch.unflatten(x, 1, (num_groups, -1)) for x in (grad_RND, queries_RND))
     merged_RGM = [torch.unflatten(x, 1, (num_groups, -1)) for x in merged]
@@ -140,97 +84,6 @@ def parts_backward(
                 grad_keys[tokens] += grads[1].sum(1).transpose(0, 1)
                 grad_values[tokens] += grads[2].sum(1).transpose(0, 1)
     return grad_queries.flatten(1, 2), grad_keys, grad_values
-
-
-@dataclass(frozen=True)
-class _Sequences:
-    """What the variable-length kernel reads. Keys of sequence i are tokens first + bounds_k[i] ... bounds_k[i + 1]."""
-
-    first: int
-    bounds_q: Tensor  # [sequences + 1] int32, on the device, as is bounds_k
-    bounds_k: Tensor
-    longest_q: int
-    longest_k: int
-    places_R: Tensor  # where each row lies among the F filled ones
-    num_filled: int
-
-
-@lru_cache(maxsize=2)  # of one batch: asked for at every step and backwards
-def _sequences(runs: tuple[Run, ...], num_tokens: int, device: torch.device) -> _Sequences:
-    begins = sorted({run.document_begin for run in runs})
-    ends = [*begins[1:], num_tokens]  # unsupervised documents after one lengthen it: filled rows, which nobody reads
-    first_rows = {begin: min(run.token_begin for run in runs if run.document_begin == begin) for begin in begins}
-    lengths_q = [end - first_rows[begin] for begin, end in zip(begins, ends, strict=True)]
-    starts = dict(zip(begins, accumulate(lengths_q, initial=0), strict=False))
-    places = [
-        torch.arange(run.token_begin, run.token_end) + starts[run.document_begin] - first_rows[run.document_begin]
-        for run in runs
-    ]
-    bounds_q = list(accumulate(lengths_q, initial=0))
-    bounds_k = [begin - begins[0] for begin in (*begins, num_tokens)]
-    return _Sequences(
-        first=begins[0],
-        bounds_q=torch.tensor(bounds_q, dtype=torch.int32, device=device),
-        bounds_k=torch.tensor(bounds_k, dtype=torch.int32, device=device),
-        longest_q=max(lengths_q),
-        longest_k=max(end - begin for begin, end in zip(begins, ends, strict=True)),
-        places_R=torch.cat(places).to(device),
-        num_filled=bounds_q[-1],
-    )
-
-
-def _varlen(queries_RND: Tensor, keys_TGD: Tensor, values_TGD: Tensor, runs: tuple[Run, ...]) -> Part:
-    sequences = _sequences(runs, len(keys_TGD), queries_RND.device)
-    out_FND, lse_NF, *_ = torch.ops.aten._flash_attention_forward(
-        _filled(queries_RND, sequences),
-        keys_TGD[sequences.first :],
-        values_TGD[sequences.first :],
-        sequences.bounds_q,
-        sequences.bounds_k,
-        sequences.longest_q,
-        sequences.longest_k,
-        0.0,
-        True,  # causal, the last row and the last key of a sequence side by side
-        False,
-    )
-    return out_FND[sequences.places_R], lse_NF.T[sequences.places_R]
-
-
-def _varlen_backward(
-    grad_RND: Tensor,
-    queries_RND: Tensor,
-    keys_TGD: Tensor,
-    values_TGD: Tensor,
-    out_RND: Tensor,
-    lse_RN: Tensor,
-    runs: tuple[Run, ...],
-) -> tuple[Tensor, Tensor, Tensor]:
-    sequences = _sequences(runs, len(keys_TGD), queries_RND.device)
-    grads = torch.ops.aten._flash_attention_backward(
-        _filled(grad_RND, sequences),
-        _filled(queries_RND, sequences),
-        keys_TGD[sequences.first :],
-        values_TGD[sequences.first :],
-        _filled(out_RND, sequences),
-        _filled(lse_RN, sequences).T.contiguous(),
-        sequences.bounds_q,
-        sequences.bounds_k,
-        sequences.longest_q,
-        sequences.longest_k,
-        0.0,
-        True,
-        torch.zeros(2, dtype=torch.uint64, device=queries_RND.device),  # dropout's random state, not read
-        torch.empty(0, device=queries_RND.device),
-    )
-    grad_keys, grad_values = (torch.zeros_like(x) for x in (keys_TGD, values_TGD))
-    grad_keys[sequences.first :], grad_values[sequences.first :] = grads[1:]
-    return grads[0][sequences.places_R], grad_keys, grad_values
-
-
-def _filled(x_RN: Tensor, sequences: _Sequences) -> Tensor:
-    """Rows at their places, zeros between: a filled row has no gradient, so it gives none to keys and values."""
-    filled: Tensor = x_RN.new_zeros((sequences.num_filled, *x_RN.shape[1:])).index_copy_(0, sequences.places_R, x_RN)
-    return filled
 
 
 def _keys(run: Run) -> tuple[tuple[range, bool], tuple[range, bool]]:

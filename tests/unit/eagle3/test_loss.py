@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eyrie.eagle3 import flash, objective
+from eyrie.eagle3 import objective
 from eyrie.eagle3.batches import Document, num_supervised, pack
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.logits import LogitScaling
@@ -237,11 +237,7 @@ def test_large_logits_lose_no_precision(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("kernel", ["blocks", "varlen"])
-def test_a_loss_on_a_gpu_mixes_no_devices(
-    kernel: str, kind: dict[str, Any], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    monkeypatch.setattr(flash, "kernel_for", lambda queries: kernel)
+def test_a_loss_on_a_gpu_mixes_no_devices(kind: dict[str, Any], request: pytest.FixtureRequest) -> None:
     made, batch, objective = tiny(torch.float32, kind=kind), pack(DOCUMENTS, CPU), Objective(STEPS, DECAY, "lk_hybrid")
     request.getfixturevalue("absent_gpu")
     with torch.device("cuda"):
