@@ -71,6 +71,8 @@ class _Wandb:
 
 class _Mlflow:
     def __init__(self, settings: TrainHead) -> None:
+        # by itself it asks a server that is away for four minutes, while the GPUs wait
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         self._mlflow: Any = importlib.import_module("mlflow")
         self._mlflow.start_run()
         self._mlflow.log_params(settings.model_dump(mode="json"))

@@ -1,7 +1,10 @@
 """Other trackers get the points of the curves, and cannot end a run."""
 
 import logging
+import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +50,23 @@ def test_an_unknown_or_missing_tracker_is_refused_by_name(monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
     with pytest.raises(LoggersError, match=r"mlflow is not installed; install eyrie\[mlflow\]"):
         open_loggers(settings())
+
+
+@pytest.mark.parametrize("own", [None, "9"])
+def test_mlflow_asks_a_server_that_is_away_for_seconds_unless_the_user_has_said_for_how_long(
+    monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    """By its default of 7 tries training stood still for 247 s; the package is not in this environment."""
+    variable = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    monkeypatch.setenv(variable, own or "")
+    if own is None:
+        monkeypatch.delenv(variable)
+    seen: list[str] = []
+    client = SimpleNamespace(start_run=lambda: seen.append(os.environ[variable]), log_params=lambda params: None)
+    monkeypatch.setitem(sys.modules, "mlflow", client)
+    monkeypatch.setenv("EYRIE_LOGGERS", "mlflow")
+    open_loggers(settings())
+    assert seen == [own or "3"]
 
 
 def test_a_tracker_that_fails_is_said_once_and_ends_nothing(
