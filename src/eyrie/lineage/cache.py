@@ -5,12 +5,13 @@ damaged outputs are read, and those whose content is not their name are removed.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from eyrie.lineage.guard import DVC_READERS, BusyError
+from eyrie.lineage.guard import BUSY_WAIT_S, DVC_READERS, BusyError
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import md5_of
 
@@ -58,11 +59,16 @@ def claimed_outputs() -> Iterator[None]:
     DVC_READERS.parent.mkdir(exist_ok=True)
     tops = {Path(path).parts[0] for stage in STAGES.values() for path in stage.outputs.values()}
     outputs = [str(Path(top).absolute()) for top in sorted(tops)]
+    deadline = time.monotonic() + BUSY_WAIT_S
     claim = ExitStack()
-    try:
-        claim.enter_context(rwlock(str(DVC_READERS.parent), localfs, "snakemake", [], outputs, hardlink=False))
-    except DvcException:
-        raise BusyError("a command of DVC is at work in this folder; wait for it or stop it") from None
+    while True:
+        try:
+            claim.enter_context(rwlock(str(DVC_READERS.parent), localfs, "snakemake", [], outputs, hardlink=False))
+            break
+        except DvcException:
+            if time.monotonic() > deadline:
+                raise BusyError("a command of DVC is at work in this folder; wait for it or stop it") from None
+        time.sleep(0.2)
     try:
         yield
     finally:

@@ -21,11 +21,12 @@ from filelock import FileLock, Timeout
 
 DOORS = ("dvc", "snakemake", "eyrie")
 RUN_LOCK = Path(".eyrie/run.lock")
-RUN_LOCK_HELD = "EYRIE_RUN_LOCK_HELD"  # in the environment of what the holder of the run lock starts
+RUN_LOCK_HELD = "EYRIE_RUN_LOCK_HELD"  # in the environment of what the lock's holder starts: the folder
 WORKFLOW_LOCK = Path(".eyrie/workflow.lock")
 HOLDER = Path(".eyrie/workflow.json")  # who holds, or held, the workflow lock
 LEFT_BEHIND = (Path(".snakemake/locks"), Path(".snakemake/incomplete"))
 DVC_READERS = Path(".dvc/tmp/rwlock")  # DVC's list of who reads and writes what; DVC writes it in place
+BUSY_WAIT_S = 2.0  # for others that only look, such as `dvc status`
 _POLL_S = 0.5
 
 
@@ -41,11 +42,12 @@ def hold_run_lock() -> None:
 
     Through whatever door: another's Snakemake would delete what DVC is about to read. Raises BusyError.
     """
-    if os.environ.get(RUN_LOCK_HELD):
+    folder = str(Path.cwd())
+    if os.environ.get(RUN_LOCK_HELD) == folder:
         return
-    if not _hold(RUN_LOCK, wait_s=2):
+    if not _hold(RUN_LOCK, wait_s=BUSY_WAIT_S):
         raise BusyError("another run, eyrie record or pull is at work in this folder; wait for it or stop it")
-    os.environ[RUN_LOCK_HELD] = "yes"
+    os.environ[RUN_LOCK_HELD] = folder
     mend_dvc(alone=True)
 
 

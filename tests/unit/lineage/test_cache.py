@@ -148,7 +148,10 @@ def test_a_dvc_at_work_in_the_folder_is_one_sentence_for_whoever_would_record(ti
         drop_forced_records(params)
 
 
-def test_while_a_run_has_claimed_the_outputs_dvc_stops_before_it_touches_one_and_the_other_way_round() -> None:
+def test_while_a_run_has_claimed_the_outputs_dvc_stops_before_it_touches_one_and_the_other_way_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("eyrie.lineage.cache.BUSY_WAIT_S", 0.0)
     Repo.init(no_scm=True).close()
     Path("data").mkdir()
     Path("data/a").write_text("a")
