@@ -77,6 +77,7 @@ def run(stages: StagesArgument = None) -> None:
     with cache.dvc_repo():
         pass  # DVC can work here, or says now that it cannot
     guard.hold_run_lock()
+    doors.find_commands()
     typer.echo(doors.plan(params))
     if dvcfile.sync_dvc_yaml(params):
         typer.echo("dvc.yaml brought up to date.")

@@ -19,7 +19,7 @@ import yaml
 
 from eyrie.lineage.layout import SELECTED, STAGES, upstream_of
 from tests.e2e.faults import start_door
-from tests.workflow.conftest import change_params, run_in
+from tests.workflow.conftest import COMMAND_FOLDER, change_params, run_in
 from tests.workflow.light import DROPPED, SOURCE, change_code, digests_of, expected_files, make_light_project
 from tests.workflow.truth import false_records
 
@@ -344,3 +344,13 @@ def test_parameters_edited_while_a_stage_runs_are_not_recorded_for_it(tmp_path: 
     assert "filter_prompts: parameter filter_prompts.seed: 1 -> 9 while it ran; run again" in done.stdout + done.stderr
     lock = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))
     assert set(lock["stages"]) == {"select_prompts"}
+
+
+def test_a_door_that_is_started_by_its_path_finds_the_commands_beside_it(place: Callable[[str], Path]) -> None:
+    project = place("original")
+    for door, title in ((("eyrie", "run"), "One"), (("snakemake", "--cores", "2"), "Two")):
+        change_params(project, "report", title=title)
+        command = (str(COMMAND_FOLDER / door[0]), *door[1:])
+        done = run_in(project, *command, PATH=os.defpath)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "report: report built in" in done.stdout + done.stderr

@@ -1,6 +1,7 @@
 """The two doors: what both say before they start, which stages DVC is asked for, and what is checked when one ends."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,11 @@ class ChangedError(ValueError):
 def dvc_stage() -> str | None:
     """The DVC stage that this process runs for; None outside DVC."""
     return os.environ.get("DVC_STAGE")
+
+
+def find_commands() -> None:
+    """For what this process starts, `eyrie` and `snakemake` are this environment's: it need not have been activated."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def plan(params: Params) -> str:
