@@ -204,7 +204,7 @@ def test_of_two_doors_the_second_is_refused_in_a_sentence_and_disturbs_nothing(
         while not begun.exists():
             assert running.poll() is None, log.read_text()
             time.sleep(0.1)
-        done = run_in(project, *DOORS[second])
+        done = run_in(project, *DOORS[second], timeout=120)
     finally:
         go.touch()
     assert running.wait(timeout=300) == 0, log.read_text()
