@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from eyrie.lineage import cache, doors, dvcfile, guard, overview, recording, storage, timings
+from eyrie.lineage import cache, doors, dvcfile, guard, overview, recording, repro, storage, timings
 from eyrie.lineage.fingerprint import write_stamps
 from eyrie.lineage.jobs import job_of, run_job_of_stage
 from eyrie.lineage.layout import CLEAN, HEAD, SERVING, STAGES
 from eyrie.lineage.settle import settle
-from eyrie.params import Params, load_params
+from eyrie.params import load_params
 from eyrie.preflight import check_target, preflight
 
 app = typer.Typer(
@@ -82,7 +82,8 @@ def run(stages: StagesArgument = None) -> None:
     if dvcfile.sync_dvc_yaml(params):
         typer.echo("dvc.yaml brought up to date.")
     started, started_at = time.monotonic(), time.time()
-    _repro(params, asked)
+    if status_code := repro.repro(params, asked, PARAMS, say=typer.echo):
+        raise typer.Exit(status_code)
     if any(timing["finished"] > started_at for timing in timings.read_timings().values()):
         timings.record_timing(timings.RUN, time.monotonic() - started)
     else:
@@ -90,32 +91,6 @@ def run(stages: StagesArgument = None) -> None:
         typer.echo(f"Nothing to build: {names} {'are' if len(asked) > 1 else 'is'} current.")
     if not asked:
         summary()
-
-
-def _repro(params: Params, stages: list[str]) -> None:
-    if recording.set_damaged_lock_aside():
-        typer.echo(f"dvc.lock cannot be read: kept as {recording.DAMAGED_LOCK}, and written again from the manifests.")
-        recording.record(params, PARAMS)
-    write_stamps(params)
-    for sentence in settle(params, alone=False):
-        typer.echo(sentence)
-    for name in [*recording.drop_false_records(params), *recording.drop_forced_records(params)]:
-        typer.echo(f"dvc.lock: the record of {name} did not fit the manifest of its output; it is made again.")
-    targets = doors.dvc_targets(params, stages) if stages else []
-    status_code = 0
-    if targets or not stages:
-        doors.make_dvc_look(params, targets)
-        from dvc.cli import main as dvc_main  # in this process: one start less, and no run that outlives this one
-
-        # not from DVC's run cache, which keeps what `dvc commit --force` said too; a kept build is linked as fast
-        status_code = dvc_main(["repro", "--no-run-cache", *(["--single-item", *targets] if targets else [])])
-    false = recording.drop_false_records(load_params(PARAMS))
-    if status_code:
-        raise typer.Exit(status_code)
-    if false:
-        raise ValueError(f"params.yaml was edited while {', '.join(false)} ran; run again")
-    if stages:  # dvc.lock may lack what was current already, after a merge for instance
-        recording.record(params, PARAMS)
 
 
 @app.command()
