@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfigError, named_head
-from eyrie.engines.servers import SERVERS_VARIABLE, is_installed, named_server, server_addresses
+from eyrie.engines.servers import INSTALL_SGLANG, SERVERS_VARIABLE, is_installed, named_server, server_addresses
 from eyrie.engines.sglang_targets import check_drafts_are_served
 from eyrie.io import expand
 from eyrie.lineage.layout import HEAD
@@ -33,12 +33,12 @@ def preflight(params: Params) -> None:
         check_quarantine(Path(params.filter_prompts.quarantine))
     if params.generate_responses.engine == "sglang" and not server_addresses() and not is_installed():
         raise PreflightError(
-            "generate_responses.engine: sglang is not installed here: pip install 'eyrie[sglang]', or name running "
-            f"servers, as in {SERVERS_VARIABLE}=http://127.0.0.1:30000"
+            f"generate_responses.engine: sglang is not installed here: {INSTALL_SGLANG}; or name running servers, "
+            f"as in {SERVERS_VARIABLE}=http://127.0.0.1:30000"
         )
     if params.benchmark.engine == "sglang" and named_server("baseline") is None and not is_installed():
         raise PreflightError(
-            "benchmark.engine: sglang is not installed here: pip install 'eyrie[sglang]', or set it to reference"
+            f"benchmark.engine: sglang is not installed here: {INSTALL_SGLANG}; or set it to reference"
         )
     check_target(params)
     if (folder := Path(params.target.model)).is_dir():

@@ -136,7 +136,7 @@ def test_a_source_that_matches_no_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("section", ["generate_responses", "benchmark"])
-def test_without_sglang_its_engine_is_refused_before_anything_runs(
+def test_without_sglang_its_engine_is_refused_before_anything_runs_and_how_to_get_it_is_said(
     tiny_target: Path, monkeypatch: pytest.MonkeyPatch, section: str
 ) -> None:
     monkeypatch.delenv("EYRIE_SERVERS", raising=False)
@@ -144,8 +144,12 @@ def test_without_sglang_its_engine_is_refused_before_anything_runs(
     params = tiny_params(tiny_target, **changes)
     preflight(params)
     monkeypatch.setattr("eyrie.preflight.is_installed", lambda: False)
-    with pytest.raises(ValueError, match=rf"{section}\.engine: sglang is not installed here"):
+    with pytest.raises(
+        ValueError, match=rf"{section}\.engine: sglang is not installed here: uv .*\.lock; or"
+    ) as refused:
         preflight(params)
+    install = str(refused.value).split("here: ")[1].split(";")[0]
+    assert install in Path("docs/first-target.md").read_text(encoding="utf-8")
 
 
 def test_a_target_that_sglang_cannot_draft_for_is_refused_before_anything_runs(

@@ -116,6 +116,6 @@ def _open(name: str, settings: TrainHead) -> Logger:
     try:
         return _Tolerant(name, _KINDS[name](settings))
     except ImportError:
-        raise LoggersError(f"{VARIABLE}: {name} is not installed; install eyrie[{name}]") from None
+        raise LoggersError(f"{VARIABLE}: {name} is not installed here: uv pip install 'eyrie[{name}]'") from None
     except Exception as error:  # each has errors of its own
         raise LoggersError(f"{VARIABLE}: {name} does not start: {error}") from None

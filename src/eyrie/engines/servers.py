@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 SERVERS_VARIABLE = "EYRIE_SERVERS"
 NAMED_VARIABLE = "EYRIE_NAMED_SERVERS"
 API_KEY_VARIABLE = "EYRIE_API_KEY"
+INSTALL_SGLANG = "uv pip install --no-deps --require-hashes -r requirements/sglang.lock"  # changes no other version
 
 _HEALTH_TIMEOUT_S = 30.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from eyrie.engines.servers import API_KEY_VARIABLE, ServerError, is_installed, no_proxy_here
+from eyrie.engines.servers import API_KEY_VARIABLE, INSTALL_SGLANG, ServerError, is_installed, no_proxy_here
 from eyrie.engines.sglang_targets import check_can_draft
 from eyrie.engines.spec import ServerSpec
 from eyrie.engines.target import load_config
@@ -62,7 +62,7 @@ _DIAGNOSES: tuple[tuple[str, str], ...] = (
     ),
     (r"error: (?P<what>(?:ambiguous option|unrecognized arguments|argument ).*)", "SGLang refuses a flag: {what}"),
     (r"User-specified context_length \((?P<what>\d+)\)", "context_length {what} is over what the target holds"),
-    (r"No module named 'sglang'", "SGLang is not installed: pip install 'eyrie[sglang]'"),
+    (r"No module named 'sglang'", f"SGLang is not installed: {INSTALL_SGLANG}"),
 )
 
 
@@ -111,7 +111,7 @@ def check_can_launch(spec: ServerSpec, settings: SglangServer) -> None:
     """Raises ServerError: SGLang is not installed, everybody could use it, it cannot draft for the target, or there are
     not the GPUs."""
     if not is_installed():
-        raise ServerError("SGLang is not installed here: pip install 'eyrie[sglang]', or set the engine to reference")
+        raise ServerError(f"SGLang is not installed here: {INSTALL_SGLANG}; or set the engine to reference")
     check_key(settings.host)
     if spec.drafting is not None:
         check_can_draft(load_config(spec.target).architectures)

@@ -48,7 +48,7 @@ def test_an_unknown_or_missing_tracker_is_refused_by_name(monkeypatch: pytest.Mo
         open_loggers(settings())
     monkeypatch.setenv("EYRIE_LOGGERS", "mlflow")
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
-    with pytest.raises(LoggersError, match=r"mlflow is not installed; install eyrie\[mlflow\]"):
+    with pytest.raises(LoggersError, match=r"mlflow is not installed here: uv pip install 'eyrie\[mlflow\]'"):
         open_loggers(settings())
 
 
