@@ -231,10 +231,11 @@ def operations(shape: Shape) -> tuple[float, int]:
     """Floating-point operations of one step of Eyrie's way (no recomputation), and supervised tokens."""
     from eyrie.eagle3.batches import num_supervised
     from eyrie.eagle3.flops import step_operations
+    from eyrie.eagle3.objective import Objective
 
     head, _, _, documents = make(shape)
     supervised = sum(num_supervised(documents, step) for step in range(NUM_STEPS))
-    return step_operations(head.config, documents, NUM_STEPS), supervised
+    return step_operations(head.config, documents, Objective(NUM_STEPS, DECAY, shape.objective)), supervised
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ to save memory is not. Peaks are the vendors' for dense bfloat16 products; on an
 given.
 """
 
+import re
 import time
 from collections.abc import Iterable
 
@@ -12,23 +13,31 @@ import torch
 
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.config import HeadConfig
+from eyrie.eagle3.objective import Objective
 from eyrie.tables import span_rows
 
-PEAK_TFLOPS = {  # bfloat16, dense, by a part of the device's name; the first that occurs counts
+PEAK_TFLOPS = {  # bfloat16, dense, by words of the device's name; the first of which all occur counts
     "B200": 2250.0,
     "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
     "H100": 989.0,
+    "H200 NVL": 835.0,
     "H200": 989.0,
     "A100": 312.0,
     "L40S": 362.0,
+    "L40": 181.0,
     "L4": 121.0,
+    "A10G": 70.0,
     "A10": 125.0,
 }
 
 
 def peak_flops(device_name: str) -> float | None:
-    """Operations per second of a device at most; None where it is not known."""
-    return next((peak * 1e12 for name, peak in PEAK_TFLOPS.items() if name in device_name), None)
+    """Operations per second of a device at most; None where it is not known, as of a part of a device."""
+    words = {*re.split(r"[\W_]+", device_name)}
+    if "MIG" in words:
+        return None
+    return next((peak * 1e12 for name, peak in PEAK_TFLOPS.items() if words.issuperset(name.split())), None)
 
 
 class Speed:
@@ -50,8 +59,9 @@ class Speed:
         return f"{self._tokens / seconds:.0f} tokens/s{share}"
 
 
-def step_operations(config: HeadConfig, documents: Iterable[Document], num_steps: int) -> float:
+def step_operations(config: HeadConfig, documents: Iterable[Document], objective: Objective) -> float:
     """Operations (a multiplication and an addition are two) of the loss and its gradients for these documents."""
+    num_steps = objective.num_steps
     spans = [
         (len(document), [span_rows(start, end) for start, end in document.spans if span_rows(start, end)])
         for document in documents
@@ -74,7 +84,9 @@ def step_operations(config: HeadConfig, documents: Iterable[Document], num_steps
     keys = (layers - 1) * (token_keys + (num_steps - 1) * row_keys) + num_steps * row_keys
     keys += layers * num_rows * sum(range(num_steps))  # the diagonals
     fuse = 2 * num_tokens * 3 * config.target_hidden_size * hidden  # of features, which need no gradient
-    teacher = num_rows * config.target_hidden_size * config.draft_vocab_size
+    # but for KL the share that the draft vocabulary has of the target's distribution takes all of its logits
+    num_logits = config.draft_vocab_size + (0 if objective.kind == "kl" else config.vocab_size)
+    teacher = num_rows * config.target_hidden_size * num_logits
     return 2.0 * (3 * (linear + 2 * query * keys) + read + fuse + teacher)
 
 

@@ -158,7 +158,9 @@ class WeightedScore(torch.autograd.Function):
         ctx.save_for_backward(scores.grad_weight_DH.to(weight_DH.dtype), *scores.grad_hidden)
         ctx.hidden_dtype = normed[0].dtype
         ctx.mark_non_differentiable(scores.sums_K)
-        return torch.dot(scores.sums_K, scores.sums_K.new_tensor(step_weights)), scores.sums_K
+        # no tensor of the weights: copying one to a GPU waits for all that was queued there
+        weighted = [weight * loss for weight, loss in zip(step_weights, scores.sums_K.unbind(), strict=True)]
+        return torch.stack(weighted).sum(), scores.sums_K
 
     @staticmethod
     @once_differentiable

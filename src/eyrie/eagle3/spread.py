@@ -21,6 +21,11 @@ from eyrie.eagle3.batches import PackedBatch
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.loss import TttLoss
 
+# Each gradient is exchanged by itself: most are large. Buckets of several are laid out anew after a process's first
+# step, and where in a bucket a value lies decides in which order three processes or more add it up: a resumed run would
+# differ from one that was not interrupted.
+BUCKETS_MB = [0]
+
 
 class Spread:
     """Make it before the optimizer: with FSDP2 the head's parameters become DTensors, in place."""
@@ -30,7 +35,7 @@ class Spread:
         self._ddp: DistributedDataParallel | None = None
         self._fsdp: FSDPModule | None = None
         if world_size > 1 and kind == "ddp":
-            self._ddp = DistributedDataParallel(module)
+            self._ddp = DistributedDataParallel(module, bucket_cap_mb_list=BUCKETS_MB)
         elif world_size > 1:
             mesh = init_device_mesh(module.embedding_VH.device.type, (world_size,))
             self._fsdp = fully_shard(module, mesh=mesh)
@@ -79,10 +84,9 @@ def part_like(tensor: Tensor, like: Tensor) -> Tensor:
 
 def as_exported(head: Eagle3Head, device: torch.device, dtype: torch.dtype) -> Eagle3Head:
     """A copy of a head with whole weights, rounded as the exported file has them, to be read in `dtype`."""
-    copy = Eagle3Head(head.config).to(device)
-    with torch.no_grad():
-        for mine, theirs in zip(copy.parameters(), head.parameters(), strict=True):
-            mine.data = theirs.detach().to(torch.bfloat16).to(device, dtype)
-    copy.d2t.copy_(head.d2t)
-    copy.t2d.copy_(head.t2d)
-    return copy.eval().requires_grad_(False)
+    with torch.device("meta"):  # no weights are drawn and thrown away
+        copy = Eagle3Head(head.config)
+    weights = {name: weight.detach().to(torch.bfloat16).to(dtype) for name, weight in head.named_parameters()}
+    copy.load_state_dict(weights | {"d2t": head.d2t, "t2d": head.t2d}, assign=True)
+    copy.frequencies_D = head.frequencies_D
+    return copy.to(device).eval().requires_grad_(False)

@@ -45,6 +45,7 @@ class Teacher:
         )
 
     def _logits(self, last_RH: Tensor, columns: Tensor) -> Tensor:
-        """In float32 or wider."""
-        logits = last_RH.to(columns.dtype) @ columns.T
+        """In float32 or wider, of a product in the target's own precision, whatever training computes in."""
+        with torch.autocast(columns.device.type, enabled=False):
+            logits = last_RH.to(columns.dtype) @ columns.T
         return self.scaling(logits.to(torch.promote_types(logits.dtype, torch.float32)))

@@ -107,7 +107,8 @@ class Trainer:
     def run(self) -> Outcome:
         """Train on. The head ends with the best weights. Raises TrainingError when a loss is no number or diverges."""
         settings, done = self.settings, self.progress
-        with progress(settings.max_steps, desc="training the head", unit="step") as bar:
+        shown = self.processes.is_first
+        with progress(settings.max_steps, desc="training the head", unit="step", shown=shown) as bar:
             bar.update(done.step)
             while done.step < settings.max_steps and not self._is_enough():
                 self._step(learning_rate(done.step, settings))
@@ -146,7 +147,7 @@ class Trainer:
         row_counts = [num_supervised(documents, step) for step in range(self.objective.num_steps)]
         *row_counts, num_tokens = map(int, processes.sum([*row_counts, sum(map(len, documents))]))
         self.optimizer.zero_grad()
-        total = 0.0
+        total: Tensor | float = 0.0  # where it is computed: asked for once, it holds up a GPU's queue once
         for index, micro in enumerate(micro_batches):
             batch = pack(micro, self.device)
             with self.spread.gradients(exchanged=index + 1 == num_micro):
@@ -154,8 +155,8 @@ class Trainer:
                     loss = self.spread.loss(batch, row_counts)
                 # gradients of processes are averaged, this loss is a sum
                 (loss * processes.world_size).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        loss_value = processes.sum([total])[0]
+            total = total + loss.detach().double()
+        loss_value = processes.sum([float(total)])[0]
         norm = self.optimizer.step(rate) if math.isfinite(loss_value) else math.nan
         done.step += 1
         if not math.isfinite(norm):
@@ -166,7 +167,7 @@ class Trainer:
         self._rows.pop(done.step - SEVERAL, None)
         done.tokens_seen += num_tokens
         done.supervised_seen += row_counts[0]
-        self._speed.add(num_tokens, step_operations(self.head.config, documents, self.objective.num_steps))
+        self._speed.add(num_tokens, step_operations(self.head.config, documents, self.objective))
 
     def _next_documents(self) -> list[Document]:
         """The next batch, without documents that have no draft to learn; one that has none else is passed over."""

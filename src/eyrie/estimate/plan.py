@@ -186,9 +186,8 @@ def _training(estimate: Estimate, params: Params, facts: TargetFacts, device: De
     assert head is not None
     tokens = section.max_steps * section.batch_tokens
     repeated = head.attention + head.mlp + head.lm_head
-    teacher = (
-        2 * facts.hidden_size * (params.build_vocab.draft_vocab_size if section.objective == "kl" else facts.vocab_size)
-    )
+    num_logits = params.build_vocab.draft_vocab_size + (0 if section.objective == "kl" else facts.vocab_size)
+    teacher = 2 * facts.hidden_size * num_logits
     per_token = 6 * (head.fc + section.ttt_steps * repeated) + teacher
     if section.activation_checkpointing:
         per_token += 2 * section.ttt_steps * repeated

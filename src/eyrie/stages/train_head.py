@@ -118,10 +118,12 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
     model.start_from(ends.embedding_VH, ends.lm_head_VH, logit_scale=scaling.scale)
     if start is not None:
         start_from_head(model, start)
+    embedding_VH = ends.embedding_VH.to(device)
+    lm_head_VH = embedding_VH if ends.lm_head_VH is ends.embedding_VH else ends.lm_head_VH.to(device)
     trainer = Trainer(
         model.to(device),
-        ends.embedding_VH.to(device),
-        Teacher(ends.lm_head_VH.to(device), scaling, draft_vocab.target_ids.to(device)),
+        embedding_VH,
+        Teacher(lm_head_VH, scaling, draft_vocab.target_ids.to(device)),
         batches=partial(_TrainingBatches, files.features, settings, processes, device),
         heldout=partial(_heldout_batches, files.features, settings, processes, device),
         settings=settings,
@@ -268,7 +270,8 @@ def _metrics(model: Eagle3Head, outcome: Outcome) -> TrainMetrics:
 
 def work(job: Path) -> None:
     """One of the processes that torchrun started."""
-    logging.basicConfig(level=logging.INFO, format="train_head: %(message)s")
     raw = json.loads(job.read_text(encoding="utf-8"))
     with joined(job) as processes:
+        level = logging.INFO if processes.is_first else logging.ERROR
+        logging.basicConfig(level=level, format="train_head: %(message)s")
         _train(parse_params(raw["params"], origin=str(job)), _Files.from_json(raw["files"]), processes)

@@ -69,9 +69,17 @@ def test_round_trip(folder: Path, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_training_decodes_with_is_what_the_file_holds(folder: Path, dtype: torch.dtype) -> None:
-    copy, read = as_exported(tiny(torch.float32).head, CPU, dtype).state_dict(), load(folder, dtype).state_dict()
-    assert copy.keys() == read.keys()
-    assert all(torch.equal(copy[name], read[name]) for name in read)
+    head, random_state = tiny(torch.float32).head, torch.get_rng_state()
+    copied = as_exported(head, CPU, dtype)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    read = load(folder, dtype)
+    copy, expected = copied.state_dict(), read.state_dict()
+    assert copy.keys() == expected.keys()
+    assert all(torch.equal(copy[name], expected[name]) for name in expected)
+    assert torch.equal(copied.frequencies_D, read.frequencies_D)
+    assert all(
+        weight.data_ptr() not in {mine.data_ptr() for mine in copied.parameters()} for weight in head.parameters()
+    )
 
 
 def test_rotary_frequencies_stay_exact_in_bfloat16(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The count of operations behind the share of a device's peak (MFU), against the products that really run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -42,25 +42,43 @@ class CountProducts(TorchDispatchMode):
 
 @pytest.mark.parametrize("num_steps", [1, 3])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_operations_of_a_step_are_those_of_its_products_and_attention(kind: dict[str, Any], num_steps: int) -> None:
+@pytest.mark.parametrize("loss", ["kl", "lk", "lk_hybrid"])
+def test_operations_of_a_step_are_those_of_its_products_and_attention(
+    loss: Literal["kl", "lk", "lk_hybrid"], kind: dict[str, Any], num_steps: int
+) -> None:
     made = tiny(torch.float32, kind=kind)
     documents = [document(60, [(10, 60)]), document(40, [(5, 20), (25, 40)], seed=1)]
     counts = [num_supervised(documents, step) for step in range(num_steps)]
-    module = TttLoss(made.head, made.embedding_VH, made.teacher, Objective(num_steps, 0.8), recompute=False)
+    objective = Objective(num_steps, 0.8, loss)
+    module = TttLoss(made.head, made.embedding_VH, made.teacher, objective, recompute=False)
     with CountProducts() as counted:
         module(pack(documents, torch.device("cpu")), counts)[0].backward()
     config = made.head.config
     diagonals = config.num_hidden_layers * counts[0] * sum(range(num_steps))  # attended to without a matrix product
     elementwise = 3 * 4 * diagonals * config.num_attention_heads * config.head_dim
     # not exact: the last rows of an answer are counted at every step, and have no teacher at the later ones
-    assert step_operations(config, documents, num_steps) == pytest.approx(counted.operations + elementwise, rel=1e-3)
+    assert step_operations(config, documents, objective) == pytest.approx(counted.operations + elementwise, rel=1e-3)
 
 
-def test_a_devices_name_gives_its_peak_and_not_that_of_a_shorter_name() -> None:
-    assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
-    assert peak_flops("NVIDIA H100 PCIe") == 756e12
-    assert peak_flops("NVIDIA L40S") == 362e12
-    assert peak_flops("NVIDIA GeForce GTX 750") is None
+@pytest.mark.parametrize(
+    ("name", "tflops"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989.0),
+        ("NVIDIA H100 PCIe", 756.0),
+        ("NVIDIA H100 NVL", 835.0),
+        ("NVIDIA A100-SXM4-80GB", 312.0),
+        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", None),
+        ("NVIDIA L40S", 362.0),
+        ("NVIDIA L40", 181.0),
+        ("NVIDIA L4", 121.0),
+        ("NVIDIA A10G", 70.0),
+        ("NVIDIA RTX A1000", None),
+        ("NVIDIA GH200 480GB", None),
+        ("NVIDIA GeForce GTX 750", None),
+    ],
+)
+def test_a_devices_name_gives_its_peak_and_not_that_of_a_name_inside_it(name: str, tflops: float | None) -> None:
+    assert peak_flops(name) == (tflops and tflops * 1e12)
 
 
 def test_peaks_are_those_that_estimates_reckon_with() -> None:

@@ -252,6 +252,15 @@ def test_a_loss_on_a_gpu_mixes_no_devices(kind: dict[str, Any], request: pytest.
     assert (loss.device.type, sums_K.device.type, sums_K.shape) == ("cuda", "cuda", (STEPS,))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_the_teacher_is_as_exact_as_the_target_whatever_training_computes_in(dtype: torch.dtype) -> None:
+    teacher, last_CH = tiny(dtype).teacher, 4 * torch.randn(8, HIDDEN, generator=torch.Generator().manual_seed(1))
+    exact = [teacher.log_renormalised(last_CH), teacher.log_mass_inside(last_CH)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = [teacher.log_renormalised(last_CH), teacher.log_mass_inside(last_CH)]
+    assert all(torch.equal(one, other) for one, other in zip(found, exact, strict=True))
+
+
 def test_bfloat16_products_stay_close_to_float32() -> None:
     made = tiny(torch.float32)
     exact = fast_loss(made, DOCUMENTS)

@@ -1,5 +1,6 @@
 """Several processes compute what one does."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor
 
+from eyrie.eagle3.batches import Document, DocumentBatches
 from eyrie.eagle3.processes import Processes
 from eyrie.eagle3.resume import Checkpoints
 from eyrie.eagle3.spread import whole
@@ -100,6 +102,47 @@ def resume_from_what_each_sees(processes: Processes, folder: Path) -> None:
     (folder / f"resumed-{processes.rank}").write_text(step)
 
 
+class _StoppedError(Exception):
+    """Every process at the same step, as when a machine is turned off."""
+
+
+def stop_and_go_on(rank: int, folder: Path) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=3)
+    changes = {"num_processes": 3, "batch_tokens": 84, "checkpoint_every": 1}
+    for name, stops in (("at once", [None]), ("stopped", [2, None])):
+        for stop in stops:
+            trainer = trainer_of(Processes(rank, 3), Checkpoints(folder / name, keep=1), **changes)
+            if stop is not None:
+                trainer.batches = StoppingBatches(trainer.batches, stop)
+            with contextlib.suppress(_StoppedError):
+                outcome = trainer.run()
+        made = dict(trainer.head.named_parameters()) | trainer.optimizer.tensors()
+        save_file(made, folder / f"{name}-{rank}.safetensors")
+        (folder / f"{name}-{rank}.txt").write_text(str(losses(outcome)))
+    dist.destroy_process_group()
+
+
+class StoppingBatches:
+    """The first few of other batches, then an error."""
+
+    def __init__(self, batches: DocumentBatches, number: int) -> None:
+        self._batches, self._left = batches, number
+
+    @property
+    def position(self) -> Any:
+        return self._batches.position
+
+    def __next__(self) -> list[Document]:
+        self._left -= 1
+        if self._left < 0:
+            raise _StoppedError
+        return next(self._batches)
+
+    def close(self) -> None:
+        self._batches.close()
+
+
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, by two processes: one start for all of them."""
@@ -121,6 +164,14 @@ def test_two_processes_have_the_curve_of_one_with_the_same_global_batch(two_proc
             torch.testing.assert_close(two[key], expected, **exactly)
         held = whole_size / 2 if "fsdp" in name else whole_size
         assert size == pytest.approx(held, rel=0.01), "values of weights and moments that this process holds"
+
+
+def test_three_processes_that_were_stopped_end_bit_for_bit_as_if_they_had_not(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(stop_and_go_on, (tmp_path,), nprocs=3)
+    for rank in range(3):
+        at_once, resumed = (load_file(tmp_path / f"{name}-{rank}.safetensors") for name in ("at once", "stopped"))
+        assert all(torch.equal(resumed[name], weight) for name, weight in at_once.items())
+        assert (tmp_path / f"at once-{rank}.txt").read_text() == (tmp_path / f"stopped-{rank}.txt").read_text()
 
 
 def test_all_processes_go_on_from_the_checkpoint_that_the_first_one_found(two_processes: Path) -> None:

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.optimizer import average_decay, learning_rate
+from eyrie.eagle3.processes import Processes
 from eyrie.eagle3.resume import Checkpoint, Checkpoints
 from eyrie.eagle3.simulate import HeldoutCounts, HeldoutScore
 from eyrie.eagle3.trainer import Outcome, Trainer, TrainingError
+from eyrie.io import progress
 from eyrie.params import TrainHead
 from tests.conftest import raw_params
 from tests.unit.eagle3.tiny import MemoryBatches, Tiny, document, tiny
@@ -99,6 +101,22 @@ def test_tokens_and_rows_are_counted() -> None:
     outcome = made_trainer(tiny(torch.float32), batch_tokens=28, micro_batch_tokens=28, max_steps=3).run()
     assert outcome.tokens_seen == 3 * 2 * 14
     assert outcome.supervised_seen == 3 * 2 * 10
+
+
+def test_of_several_processes_the_first_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        bar = progress(*args, **kwargs)
+        shown.append(not bar.disable)
+        return bar
+
+    monkeypatch.setattr("eyrie.eagle3.trainer.progress", watched)
+    for rank in range(2):
+        trainer = made_trainer(tiny())
+        trainer.processes = Processes(rank)
+        trainer.run()
+    assert shown == [True, False]
 
 
 def test_gradients_are_clipped() -> None:
