@@ -213,7 +213,7 @@ class Bench:
 
     def _tokenizer(self) -> Path:
         folder = self.folder / "tokenizer"
-        return folder if (folder / "tokenizer_config.json").is_file() else save_tokenizer(self.chat.tokenizer, folder)
+        return folder if folder.is_dir() else save_tokenizer(self.chat.tokenizer, folder)
 
 
 def _gate_key(arm: Arm) -> str:

@@ -10,6 +10,7 @@ It loads a tokenizer with `trust_remote_code`, so it is handed one that was save
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,14 +27,17 @@ _START_UP_S = 300.0  # imports, the tokenizer, the warm-up request
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> Path:
-    """The tokenizer's files without a word of its model's own code. Returns `folder`."""
-    tokenizer.save_pretrained(folder)
-    path = folder / "tokenizer_config.json"
+    """The tokenizer's files without a word of its model's own code, all of them or no folder. Returns `folder`."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    tokenizer.save_pretrained(partial)
+    path = partial / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("auto_map", None)
     path.write_text(json.dumps(config), encoding="utf-8")
-    for code in folder.glob("*.py"):
+    for code in partial.glob("*.py"):
         code.unlink()
+    partial.replace(folder)
     return folder
 
 
@@ -94,8 +98,11 @@ def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
     """Records from one line of its detailed output. Raises ServerError when it measured another number of requests."""
     names = ("input_lens", "output_lens", "ttfts", "itls", "generated_texts", "errors")
     columns = [result[name] for name in names]
-    if any(len(column) != num_requests for column in columns):
-        raise ServerError(f"SGLang's load generator measured {len(columns[0])} requests instead of {num_requests}")
+    for name, column in zip(names, columns, strict=True):
+        if len(column) != num_requests:
+            raise ServerError(
+                f"SGLang's load generator gave {name} of {len(column)} requests instead of {num_requests}"
+            )
     records = [
         RequestRecord(error=_kind_of_failure(error))
         if error

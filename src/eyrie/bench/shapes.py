@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from eyrie.bench.offline import record_drafts
+from eyrie.chat.conversation import Conversation
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.memory import out_of_memory_says
@@ -40,13 +41,12 @@ def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path)
 def _accept(params: Params, processes: Processes, *, head: Path, clean: Path) -> list[OfflineShape]:
     section, target = params.tune, load_target(params.target, processes)
     room = longest_context(target.config) - section.max_new_tokens
-    rows = [row for row in read_table(clean, PROMPTS) if row["split"] == "heldout"]
-    messages = [
-        [*([{"role": "system", "content": row["system"]}] if row["system"] else []), {"role": "user", "content": turn}]
-        for row in rows
-        for turn in row["turns"][:1]
-    ]
-    prompts = [ids for asked in messages if len(ids := target.chat.prompt_ids(asked)) <= room]
+    conversations = (
+        Conversation(target.chat, row["system"], row["turns"])
+        for row in read_table(clean, PROMPTS)
+        if row["split"] == "heldout"
+    )
+    prompts = [ids for conversation in conversations if len(ids := conversation.next_prompt()) <= room]
     if not prompts:
         raise ValueError(f"{clean}: no prompt with split heldout fits the target's context; eyrie tune needs some")
     record = record_drafts(

@@ -248,8 +248,8 @@ class Eagle3Head(nn.Module):
     ) -> Tensor:
         """One pass: g [B, T, H] and the next tokens' embeddings -> the next g [B, T, H].
 
-        `mask_B1TS` is bool, True = attend; None is plain causal with the T new tokens last. Without a cache the T
-        tokens attend to themselves only.
+        `mask_B1TS` is bool (True = attend) or added to the scores, in their type; None is plain causal with the T new
+        tokens last. Without a cache the T tokens attend to themselves only.
         """
         rotation = self.rotation(positions_BT)
         for index, layer in enumerate(self.stack):

@@ -67,8 +67,8 @@ class SglangGenerator:
         self._num_vouched = 0  # given up so since the last answer
 
     async def generate(self, prompt_ids: Sequence[int], sampling: SamplingParams) -> list[int]:
-        """Raises ServerError when a server refuses, or none has answered anything for `patience_s`, and
-        PromptFailedError."""
+        """Raises ServerError when a server refuses, or none has answered anything for `patience_s` since this prompt
+        first failed, and PromptFailedError."""
         body = {
             "input_ids": list(prompt_ids),
             "sampling_params": {
@@ -79,6 +79,7 @@ class SglangGenerator:
             },
         }
         pause, num_failures, failed_at = _FIRST_PAUSE_S, 0, time.monotonic()
+        first_failed_at: float | None = None
         while True:
             server = min(
                 self._servers, key=lambda item: (max(item.down_until - time.monotonic(), 0.0), item.num_in_flight)
@@ -89,7 +90,9 @@ class SglangGenerator:
             try:
                 answer = await self._ask(server, body)
             except _Unavailable as reason:
-                if time.monotonic() - self._last_answer > self._patience_s:
+                first_failed_at = first_failed_at or time.monotonic()
+                # an answer may take longer than the patience: that nobody answered says little until one has failed
+                if time.monotonic() - max(self._last_answer, first_failed_at) > self._patience_s:
                     addresses = ", ".join(item.base_url for item in self._servers)
                     raise ServerError(
                         f"no answer from {addresses} for {self._patience_s:g} s, lastly {reason}; what was answered is "

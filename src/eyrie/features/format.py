@@ -89,8 +89,10 @@ def read_header(schema: pa.Schema) -> ShardHeader:
         header = _HEADER.validate_json(text)
     except ValidationError as error:
         raise ValueError(f"header: {error.errors()[0]['msg']}") from None
-    if header.store_version != STORE_VERSION or not schema.equals(schema_of(header.meta)):
+    if header.store_version != STORE_VERSION:
         raise ValueError(f"it is of store version {header.store_version}; run extract_features again")
+    if not schema.equals(schema_of(header.meta)):
+        raise ValueError("its columns are not those that its header says; run extract_features again")
     return header
 
 

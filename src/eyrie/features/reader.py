@@ -2,7 +2,7 @@
 
 In: feature shards, on a disk or in an object store. Out: lists of `FeatureRow`, not padded, never cut across batches;
 every row once per epoch. The ranks of a training part the batches among them like cards, so what is read together does
-not depend on how many they are. A background thread reads ahead block by block, worker threads decode.
+not depend on how many they are. A background thread reads ahead block by block, another one decodes.
 
 What is held: the shuffle buffer (rows as encoded), one block, and the batches read ahead (decoded). Resuming replays
 the epoch's plan from the shards' indexes (`features.plan`), and reads no block all of whose rows were given out before.
@@ -70,7 +70,6 @@ class BatchReader:
         rank: int = 0,
         world_size: int = 1,
         prefetch_batches: int = 2,
-        num_workers: int = 1,
         device: torch.device = CPU,
         start: Position | None = None,
     ) -> None:
@@ -78,8 +77,8 @@ class BatchReader:
 
         A batch has at most `batch_tokens` tokens, or one longer row. `shuffle_tokens` bounds the shuffle buffer: with
         as many as the split has, the order of an epoch is any order. `device` decodes (`decode_rows`). `start` is the
-        `position` of a reader over the same rows with the same arguments (ranks, prefetching, workers and device
-        apart). Of all batches, those numbered rank, rank + world_size ... are this reader's.
+        `position` of a reader over the same rows with the same arguments (ranks, prefetching and device apart). Of all
+        batches, those numbered rank, rank + world_size ... are this reader's.
 
         Raises SchemaError when a shard cannot be used or is of another target or encoding than the first, ValueError
         when there is nothing to read, or when `start` is of other rows or arguments.
@@ -87,7 +86,7 @@ class BatchReader:
         assert 0 <= rank < world_size
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._batch_tokens, self._max_tokens, self._shuffle_tokens = batch_tokens, max_sequence_tokens, shuffle_tokens
-        self._num_workers, self._device = num_workers, device
+        self._device = device
         with ExitStack() as stack:
             self._shards = open_shards(shards, stack)
             self.meta = self._shards[0].meta
@@ -158,10 +157,10 @@ class BatchReader:
 
     def _read_ahead(self, start: Position) -> None:
         """The background thread: fill the queue until `close`, or until a block cannot be read."""
-        with ThreadPoolExecutor(self._num_workers) as workers:
+        with ThreadPoolExecutor(1) as decoder:
             try:
                 for position, rows in self._encoded_batches(start):
-                    self._put((position, workers.submit(self._decode, rows)))
+                    self._put((position, decoder.submit(self._decode, rows)))
                     if self._stop.is_set():
                         return
             except BaseException as error:

@@ -111,8 +111,26 @@ def test_its_failed_requests_are_errors_and_its_gaps_add_up_to_the_latency() -> 
     good, bad, refused = read_output(result, num_requests=3).records
     assert (good.latency_s, good.ttft_s, good.error, good.num_verify_steps) == (1.0, 0.25, None, None)
     assert (bad.error, refused.error) == ("a.ValueError", "Bad Request (BadRequestError, 400)")
-    with pytest.raises(ServerError, match="measured 3 requests instead of 4"):
+    with pytest.raises(ServerError, match="gave input_lens of 3 requests instead of 4"):
         read_output(result, num_requests=4)
+
+
+def test_a_tokenizer_is_saved_whole_or_not_at_all(
+    tiny_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, folder = load_chat(tiny_params(tiny_target).target).tokenizer, tmp_path / "tokenizer"
+    whole = {path.name for path in save_tokenizer(tokenizer, tmp_path / "other").iterdir()}
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_tokenizer(tokenizer, folder)
+    assert not folder.exists()
+    assert {path.name for path in save_tokenizer(tokenizer, folder).iterdir()} == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"other", "tokenizer"}
 
 
 def test_the_tokenizer_it_gets_holds_no_code(tiny_target: Path, tmp_path: Path) -> None:

@@ -242,6 +242,18 @@ def test_a_server_of_another_kind_is_refused() -> None:
         _ask([address], [[1]])
 
 
+def test_answers_may_take_longer_than_the_patience_and_a_failure_meanwhile_is_tried_again() -> None:
+    class Slow(_Stub):
+        def do_POST(self) -> None:
+            if not self.seen:
+                time.sleep(1.5)
+            super().do_POST()
+
+    with _stub((503, {}), _answer([4], type="length", length=1), kind=Slow) as (address, handler):
+        assert _ask([address], [[1]], patience_s=1.0) == [[4]]
+        assert len(handler.seen) == 2
+
+
 def test_servers_that_stay_away_end_the_run_after_the_patience() -> None:
     address, started = f"http://127.0.0.1:{free_port()}", time.monotonic()
     with pytest.raises(ServerError, match=rf"no answer from {address} for 1 s, lastly ClientConnectorError"):

@@ -28,10 +28,7 @@ def decoded_acceptance_length(
         target, head=head, drafting=drafting, max_running_requests=max(len(fitting), 1), context_length=context_length
     )
     try:
-        for prompt in fitting:
-            engine.submit(prompt, SamplingParams(max_new_tokens, seed=0))
-        while engine.has_work:
-            engine.step()
+        engine.generate(fitting, SamplingParams(max_new_tokens, seed=0))
     finally:
         engine.close()
     return engine.totals.acceptance_length or 1.0

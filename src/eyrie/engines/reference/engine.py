@@ -14,7 +14,6 @@ Shapes: B running slots, T rows, N tokens verified per slot, H hidden, V vocabul
 """
 
 import random
-import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -127,7 +126,7 @@ class Engine:
             self._release(self._running.index(request))
         else:
             return
-        request.finish_reason, request.finished_s = "abort", time.perf_counter()
+        request.finish_reason = "abort"
 
     @torch.inference_mode()
     def step(self) -> list[Request]:
@@ -179,7 +178,6 @@ class Engine:
         request.num_cached = len(prompt_ids)
         self._running.append(request)
         self._emit(request, chosen_11.tolist()[0])
-        request.first_token_s = time.perf_counter()
         return request
 
     def _decode(self) -> None:
@@ -295,7 +293,6 @@ class Engine:
 
     def _finish(self, slot: int) -> None:
         request, totals = self._running[slot], self.totals
-        request.finished_s = time.perf_counter()
         totals.num_requests += 1
         totals.num_tokens += len(request.output_ids) - 1
         totals.num_verify_steps += request.num_verify_steps

@@ -45,7 +45,6 @@ class Body(BaseModel):
 
 class StreamOptions(BaseModel):
     include_usage: bool = False
-    continuous_usage_stats: bool = False
 
 
 class OpenAIBody(Body):

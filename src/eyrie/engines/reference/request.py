@@ -1,6 +1,5 @@
 """A request to the engine, what became of it, and the sums over many."""
 
-import time
 from dataclasses import dataclass, field
 
 from eyrie.engines.reference.sampling import SamplingParams, UniformStream
@@ -19,13 +18,6 @@ class Request:
     finish_reason: str | None = None  # stop | length | abort
     num_cached: int = 0
     num_verify_steps: int = 0
-    submitted_s: float = field(default_factory=time.perf_counter)
-    first_token_s: float | None = None
-    finished_s: float | None = None
-
-    @property
-    def num_accepted(self) -> int:
-        return sum(self.accepted_by_position)
 
 
 @dataclass
