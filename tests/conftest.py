@@ -112,6 +112,15 @@ def tiny_params(target: Path, /, **sections: dict[str, Any]) -> Params:
     return parse_params(raw, origin="test")
 
 
+def roles_template(condition: str) -> str:
+    """A chat template that refuses a conversation unless its first role fulfils `condition`, a piece of Jinja."""
+    refuse = "{% if not (messages[0].role " + condition + ") %}{{ raise_exception('Not such a beginning') }}{% endif %}"
+    turns = (
+        "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{{ m.content }}<|eot_id|>{% endfor %}"
+    )
+    return refuse + turns
+
+
 @pytest.fixture
 def copy_target(tiny_target: Path, tmp_path: Path) -> Path:
     """A private copy of the tiny target, to be damaged."""

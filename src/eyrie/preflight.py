@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfigError, named_head
+from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfigError, check_settings, named_head, read_head_config
+from eyrie.eagle3.loggers import check_loggers
 from eyrie.engines.servers import INSTALL_SGLANG, SERVERS_VARIABLE, is_installed, named_server, server_addresses
 from eyrie.engines.sglang_targets import check_drafts_are_served
 from eyrie.io import expand
@@ -44,6 +45,7 @@ def preflight(params: Params) -> None:
     if (folder := Path(params.target.model)).is_dir():
         check_drafts_are_served(params, _json(folder / "config.json").get("architectures"))
     _check_start(params)
+    check_loggers()
 
 
 def check_target(params: Params) -> None:
@@ -98,6 +100,14 @@ def _check_start(params: Params) -> None:
             f"train_head.init_from: {name} is what train_head writes, and is removed before it runs; copy it to "
             "another folder and name that"
         )
+    if folder is not None:
+        target = Path(params.target.model)
+        num_layers = _sizes(target / "config.json")[0] if target.is_dir() else None
+        try:
+            theirs = read_head_config(folder, num_target_layers=num_layers or MIN_TARGET_LAYERS)
+            check_settings(folder, theirs, params.train_head)
+        except HeadConfigError as error:
+            raise PreflightError(f"train_head.init_from: {error}") from None
 
 
 def _sizes(path: Path) -> tuple[int | None, int | None]:

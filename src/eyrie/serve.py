@@ -20,6 +20,7 @@ from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
 from eyrie.engines.serving import EngineName, ServerSpec, running_server, server_command
 from eyrie.engines.sglang_server import check_key
 from eyrie.io import path_digest, read_json
+from eyrie.lineage.digests import target_revision
 from eyrie.lineage.layout import HEAD, SERVING
 from eyrie.params import Params
 from eyrie.serving_plan import ServingPlan
@@ -50,7 +51,8 @@ def choose(
         document = read_json(plan, ServingPlan)
         band = document.band_for(requests)
         drafting = band.drafting
-        measured = f"{plan}, measured at {band.measured_at} requests at a time ({band.speedup:.2f} x the baseline)"
+        load = f"{band.measured_at} request{'s' if band.measured_at > 1 else ''} at a time"
+        measured = f"{plan}, measured at {load} ({band.speedup:.2f} x the baseline)"
         if others := _measured_with(document, params, engine=engine, head=head):
             measured += f" with {' and '.join(others)} (eyrie tune measures again)"
         why = measured if drafting is not None else f"the baseline: {measured}; drafting did not pay"
@@ -74,6 +76,8 @@ def _measured_with(plan: ServingPlan, params: Params, *, engine: EngineName, hea
         others.append("another head")
     if plan.target != params.target.model:
         others.append(f"the target {plan.target}")
+    elif plan.target_revision != target_revision(params.target.model, params.target.revision):
+        others.append("another version of the target")
     if plan.engine != engine:
         others.append(f"the engine {plan.engine}")
     return others

@@ -211,7 +211,8 @@ def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_pat
         {"min_concurrency": 1, "max_concurrency": 4, "drafting": SHAPE.model_dump(), "measured_at": 2, "speedup": 2.0},
         {"min_concurrency": 5, "max_concurrency": None, "drafting": None, "measured_at": 8, "speedup": 1.0},
     ]
-    document = {"engine": "sglang", "device": "d", "target": str(tiny_target), "target_revision": "r"}
+    document = {"engine": "sglang", "device": "d", "target": str(tiny_target)}
+    document["target_revision"] = f"sha256:{path_digest(tiny_target)}"
     document["head_digest"] = path_digest(head)
     plan.write_text(json.dumps(document | {"bands": bands, "offline": [], "measured": []}))
     params = tiny_params(tiny_target)
@@ -226,6 +227,8 @@ def test_serve_drafts_as_the_tuner_said_or_not_at_all(tiny_target: Path, tmp_pat
     assert chosen(6) is None
     assert chosen(3, baseline=True) is None
     assert chosen_by(3).why == f"{plan}, measured at 2 requests at a time (2.00 x the baseline)"
+    plan.write_text(json.dumps(document | {"target_revision": "r", "bands": bands, "offline": [], "measured": []}))
+    assert chosen_by(3).why.endswith(" with another version of the target (eyrie tune measures again)")
     (head / "config.json").write_text("{ }")
     document["target"] = "another"
     plan.write_text(json.dumps(document | {"bands": bands, "offline": [], "measured": []}))

@@ -1,12 +1,15 @@
 """What cannot work is refused before any stage starts, in one sentence."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import LlamaConfig
 
-from eyrie.eagle3.config import MIN_TARGET_LAYERS
+from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfig
 from eyrie.engines.servers import ServerError
 from eyrie.params import Params, parse_params
 from eyrie.preflight import PreflightError, preflight
@@ -109,6 +112,8 @@ def test_a_target_that_is_not_there_is_refused(changes: dict[str, str], message:
         ("owner/head", None, "owner/head is no folder here; a hub name needs a pinned init_revision"),
         ("owner/head", "main", "init_revision: main may mean another head tomorrow; pin .* commit of owner/head"),
         ("models/../models/head", None, "init_from: models/../models/head is what train_head writes.*copy it"),
+        ("heads/none", None, r"init_from: heads/none/config\.json: no such file"),
+        ("heads/deep", None, "init_from: heads/deep: num_hidden_layers is 2 there, but 1 .* set train_head.num_layers"),
     ],
 )
 def test_a_head_that_training_cannot_start_from_is_refused_before_any_stage(
@@ -119,8 +124,14 @@ def test_a_head_that_training_cannot_start_from_is_refused_before_any_stage(
         return tiny_params(tiny_target, build_vocab={"draft_vocab_size": 32}, train_head=start)
 
     (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
-    for folder in ("models/head", "heads/first"):
+    for folder in ("models/head", "heads/first", "heads/deep", "heads/none"):
         (tmp_path / folder).mkdir(parents=True)
+    norms = {name: raw_params()["train_head"][name] for name in ("fc_norm", "norm_output")}
+    target_config = LlamaConfig.from_pretrained(tiny_target)
+    config = HeadConfig.from_target(target_config, draft_vocab_size=32, intermediate_size=20, **norms)
+    for folder, layers in (("heads/first", 1), ("heads/deep", 2)):
+        text = json.dumps(replace(config, num_hidden_layers=layers).to_json())
+        (tmp_path / folder / "config.json").write_text(text)
     monkeypatch.chdir(tmp_path)
     preflight(params("heads/first", None))
     preflight(params("owner/head", "0" * 40))
@@ -150,6 +161,21 @@ def test_without_sglang_its_engine_is_refused_before_anything_runs_and_how_to_ge
         preflight(params)
     install = str(refused.value).split("here: ")[1].split(";")[0]
     assert install in Path("docs/first-target.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [("tensorbord", "tensorbord is none of"), ("mlflow", "mlflow is not installed here: uv pip")]
+)
+def test_a_tracker_that_is_not_there_is_refused_before_anything_runs(
+    tiny_target: Path, monkeypatch: pytest.MonkeyPatch, names: str, message: str
+) -> None:
+    params = tiny_params(tiny_target, build_vocab={"draft_vocab_size": 32})
+    monkeypatch.setenv("EYRIE_LOGGERS", "tensorboard")
+    preflight(params)
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # type: ignore[arg-type]
+    monkeypatch.setenv("EYRIE_LOGGERS", f"tensorboard, {names}")
+    with pytest.raises(ValueError, match=f"EYRIE_LOGGERS: {message}"):
+        preflight(params)
 
 
 def test_a_target_that_sglang_cannot_draft_for_is_refused_before_anything_runs(

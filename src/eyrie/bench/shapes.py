@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 
 from eyrie.bench.offline import record_drafts
-from eyrie.chat.conversation import Conversation
+from eyrie.chat.conversation import first_prompt
 from eyrie.eagle3.checkpoint import load_head
 from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.memory import out_of_memory_says
@@ -41,14 +41,13 @@ def offline_acceptance(params: Params, *, head: Path, clean: Path, folder: Path)
 def _accept(params: Params, processes: Processes, *, head: Path, clean: Path) -> list[OfflineShape]:
     section, target = params.tune, load_target(params.target, processes)
     room = longest_context(target.config) - section.max_new_tokens
-    conversations = (
-        Conversation(target.chat, row["system"], row["turns"])
-        for row in read_table(clean, PROMPTS)
-        if row["split"] == "heldout"
-    )
-    prompts = [ids for conversation in conversations if len(ids := conversation.next_prompt()) <= room]
+    rows = (row for row in read_table(clean, PROMPTS) if row["split"] == "heldout")
+    prompts = [ids for row in rows if (ids := first_prompt(target.chat, row)) is not None and len(ids) <= room]
     if not prompts:
-        raise ValueError(f"{clean}: no prompt with split heldout fits the target's context; eyrie tune needs some")
+        raise ValueError(
+            f"{clean}: no prompt with split heldout fits the target's context and its chat template; eyrie tune needs "
+            "some"
+        )
     record = record_drafts(
         target,
         load_head(head, target.config, device=target.device, dtype=target.dtype),

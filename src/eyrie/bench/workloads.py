@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eyrie.chat.template import ChatTemplate
+from eyrie.chat.conversation import first_prompt
+from eyrie.chat.template import ChatTemplate, ChatTemplateError, Message
 from eyrie.params import Workload
 from eyrie.tables import PROMPTS, read_table
 
@@ -54,8 +55,8 @@ def benchmark_prompts(
     """`num_prompts` conversations per workload from the table's benchmark split, or all when it holds fewer.
 
     The choice depends on `seed` and the prompts only. One that may outgrow `context_length` tokens, less the
-    `reserved` ones, is passed over, and said to be. Raises ValueError naming a workload that has no prompt, or when
-    nothing fits; SchemaError.
+    `reserved` ones, or that the chat template refuses is passed over, and said to be. Raises ValueError naming a
+    workload that has no prompt, or when nothing is left; SchemaError.
     """
     rows = sorted(
         (row for row in read_table(clean, PROMPTS) if row["split"] == "benchmark"), key=lambda row: row["prompt_id"]
@@ -85,10 +86,14 @@ def _choose(
     output_tokens: int,
     context_length: int,
 ) -> None:
-    """Add the first `num_prompts` of `rows` that fit."""
+    """Add the first `num_prompts` of `rows` that the template takes and that fit."""
     taken: list[dict[str, Any]] = []
     too_long: list[int] = []
+    num_refused = 0
     for row in rows:
+        if first_prompt(chat, row) is None:
+            num_refused += 1
+            continue
         bound = conversation_tokens(chat, row["system"], row["turns"], output_tokens=output_tokens)
         if bound + choice.reserved > context_length:
             too_long.append(bound)
@@ -97,12 +102,17 @@ def _choose(
         taken.append(row)
         if len(taken) == num_prompts:
             break
+    reasons = []
+    if num_refused:
+        reasons.append(f"the target's chat template refuses {num_refused} prompt{'s' if num_refused > 1 else ''}")
     if too_long:
         verb = "prompt needs" if len(too_long) == 1 else "prompts need"
-        choice.left_out[workload] = (
+        reasons.append(
             f"{len(too_long)} {verb} at least {min(too_long):,} tokens with their answers; the context holds "
             f"{context_length:,}" + (f", of which drafting takes {choice.reserved}" if choice.reserved else "")
         )
+    if reasons:
+        choice.left_out[workload] = "; ".join(reasons)
     if taken:
         if any(STAND_IN in row["source"] for row in taken):
             choice.stand_ins.append(workload)
@@ -110,7 +120,15 @@ def _choose(
 
 
 def conversation_tokens(chat: ChatTemplate, system: str, turns: Sequence[str], *, output_tokens: int) -> int:
-    """An upper bound of the tokens a conversation grows to when every answer has `output_tokens`."""
-    texts = [text for text in (system, *turns) if text]
-    asked = sum(len(chat.prompt_ids([{"role": "user", "content": text}])) for text in texts)
+    """An upper bound of the tokens a conversation grows to when every answer has `output_tokens`. Raises
+    ChatTemplateError."""
+    first, *later = turns
+    opening: list[Message] = [{"role": "system", "content": system}] if system else []
+    asked = len(chat.prompt_ids([*opening, {"role": "user", "content": first}]))
+    for text in later:
+        turn: Message = {"role": "user", "content": text}
+        try:
+            asked += len(chat.prompt_ids([turn]))
+        except ChatTemplateError:  # of a template that wants a system prompt
+            asked += len(chat.prompt_ids([*opening, turn]))
     return asked + len(turns) * (output_tokens + _TURN_OVERHEAD_TOKENS)

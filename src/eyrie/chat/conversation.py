@@ -6,9 +6,11 @@ text tokenises differently, those ids are not what the target sees, so a new row
 a row is exactly what the target saw, and `spans` are exactly what it produced.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from eyrie.chat.template import ChatTemplate, Message
+from eyrie.chat.template import ChatTemplate, ChatTemplateError, Message
 
 
 @dataclass
@@ -58,3 +60,11 @@ class Conversation:
     def abandon(self) -> None:
         """Leave the turns that are left unasked; answered ones stay."""
         self._turns.clear()
+
+
+def first_prompt(chat: ChatTemplate, prompt: Mapping[str, Any]) -> list[int] | None:
+    """The ids of what a prompt's first turn asks; None when the template refuses it, as some refuse a system prompt."""
+    try:
+        return Conversation(chat, prompt["system"], prompt["turns"]).next_prompt()
+    except ChatTemplateError:
+        return None

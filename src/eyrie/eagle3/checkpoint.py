@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from eyrie.eagle3.config import HeadConfig, HeadConfigError, aux_layer_ids
+from eyrie.eagle3.config import CONFIG, HeadConfig, HeadConfigError, aux_layer_ids, read_head_config
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.tensors import write_tensors
 from eyrie.eagle3.vocab import DraftVocabError, check_maps
@@ -27,7 +27,7 @@ OLDER_NAMES = {  # as SGLang 0.5.23 understands them, `models/llama_eagle3.py` (
     "aux_norm_mid": "fc_norm.1",
     "aux_norm_high": "fc_norm.2",
 }
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+WEIGHTS, CARD = "model.safetensors", "README.md"
 
 
 class CheckpointError(ValueError):
@@ -155,19 +155,10 @@ def _as_ours(tensors: dict[str, Tensor], config: HeadConfig) -> dict[str, Tensor
 
 def read_config(folder: Path, num_target_layers: int) -> HeadConfig:
     """What the head's config.json says, and where it says nothing what SGLang takes. Raises CheckpointError."""
-    path = folder / CONFIG
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise CheckpointError(f"{path}: expected one JSON object, found {type(raw).__name__}")
-    try:
-        return HeadConfig.from_json(raw, num_target_layers=num_target_layers)
+        return read_head_config(folder, num_target_layers=num_target_layers)
     except HeadConfigError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        raise CheckpointError(str(error)) from None
 
 
 def _check_target(path: Path, config: HeadConfig, target_config: Any) -> None:

@@ -5,11 +5,14 @@ TensorRT-LLM. Engines disagree about layer ids, so both spellings are written: l
 llama.cpp), layer *outputs* inside `eagle_config` (SGLang adds 1). Sources: arXiv:2503.01840, SGLang 0.5.23, vLLM 0.32.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+CONFIG = "config.json"
 MIN_TARGET_LAYERS = 7  # with 6 the layers would be 1, 2 and 2
 ARCHITECTURE = "LlamaForCausalLMEagle3"
 # Settings of other rotary embeddings (partial, multimodal); the head is a plain Llama layer and rotates every
@@ -30,6 +33,9 @@ _SIZES = (
     "draft_vocab_size",
     "num_hidden_layers",
 )
+
+
+_SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
 
 
 class HeadConfigError(ValueError):
@@ -192,6 +198,40 @@ def named_head(name: str, revision: str | None) -> Path | None:
             f"hexadecimal digits of a commit of {name}"
         )
     return None
+
+
+def read_head_config(folder: Path, *, num_target_layers: int) -> HeadConfig:
+    """What the head's config.json says, and where it says nothing what SGLang takes. Raises HeadConfigError."""
+    path = folder / CONFIG
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HeadConfigError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise HeadConfigError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise HeadConfigError(f"{path}: expected one JSON object, found {type(raw).__name__}")
+    try:
+        return HeadConfig.from_json(raw, num_target_layers=num_target_layers)
+    except HeadConfigError as error:
+        raise HeadConfigError(f"{path}: {error}") from None
+
+
+def check_can_go_on(folder: Path, theirs: HeadConfig, wanted: Mapping[str, Any]) -> None:
+    """Weights say nothing of norms after the layer, heads or aux layers, so shapes alone would let a head start from
+    another kind's weights. Raises HeadConfigError where the head in `folder` differs from what is `wanted`."""
+    for name, value in wanted.items():
+        if (found := getattr(theirs, name)) != value:
+            setting = _SETTINGS.get(name)
+            raise HeadConfigError(
+                f"{folder}: {name} is {found} there, but {value} in the head to train; "
+                + (f"set train_head.{setting} as it is there" if setting else "it was made for another target model")
+            )
+
+
+def check_settings(folder: Path, theirs: HeadConfig, train_head: Any) -> None:
+    """That params' `train_head` asks for a head of the kind in `folder`. Raises HeadConfigError."""
+    check_can_go_on(folder, theirs, {name: getattr(train_head, key) for name, key in _SETTINGS.items()})
 
 
 def _shared(config: Any, name: str) -> Any:

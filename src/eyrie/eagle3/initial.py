@@ -12,12 +12,20 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.checkpoint import CheckpointError, read_config, read_tensors
-from eyrie.eagle3.config import HeadConfig, HeadConfigError, named_head
+from eyrie.eagle3.config import HeadConfig, HeadConfigError, check_can_go_on, named_head
 from eyrie.eagle3.head import Eagle3Head
 
-_OF_THE_TARGET = ("vocab_size", "num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids")
+_SAME = (
+    "vocab_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "aux_layer_ids",
+    "num_hidden_layers",
+    "fc_norm",
+    "norm_output",
+)
 _WEIGHTS = (torch.bfloat16, torch.float16, torch.float32)
-_SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
 
 
 def head_folder(name: str, revision: str | None) -> Path:
@@ -44,20 +52,13 @@ def head_folder(name: str, revision: str | None) -> Path:
 
 
 def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int) -> HeadConfig:
-    """The config to train on with: `config`, turned by the positions that the head in `folder` has learnt.
-
-    Weights say nothing of norms after the layer, heads or aux layers, so shapes alone would let a head start from
-    another kind's weights. Raises CheckpointError.
-    """
+    """The config to train on with: `config`, turned by the positions that the head in `folder` has learnt. Raises
+    CheckpointError."""
     theirs = read_config(folder, num_target_layers)
-    for name in (*_OF_THE_TARGET, *_SETTINGS):
-        found, wanted = getattr(theirs, name), getattr(config, name)
-        if found != wanted:
-            setting = _SETTINGS.get(name)
-            raise CheckpointError(
-                f"{folder}: {name} is {found} there, but {wanted} in the head to train; "
-                + (f"set train_head.{setting} as it is there" if setting else "it was made for another target model")
-            )
+    try:
+        check_can_go_on(folder, theirs, {name: getattr(config, name) for name in _SAME})
+    except HeadConfigError as error:
+        raise CheckpointError(str(error)) from None
     return replace(config, rope_parameters=theirs.rope_parameters)
 
 

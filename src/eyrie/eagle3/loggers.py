@@ -8,6 +8,7 @@ A tracker has no part in a result either: what it cannot take is a warning, and 
 """
 
 import importlib
+import importlib.util
 import logging
 import os
 import time
@@ -37,8 +38,21 @@ class LoggersError(ValueError):
 
 def open_loggers(settings: TrainHead) -> list[Logger]:
     """Those that the environment names. Raises LoggersError."""
-    names = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    return [_open(name, settings) for name in names]
+    check_loggers()
+    return [_open(name, settings) for name in _named()]
+
+
+def check_loggers() -> None:
+    """Are those that the environment names known and installed? Raises LoggersError."""
+    for name in _named():
+        if name not in _KINDS:
+            raise LoggersError(f"{VARIABLE}: {name} is none of {', '.join(_KINDS)}")
+        if importlib.util.find_spec(name) is None:
+            raise LoggersError(f"{VARIABLE}: {name} is not installed here: uv pip install 'eyrie[{name}]'")
+
+
+def _named() -> list[str]:
+    return [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
 
 
 class _TensorBoard:
@@ -111,11 +125,7 @@ _KINDS: dict[str, Any] = {"tensorboard": _TensorBoard, "wandb": _Wandb, "mlflow"
 
 
 def _open(name: str, settings: TrainHead) -> Logger:
-    if name not in _KINDS:
-        raise LoggersError(f"{VARIABLE}: {name} is none of {', '.join(_KINDS)}")
     try:
         return _Tolerant(name, _KINDS[name](settings))
-    except ImportError:
-        raise LoggersError(f"{VARIABLE}: {name} is not installed here: uv pip install 'eyrie[{name}]'") from None
     except Exception as error:  # each has errors of its own
         raise LoggersError(f"{VARIABLE}: {name} does not start: {error}") from None

@@ -20,7 +20,7 @@ import torch
 
 from eyrie.bench.lossless import describe_mismatch, first_difference, near_tie_margin
 from eyrie.bench.workloads import conversation_tokens
-from eyrie.chat.conversation import Conversation
+from eyrie.chat.conversation import Conversation, first_prompt
 from eyrie.eagle3.checkpoint import check_head, load_head
 from eyrie.eagle3.processes import Processes, joined, launch_here
 from eyrie.engines.memory import out_of_memory_says
@@ -58,7 +58,7 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
     """Answer the held-out prompts with and without the head. With `num_processes` above 1 torchrun starts so many on
     this machine.
 
-    Raises TargetError, CheckpointError, SchemaError, ProcessesError, DeviceMemoryError.
+    Raises TargetError, CheckpointError, SchemaError, ProcessesError, DeviceMemoryError, ValueError (no prompt to ask).
     """
     num_processes = params.evaluate_head.num_processes
     if num_processes == 1:
@@ -73,7 +73,7 @@ def run(params: Params, *, head: Path, clean: Path, metrics: Path, outputs: Path
 def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, metrics: Path, outputs: Path) -> None:
     section = params.evaluate_head
     target = load_target(params.target, processes)
-    rows = _held_out(clean, section.max_prompts)
+    rows = _held_out(clean, target, section.max_prompts)
     dialogues = [
         _Dialogue(row["prompt_id"], row["workload"], Conversation(target.chat, row["system"], row["turns"]))
         for row in rows
@@ -86,7 +86,6 @@ def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, 
     plain = Engine(target, head=None, drafting=None, max_running_requests=slots, context_length=context_length)
     _answer_turn_by_turn(plain, dialogues, sampling)
     plain.close()
-    dialogues = [item for item in dialogues if item.asked]
     slots = num_slots(sum(len(item.asked) for item in dialogues), context_length)
     drafting = Engine(
         target, head=draft_head, drafting=section, max_running_requests=slots, context_length=context_length
@@ -127,16 +126,36 @@ def _evaluate(params: Params, processes: Processes, *, head: Path, clean: Path, 
     logger.info("%sacceptance length %.2f", same, overall.acceptance_length)
 
 
-def _held_out(clean: Path, max_prompts: int) -> list[dict[str, Any]]:
-    """Rows of the held-out split, one of each workload after the other until `max_prompts`. Raises ValueError."""
+def _held_out(clean: Path, target: TargetModel, max_prompts: int) -> list[dict[str, Any]]:
+    """Rows of the held-out split that the target can be asked, one of each workload after the other until
+    `max_prompts`. Raises ValueError when there is none."""
     by_workload: dict[Workload, list[dict[str, Any]]] = {}
     for row in read_table(clean, PROMPTS):
         if row["split"] == "heldout":
             by_workload.setdefault(row["workload"], []).append(row)
     if not by_workload:
         raise ValueError(f"{clean}: no prompt with split heldout; evaluate_head needs some")
-    rounds = zip_longest(*by_workload.values())
-    return [row for members in rounds for row in members if row is not None][:max_prompts]
+    limit = longest_context(target.config)
+    taken: list[dict[str, Any]] = []
+    num_refused = num_too_long = 0
+    for row in (row for members in zip_longest(*by_workload.values()) for row in members if row is not None):
+        if len(taken) == max_prompts:
+            break
+        if (asked := first_prompt(target.chat, row)) is None:
+            num_refused += 1
+        elif len(asked) >= limit:
+            num_too_long += 1
+        else:
+            taken.append(row)
+    passed_over = (
+        f"passed over: {num_refused} held-out prompts that the target's chat template refuses, {num_too_long} that "
+        f"fill its context of {limit:,} tokens"
+    )
+    if not taken:
+        raise ValueError(f"{clean}: no prompt to evaluate with; {passed_over}")
+    if num_refused or num_too_long:
+        logger.warning("%s", passed_over)
+    return taken
 
 
 def _context_length(target: TargetModel, rows: Iterable[dict[str, Any]], section: EvaluateHead) -> int:

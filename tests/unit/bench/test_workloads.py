@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from eyrie.bench.arms import context_to_share
-from eyrie.bench.workloads import Choice, benchmark_prompts
+from eyrie.bench.workloads import Choice, benchmark_prompts, conversation_tokens
 from eyrie.chat.template import ChatTemplate
 from eyrie.engines.target import load_chat
 from eyrie.params import Drafting, Workload
 from eyrie.tables import PROMPTS, check_prompt_row, write_table
-from tests.conftest import tiny_params
+from tests.conftest import roles_template, tiny_params
 
 
 def row(number: int, workload: str, split: str) -> dict[str, Any]:
@@ -89,6 +89,38 @@ def test_prompts_that_outgrow_the_target_are_passed_over_and_said_to_be(
     assert choice.longest <= 512
     with pytest.raises(ValueError, match="no workload can be measured: long_context: 2 prompts need"):
         choose(tmp_path / "a", chat, ["long_context"])
+
+
+def test_prompts_that_the_template_refuses_are_passed_over_and_said_to_be(
+    tmp_path: Path, rows: list[dict[str, Any]], copy_target: Path
+) -> None:
+    with_system = [row | {"system": "Be brief."} if row["workload"] == "code" else row for row in rows]
+    path = write(tmp_path / "clean", with_system)
+    template = copy_target / "chat_template.jinja"
+    for condition, left in (("== 'user'", "chat"), ("== 'system'", "code")):
+        template.write_text(roles_template(condition))
+        choice = choose(path, load_chat(tiny_params(copy_target).target), ["code", "chat"])
+        (out,) = {"code", "chat"} - {left}
+        assert list(choice.prompts) == [left]
+        assert choice.left_out == {out: "the target's chat template refuses 6 prompts"}
+    without_any = write(tmp_path / "none", rows)
+    with pytest.raises(
+        ValueError, match="no workload can be measured: code: the target's chat template refuses 6 prom"
+    ):
+        choose(without_any, load_chat(tiny_params(copy_target).target), ["code", "chat"])
+
+
+def test_later_turns_are_bounded_also_where_the_template_wants_a_system_prompt(
+    chat: ChatTemplate, copy_target: Path
+) -> None:
+    (copy_target / "chat_template.jinja").write_text(roles_template("== 'system'"))
+    strict = load_chat(tiny_params(copy_target).target)
+    for template in (chat, strict):
+        bound = conversation_tokens(template, "Be brief.", ["one", "two", "three"], output_tokens=1)
+        messages = [{"role": "system", "content": "Be brief."}]
+        for turn in ("one", "two", "three"):
+            messages += [{"role": "user", "content": turn}, {"role": "assistant", "content": "a"}]
+        assert len(template.tokenize(template.text(messages, asks=False))) <= bound
 
 
 def test_workloads_of_stand_in_sources_are_named(

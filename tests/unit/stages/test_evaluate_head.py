@@ -21,7 +21,7 @@ from eyrie.params import Params
 from eyrie.schemas import EvaluationMetrics, EvaluationOutput
 from eyrie.stages import evaluate_head
 from eyrie.tables import PROMPTS, check_prompt_row, write_table
-from tests.conftest import tiny_params
+from tests.conftest import roles_template, tiny_params
 from tests.unit.engines.reference.conftest import random_head
 
 
@@ -154,6 +154,25 @@ def test_a_table_without_held_out_prompts_is_refused(tiny_target: Path, head: Pa
     write_table(path, [prompt_row(1, "chat", "train", ["hello"])], PROMPTS, check_prompt_row)
     with pytest.raises(ValueError, match="no prompt with split heldout"):
         evaluate(tiny_target, head, path, tmp_path)
+
+
+def test_prompts_that_cannot_be_asked_are_passed_over_for_others_and_said_to_be(
+    copy_target: Path, head: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (copy_target / "chat_template.jinja").write_text(roles_template("== 'user'"))
+    long, persona = prompt_row(0, "chat", "heldout", ["word " * 2000]), prompt_row(1, "chat", "heldout", ["the user"])
+    rows = [long, persona | {"system": "Be brief."}, *(prompt_row(n, "chat", "heldout", ["the"]) for n in range(2, 5))]
+    write_table(tmp_path / "clean", rows, PROMPTS, check_prompt_row)
+    metrics, outputs = evaluate(copy_target, head, tmp_path / "clean", tmp_path, max_prompts=2)
+    assert (metrics.overall.num_prompts, [output.prompt_id for output in outputs]) == (
+        2,
+        [row["prompt_id"] for row in rows[2:4]],
+    )
+    said = r"passed over: 1 held-out prompts that the target's chat template refuses, 1 that fill its context"
+    assert re.search(said, caplog.text)
+    write_table(tmp_path / "clean", rows[:2], PROMPTS, check_prompt_row)
+    with pytest.raises(ValueError, match=f"no prompt to evaluate with; {said}"):
+        evaluate(copy_target, head, tmp_path / "clean", tmp_path)
 
 
 def test_a_head_that_could_not_be_served_is_refused_before_anything_is_answered(
