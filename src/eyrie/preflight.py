@@ -9,7 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eyrie.eagle3.config import MIN_TARGET_LAYERS, HeadConfigError, check_settings, named_head, read_head_config
+from eyrie.eagle3.config import (
+    MIN_TARGET_LAYERS,
+    SETTINGS,
+    HeadConfigError,
+    check_can_go_on,
+    named_head,
+    read_head_config,
+)
 from eyrie.eagle3.loggers import check_loggers
 from eyrie.engines.servers import INSTALL_SGLANG, SERVERS_VARIABLE, is_installed, named_server, server_addresses
 from eyrie.engines.sglang_targets import check_drafts_are_served
@@ -105,7 +112,8 @@ def _check_start(params: Params) -> None:
         num_layers = _sizes(target / "config.json")[0] if target.is_dir() else None
         try:
             theirs = read_head_config(folder, num_target_layers=num_layers or MIN_TARGET_LAYERS)
-            check_settings(folder, theirs, params.train_head)
+            wanted = {name: getattr(params.train_head, setting) for name, setting in SETTINGS.items()}
+            check_can_go_on(folder, theirs, wanted)
         except HeadConfigError as error:
             raise PreflightError(f"train_head.init_from: {error}") from None
 

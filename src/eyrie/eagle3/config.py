@@ -35,7 +35,7 @@ _SIZES = (
 )
 
 
-_SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}
+SETTINGS = {"num_hidden_layers": "num_layers", "fc_norm": "fc_norm", "norm_output": "norm_output"}  # in train_head
 
 
 class HeadConfigError(ValueError):
@@ -222,16 +222,11 @@ def check_can_go_on(folder: Path, theirs: HeadConfig, wanted: Mapping[str, Any])
     another kind's weights. Raises HeadConfigError where the head in `folder` differs from what is `wanted`."""
     for name, value in wanted.items():
         if (found := getattr(theirs, name)) != value:
-            setting = _SETTINGS.get(name)
+            setting = SETTINGS.get(name)
             raise HeadConfigError(
                 f"{folder}: {name} is {found} there, but {value} in the head to train; "
                 + (f"set train_head.{setting} as it is there" if setting else "it was made for another target model")
             )
-
-
-def check_settings(folder: Path, theirs: HeadConfig, train_head: Any) -> None:
-    """That params' `train_head` asks for a head of the kind in `folder`. Raises HeadConfigError."""
-    check_can_go_on(folder, theirs, {name: getattr(train_head, key) for name, key in _SETTINGS.items()})
 
 
 def _shared(config: Any, name: str) -> Any:

@@ -12,19 +12,10 @@ import torch
 from torch import Tensor
 
 from eyrie.eagle3.checkpoint import CheckpointError, read_config, read_tensors
-from eyrie.eagle3.config import HeadConfig, HeadConfigError, check_can_go_on, named_head
+from eyrie.eagle3.config import SETTINGS, HeadConfig, HeadConfigError, check_can_go_on, named_head
 from eyrie.eagle3.head import Eagle3Head
 
-_SAME = (
-    "vocab_size",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "aux_layer_ids",
-    "num_hidden_layers",
-    "fc_norm",
-    "norm_output",
-)
+_OF_THE_TARGET = ("vocab_size", "num_attention_heads", "num_key_value_heads", "head_dim", "aux_layer_ids")
 _WEIGHTS = (torch.bfloat16, torch.float16, torch.float32)
 
 
@@ -56,7 +47,7 @@ def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int)
     CheckpointError."""
     theirs = read_config(folder, num_target_layers)
     try:
-        check_can_go_on(folder, theirs, {name: getattr(config, name) for name in _SAME})
+        check_can_go_on(folder, theirs, {name: getattr(config, name) for name in (*_OF_THE_TARGET, *SETTINGS)})
     except HeadConfigError as error:
         raise CheckpointError(str(error)) from None
     return replace(config, rope_parameters=theirs.rope_parameters)
