@@ -3,14 +3,16 @@
 The template renders a whole conversation; an assistant span is what stands between the prompt that asks for the answer
 (the rendered prefix, generation prompt included) and the end-of-turn token, end included. Offsets of one tokenisation
 of the whole row place it, and two checks make it exact: the row's tokens before the answer are the very ids that a
-serving engine would make of the prompt, and the span decodes to the answer. What fails either is refused, not guessed.
+serving engine would make of the prompt, and the span decodes to the answer. What fails either is refused, not guessed;
+so is an answer that holds an end-of-turn token's text: its turn would end there, and the rest would not be its answer.
 
 As in a conversation that the target answers itself, an answer whose prompt does not begin with the row so far (a
 template that drops earlier reasoning, say) starts a new row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from eyrie.chat.conversation import Row
 from eyrie.chat.template import ChatTemplate, Message
@@ -37,6 +39,7 @@ def rows_of(chat: ChatTemplate, messages: Sequence[Message]) -> list[Row]:
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
+        _check_ends_once(chat, message, index)
         asked = chat.text(messages[:index], asks=True)
         answered = chat.text(messages[: index + 1], asks=False)
         if not answered.startswith(asked):
@@ -54,13 +57,33 @@ def rows_of(chat: ChatTemplate, messages: Sequence[Message]) -> list[Row]:
     return [_to_row(chat, draft) for draft in drafts]
 
 
+def _check_ends_once(chat: ChatTemplate, message: Message, index: int) -> None:
+    """Raises TranscriptError when the message itself holds a token that ends turns, in whatever the template may read
+    of it."""
+    tokens = _end_tokens(chat)
+    if any(token in text for text in _texts(message) for token in tokens):
+        raise TranscriptError(
+            f"message {index}: the answer holds the text of an end-of-turn token, which would end it there"
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All text of a message: its content, its reasoning, the arguments of its tool calls."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)
+
+
+def _end_tokens(chat: ChatTemplate) -> list[str]:
+    tokens: list[str] = chat.tokenizer.convert_ids_to_tokens(sorted(chat.stop_ids))
+    return tokens
+
+
 def _end_of_turn(chat: ChatTemplate, text: str, begin: int, index: int) -> int:
     """Where the first end-of-turn token at or after `begin` ends."""
-    ends = (
-        place + len(token)
-        for token in chat.tokenizer.convert_ids_to_tokens(sorted(chat.stop_ids))
-        if (place := text.find(token, begin)) >= 0
-    )
+    ends = (place + len(token) for token in _end_tokens(chat) if (place := text.find(token, begin)) >= 0)
     end = min(ends, default=None)
     if end is None:
         raise TranscriptError(f"message {index}: the template puts no end-of-turn token behind the answer")

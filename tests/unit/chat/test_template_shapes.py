@@ -206,6 +206,25 @@ def test_a_template_that_never_ends_a_turn_is_refused() -> None:
         rows_of(chat, [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}])
 
 
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("llama3", {"content": "Llama ends a turn with <|eot_id|> and nothing else does so."}),
+        ("harmony", {"content": "A1", "thinking": "why <|return|> not"}),
+        ("harmony", {"content": "A1", "tool_calls": [{"function": {"arguments": {"q": "<|call|>"}}}]}),
+    ],
+)
+def test_an_answer_that_holds_an_end_of_turn_token_is_refused_and_not_cut_there(
+    name: str, answer: dict[str, object]
+) -> None:
+    messages = [{"role": "user", "content": "Q1"}, {"role": "assistant", **answer}]
+    with pytest.raises(
+        TranscriptError, match=r"^message 1: the answer holds the text of an end-of-turn token"
+    ) as caught:
+        rows_of(SHAPES[name].chat(), messages)
+    assert "<|" not in str(caught.value)
+
+
 def test_the_day_of_a_template_is_the_one_of_the_parameters() -> None:
     ids = SHAPES["llama3.1-date"].chat().prompt_ids([{"role": "user", "content": "Q"}])
     assert "Today Date: 02 Jan 2026" in SHAPES["llama3.1-date"].chat().tokenizer.decode(ids)
