@@ -151,12 +151,13 @@ def _prompt(row: Any, source: Origin, config: SelectPrompts) -> Prompt:
 
 @dataclass
 class Reading:
-    """All sources, read into `prompts`; counts per source name."""
+    """All sources, read into `prompts`; rows are counted per source name."""
 
     prompts: Prompts
     malformed: Malformed = field(default_factory=Malformed)
     num_rows: Counter[str] = field(default_factory=Counter)
     num_malformed: Counter[str] = field(default_factory=Counter)
+    num_read: Counter[Split] = field(default_factory=Counter)  # those too long included
     too_long: Counter[str] = field(default_factory=Counter)
 
     def read(self, config: SelectPrompts, tick: Callable[[], object]) -> None:
@@ -174,13 +175,14 @@ class Reading:
             self.malformed.rows = [*self.malformed.rows, *malformed.rows][:_LISTED_ROWS]
 
     def _add(self, prompt: Prompt, number: int, config: SelectPrompts) -> None:
+        split = config.sources[number].split
+        assigned = split_of(prompt.turns, config.digest_split) if split == "by_digest" else split
+        self.num_read[assigned] += 1
         if prompt.num_chars > config.max_chars:
             self.too_long["longer than max_chars"] += 1
         elif len(prompt.turns) > config.max_turns:
             self.too_long["more turns than max_turns"] += 1
         else:
-            split = config.sources[number].split
-            assigned = split_of(prompt.turns, config.digest_split) if split == "by_digest" else split
             self.prompts.add(prompt, source=number, split=assigned)
             if len(self.prompts.workloads) > _MAX_WORKLOADS:
                 source = config.sources[number]

@@ -50,16 +50,16 @@ def run(params: Params, *, selected: Path, metrics: Path) -> None:
         scratch = Path(files.enter_context(TemporaryDirectory(dir=selected.parent, prefix=".select-")))
         prompts = Prompts(files.enter_context(Spill(scratch / "prompts")))
         reading, wanted, elsewhere = _read_all(config, prompts)
-        funnel = _Funnel()
-        funnel.add("read", len(prompts) + reading.too_long.total(), reading.malformed.reasons)
-        funnel.add("length", len(prompts), reading.too_long)
+        funnel = _Funnel(prompts.column("split") == _TRAIN)
+        funnel.add("read", reading.num_read.total(), reading.num_read["train"], reading.malformed.reasons)
+        funnel.add("length", len(prompts), int(funnel.is_train.sum()), reading.too_long)
         kept = funnel.drop("exact duplicates", np.arange(len(prompts)), _repeated(prompts))
         kept = _drop_similar(prompts, kept, elsewhere, config, scratch, funnel)
         cells = _cells(prompts, kept, wanted)
         taken = _Taken(config, wanted, Counter(cells.values()))
         kept = funnel.drop("workload mix", kept, taken.over_share(prompts, cells))
         if not taken.counts.total():
-            raise ValueError(f"select_prompts: no training prompt is left; the last step with any: {funnel.told()}")
+            raise ValueError(f"select_prompts: no training prompt is left; how many each step left: {funnel.told()}")
         if not (prompts.column("split")[kept] == _HELDOUT).any():
             raise ValueError(
                 f"select_prompts: no held-out prompt beside {taken.counts.total()} training prompts; give one of "
@@ -73,24 +73,29 @@ def run(params: Params, *, selected: Path, metrics: Path) -> None:
 
 
 class _Funnel:
-    """The steps so far: how many stayed, and why the others went."""
+    """The steps so far: how many stayed, how many training prompts among them, and why the others went."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_train: NDArray[np.bool_]) -> None:
         self.steps: list[FunnelStep] = []
+        self.is_train = is_train  # of every prompt
+        self._kept_train: list[int] = []  # by each step
 
-    def add(self, name: str, kept: int, dropped: Counter[str]) -> None:
+    def add(self, name: str, kept: int, kept_train: int, dropped: Counter[str]) -> None:
         self.steps.append(FunnelStep(name=name, kept=kept, dropped=dict(sorted(dropped.items()))))
+        self._kept_train.append(kept_train)
         logger.info("%s: %d kept, %d dropped", name, kept, dropped.total())
 
     def drop(self, name: str, prompts: Numbers, reasons: dict[int, str]) -> Numbers:
         """The prompts that have no reason to go."""
         gone = np.fromiter(reasons, dtype=np.int64, count=len(reasons))
         kept = prompts[~np.isin(prompts, gone)]
-        self.add(name, len(kept), Counter(reasons.values()))
+        self.add(name, len(kept), int(self.is_train[kept].sum()), Counter(reasons.values()))
         return kept
 
     def told(self) -> str:
-        return ", ".join(f"{step.name} {step.kept}" for step in self.steps)
+        """The training prompts alone: what measures stays, and would hide the step that took the last of them."""
+        steps = zip(self.steps, self._kept_train, strict=True)
+        return ", ".join(f"{step.name} {kept_train}" for step, kept_train in steps)
 
 
 def _read_all(config: SelectPrompts, prompts: Prompts) -> tuple[Reading, dict[Cell, float], list[str]]:

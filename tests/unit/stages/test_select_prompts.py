@@ -302,6 +302,17 @@ def test_training_prompts_without_a_held_out_one_are_refused(folder: Path, tmp_p
     assert [*(tmp_path / "out").iterdir()] == []
 
 
+def test_when_no_training_prompt_is_left_the_steps_are_told_with_how_many_each_left_of_them(
+    folder: Path, select: Select
+) -> None:
+    (folder / "train-b.jsonl").unlink()
+    rows = [row("word " * 200), row("what is a held out prompt"), row("Measure the speed of this prompt!")]
+    write(folder / "train-a.jsonl", rows)
+    told = "read 3, length 2, exact duplicates 1, near duplicates 1, decontamination 0, workload mix 0"
+    with pytest.raises(ValueError, match=f"no training prompt is left; how many each step left: {told}$"):
+        select(params_with(folder, workload_mix=MIX, max_chars=500))
+
+
 def test_the_mix_can_follow_a_sample_of_real_traffic(folder: Path, select: Select) -> None:
     def chat(word: str, num_chars: int, num_turns: int) -> dict[str, Any]:
         content = " ".join(f"{word}{number}" for number in range(num_chars))[:num_chars]
