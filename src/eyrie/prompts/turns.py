@@ -50,6 +50,10 @@ def read_dialogue(row: Any, *, turns: TurnFormat, column: str | None, keep_answe
         dialogue = dialogue._replace(answers=[])
     elif len(dialogue.answers) != len(dialogue.turns):
         raise RowError("turns and answers do not alternate")
+    else:
+        dialogue = dialogue._replace(answers=[_text(answer) for answer in dialogue.answers])
+        if not all(dialogue.answers):
+            raise RowError("turns and answers do not alternate")
     for text in (dialogue.system, *dialogue.turns, *dialogue.answers):
         _check_text(text)
     if not dialogue.turns:
@@ -130,8 +134,8 @@ def _from_list(entries: Any, role_key: str, text_key: str) -> Dialogue:
         else:
             alternating = alternating and role in _ANSWERS and len(answers) == len(turns) - 1
             answers.append(entry.get(text_key))
-    whole = alternating and len(answers) == len(turns) and all(isinstance(text, str) and text for text in answers)
-    return Dialogue(system, turns, answers if whole else [])
+    # As they are: an answer that is no text is no reason to refuse a row of which only the turns are wanted.
+    return Dialogue(system, turns, answers if alternating and len(answers) == len(turns) else [])
 
 
 def _messages(row: dict[str, Any], column: str | None) -> Dialogue:

@@ -22,6 +22,30 @@ def test_messages_give_system_and_user_turns_and_never_the_assistants() -> None:
     assert read_dialogue(row, turns="messages", column="messages") == Dialogue("Be brief.", ["first", "second\npart"])
 
 
+def test_a_kept_answer_may_come_in_parts_as_a_user_turn_may() -> None:
+    parts = [{"type": "text", "text": "first"}, {"type": "text", "text": "part"}]
+    row = {"m": [{"role": role, "content": parts} for role in ("user", "assistant")]}
+    found = read_dialogue(row, turns="messages", column="m", keep_answers=True)
+    assert found == Dialogue("", ["first\npart"], ["first\npart"])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([{"type": "image_url"}], "a part that is not text"),
+        (None, "text of another type"),
+        ("", "turns and answers do not alternate"),
+        ([{"type": "text", "text": ""}], "turns and answers do not alternate"),
+    ],
+)
+def test_an_answer_that_is_no_text_costs_its_row_only_where_answers_are_kept(content: Any, reason: str) -> None:
+    row = {"m": [USER, {"role": "assistant", "content": content}]}
+    with pytest.raises(RowError) as caught:
+        read_dialogue(row, turns="messages", column="m", keep_answers=True)
+    assert str(caught.value) == reason
+    assert read_dialogue(row, turns="messages", column="m") == Dialogue("", ["hi"])
+
+
 def test_sharegpt_alpaca_and_text_rows_give_the_same_prompt() -> None:
     sharegpt = {"conversations": [{"from": "human", "value": "Add\n\n1 2"}, {"from": "gpt", "value": "ANSWER"}]}
     alpaca = {"instruction": "Add", "input": "1 2", "output": "ANSWER"}
