@@ -33,6 +33,10 @@ class SourceError(ValueError):
     """A source is missing, unreadable or empty."""
 
 
+class _HeaderError(ValueError):
+    """A CSV header that does not say which column is meant."""
+
+
 class BadRow(NamedTuple):
     reason: str
 
@@ -59,6 +63,8 @@ def read_rows(source: Origin, columns: list[str]) -> Iterator[Row]:
             with filesystem.open(path, "rb") as handle:
                 for number, value in enumerate(_with_empty_lines(read(_unpacked(name, handle))), start=1):
                     yield Row(name, number, value)
+        except _HeaderError as error:
+            raise SourceError(f"source {source.name}: {path}: {error}") from None
         except pa.ArrowException as error:
             raise SourceError(f"source {source.name}: {path}: not a Parquet file: {_first_line(error)}") from None
         except Exception as error:  # files, decompressors and storage clients each have their own kinds
@@ -108,7 +114,7 @@ def _reader(name: str, columns: list[str]) -> Callable[[Any], Iterator[Any]]:
     if plain.endswith(".jsonl"):
         return _jsonl_rows
     if plain.endswith(".csv"):
-        return _csv_rows
+        return lambda handle: _csv_rows(handle, columns)
     return lambda handle: _parquet_rows(handle, columns)
 
 
@@ -251,7 +257,7 @@ class _TextLines:
         return text
 
 
-def _csv_rows(handle: Any) -> Iterator[Any]:
+def _csv_rows(handle: Any, columns: list[str]) -> Iterator[Any]:
     csv.field_size_limit(MAX_ROW_BYTES)  # the default refuses cells over 128 KiB
     reader = csv.reader(_TextLines(handle), strict=True)
     header: list[str] | None = None
@@ -267,8 +273,17 @@ def _csv_rows(handle: Any) -> Iterator[Any]:
         else:
             if header is None:
                 header = cells or None
+                _check_header(cells, columns)
             else:
                 yield _record(header, cells) if cells else _BLANK
+
+
+def _check_header(header: list[str], columns: list[str]) -> None:
+    """Only of the columns that are read: the others do no harm, and a file without a header has a prompt there, which
+    no message quotes. Raises _HeaderError."""
+    for name in columns:
+        if header.count(name) > 1:
+            raise _HeaderError(f"the header has the column {name!r} {header.count(name)} times; which one is meant?")
 
 
 def _record(header: list[str], cells: list[str]) -> Any:

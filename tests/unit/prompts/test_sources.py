@@ -131,6 +131,17 @@ def test_csv_cells_may_hold_newlines_and_bad_rows_are_named(tmp_path: Path) -> N
     ]
 
 
+def test_a_csv_header_with_the_column_twice_is_refused_and_not_read_from_the_last(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,workload,text\none,chat,two\n")
+    with pytest.raises(SourceError, match=r"^source logs: .*/x\.csv: the header has the column 'text' 2 times; which"):
+        values(source(tmp_path / "x.csv"))
+
+
+def test_csv_columns_that_nobody_reads_may_share_a_name(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,,\none,two,three\n")
+    assert [value["text"] for value in values(source(tmp_path / "x.csv"))] == ["one"]
+
+
 def test_parquet_rows_are_streamed_and_bad_text_is_named(tmp_path: Path) -> None:
     raw = pa.array([b"a", b"\xff", b"c"], pa.binary())
     text = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
