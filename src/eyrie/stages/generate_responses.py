@@ -24,7 +24,11 @@ from eyrie.tables import PROMPTS, RESPONSES, TableWriter, check_response_row, re
 
 logger = logging.getLogger(__name__)
 
-_NOT_ANSWERED = "prompt too long, refused by the chat template, or failed on a server"
+# A shard holds rows alone, so which of these it was is in its log only.
+_NOT_ANSWERED = (
+    "prompt too long, refused by the chat template, failed on a server, or a source's answer without an exact place in "
+    "the rendering"
+)
 
 
 def run(params: Params, *, shard: int, clean: Path, responses: Path, scratch: Path) -> None:

@@ -316,6 +316,23 @@ def test_answers_that_a_source_brought_are_taken_as_they_are_and_the_target_is_n
     assert row["finish_reasons"] == ["given", "given"]
 
 
+def test_a_kept_conversation_that_is_left_out_is_counted_in_the_metrics_and_its_reason_is_in_the_log(
+    tiny_target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ends_early = {"answers": ["Llama ends a turn with <|eot_id|> and nothing else does so."]}
+    rows = [_prompt(0, "one") | {"answers": ["the first"]}, _prompt(1, "how does a turn end?") | ends_early]
+    write_table(tmp_path / "clean.parquet", rows, PROMPTS, check_prompt_row)
+    params = _tiny(tiny_target)
+    path = _run(params, tmp_path / "clean.parquet")
+    assert "shard 0: 1 conversations were cut short: message 1: the answer holds the text of an end" in caplog.text
+    generate_responses.gather(
+        params, clean=tmp_path / "clean.parquet", responses=[path], metrics=tmp_path / "metrics.json"
+    )
+    [(reason, count)] = read_json(tmp_path / "metrics.json", ResponseMetrics).skipped.items()
+    assert "a source's answer without an exact place in the rendering" in reason
+    assert count == 1
+
+
 def test_prompts_over_the_limit_are_counted_and_left_out(tiny_target: Path, clean: Path) -> None:
     params = _tiny(tiny_target, max_new_tokens=4, max_prompt_tokens=40)
     path = _run(params, clean)
