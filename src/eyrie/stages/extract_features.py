@@ -59,7 +59,9 @@ def _extract(params: Params, processes: Processes, *, shard: int, responses: Pat
     """All processes run every forward; the first one writes."""
     rows = read_table(responses, RESPONSES)
     if params.extract_features.truncated_answers == "drop":
-        rows = list(_without_truncated(rows))
+        whole = list(_without_truncated(rows))
+        _tell_dropped(rows, whole, shard)
+        rows = whole
     target = load_target(params.target, processes)
     layers = list(aux_layer_ids(target.config.num_hidden_layers))
     _check_lengths(responses, rows, target.config.max_position_embeddings)
@@ -138,6 +140,21 @@ def _without_truncated(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any
         if whole:
             cut = {key: row[key][:whole] for key in ("span_starts", "span_ends", "finish_reasons")}
             yield {**row, **cut, "input_ids": row["input_ids"][: cut["span_ends"][-1]]}
+
+
+def _tell_dropped(rows: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]], shard: int) -> None:
+    """What became of `rows`, of which `whole` are left. A shard that lost all of them deserves a look."""
+    num_answers = sum(len(row["finish_reasons"]) for row in rows) - sum(len(row["finish_reasons"]) for row in whole)
+    if num_answers:
+        logger.log(
+            logging.INFO if whole else logging.WARNING,
+            "shard %d: extract_features.truncated_answers is drop: %d answers that ran out of "
+            "generate_responses.sampling.*.max_new_tokens are left out, and with them %d of %d rows",
+            shard,
+            num_answers,
+            len(rows) - len(whole),
+            len(rows),
+        )
 
 
 def _check_lengths(responses: Path, rows: Sequence[dict[str, Any]], limit: int) -> None:

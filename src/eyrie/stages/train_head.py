@@ -108,7 +108,7 @@ def _train(params: Params, files: _Files, processes: Processes) -> None:
         head_config = config_to_go_on(head_config, start, num_target_layers=config.num_hidden_layers)
     revision = target_revision(params.target.model, params.target.revision)
     data_digest = _check_features(files.features, head_config, revision)
-    _check_heldout(files.features, settings.max_sequence_tokens)
+    _check_heldout(params, files.features)
     device = processes.device(resolve_device(params.target.device))
     ends, scaling = load_ends(params.target), LogitScaling.of(config)
 
@@ -194,12 +194,18 @@ def _heldout_batches(
             yield [_document(row) for row in decode_rows(encoded, max_tokens, device)]
 
 
-def _check_heldout(features: list[Path], max_tokens: int) -> None:
+def _check_heldout(params: Params, features: list[Path]) -> None:
     """Raises TrainingError: without held-out rows the first evaluation, hours later, would have nothing to measure."""
+    max_tokens = params.train_head.max_sequence_tokens
     if next(rows_in_order(features, split="heldout", max_tokens=max_tokens), None) is None:
+        dropped = (
+            "; extract_features.truncated_answers is drop, so answers that ran out of "
+            "generate_responses.sampling.*.max_new_tokens are not there"
+        )
         raise TrainingError(
             f"{features[0].parent}: no row of split heldout has an assistant turn of 2 tokens or more within "
             f"train_head.max_sequence_tokens ({max_tokens})"
+            + (dropped if params.extract_features.truncated_answers == "drop" else "")
         )
 
 

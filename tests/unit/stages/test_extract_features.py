@@ -1,5 +1,7 @@
 """Stored features are those of each row run alone, from the right layers, before any padding."""
 
+import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,26 @@ def test_answers_that_ran_out_of_tokens_can_be_left_out(tiny_target: Path, tmp_p
         kept[choice] = [(len(row.input_ids), row.spans) for row in read_shard(tmp_path / choice)[1]]
     assert kept["keep"] == [(30, ((3, 9), (20, 30))), (12, ((1, 12),)), (15, ((1, 15),))]
     assert kept["drop"] == [(9, ((3, 9),)), (15, ((1, 15),))]
+
+
+@pytest.mark.parametrize(
+    ("all_ran_out", "level", "told"),
+    [(False, logging.INFO, "2 answers .* and with them 1 of 3 rows"), (True, logging.WARNING, "2 answers .* 2 of 2")],
+)
+def test_how_many_answers_ran_out_of_tokens_and_were_left_out_is_told(
+    tiny_target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, all_ran_out: bool, level: int, told: str
+) -> None:
+    cut_twice = {"span_starts": [3, 20], "span_ends": [9, 30], "finish_reasons": ["stop", "length"]}
+    cut = [_row(index, 12) | {"finish_reasons": ["length"]} for index in range(2)]
+    rows = cut if all_ran_out else [_row(0, 30) | cut_twice, cut[1], _row(2, 15)]
+    write_table(tmp_path / "r", rows, RESPONSES, check_response_row)
+    params = tiny_params(tiny_target, extract_features={"truncated_answers": "drop"})
+    with caplog.at_level(logging.INFO):
+        extract_features.run(params, shard=0, responses=tmp_path / "r", features=tmp_path / "f")
+    [record] = [record for record in caplog.records if "truncated_answers" in record.message]
+    assert record.levelno == level
+    assert re.search(told, record.message)
+    assert "generate_responses.sampling.*.max_new_tokens" in record.message
 
 
 def test_a_target_split_over_two_processes_has_the_features_of_a_whole_one(tiny_target: Path, responses: Path) -> None:

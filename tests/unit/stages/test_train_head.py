@@ -29,7 +29,7 @@ from eyrie.engines.target import load_config, load_target
 from eyrie.engines.target_ends import load_ends
 from eyrie.features.store import read_shard, write_shard
 from eyrie.io import path_digest, read_json
-from eyrie.params import Params
+from eyrie.params import Params, parse_params
 from eyrie.schemas import TrainMetrics
 from eyrie.stages import build_vocab, extract_features, train_head
 from eyrie.tables import RESPONSES, check_response_row, write_table
@@ -222,6 +222,22 @@ def test_missing_held_out_rows_are_noticed_before_anything_is_loaded(
     monkeypatch.setattr(train_head, "load_ends", lambda _target: pytest.fail("training was prepared"))
     with pytest.raises(ValueError, match=r"no row of split heldout .*assistant turn"):
         workspace.train("none", edit_rows(workspace, "without-heldout", split="train"))
+
+
+@pytest.mark.parametrize("truncated_answers", ["keep", "drop"])
+def test_missing_held_out_rows_are_laid_to_truncated_answers_only_where_those_were_dropped(
+    workspace: Workspace, truncated_answers: str
+) -> None:
+    params = workspace.params().model_dump(mode="json")
+    params["extract_features"]["truncated_answers"] = truncated_answers
+    with pytest.raises(ValueError, match="no row of split heldout") as caught:
+        train_head.run(
+            parse_params(params, origin="test"),
+            features=edit_rows(workspace, "no-heldout", split="train"),
+            **workspace.outputs("no-heldout"),
+        )
+    is_told = "extract_features.truncated_answers" in str(caught.value)
+    assert is_told == (truncated_answers == "drop")
 
 
 def test_features_of_another_target_are_refused_by_shard(workspace: Workspace) -> None:
