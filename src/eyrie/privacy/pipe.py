@@ -103,8 +103,18 @@ def _answer(row: _Row, detected: Detected, policy: Policy) -> dict[str, Any]:
 
 
 def _rows(stream: IO[bytes]) -> Iterator[_Row]:
-    """One row per line, readable or not; `number` counts lines from 0."""
+    """One row per line, readable or not; `number` counts lines from 0.
+
+    A blank line is nothing after the last row, and one that cannot be read before it, as in a source of
+    `select_prompts`: it waits until another row comes.
+    """
+    blanks = 0
     for number, line in enumerate(_lines(stream)):
+        if line is not None and not line.strip():
+            blanks += 1
+            continue
+        yield from (_row(blank, b"") for blank in range(number - blanks, number))
+        blanks = 0
         yield _row(number, line.removeprefix(codecs.BOM_UTF8) if line is not None and number == 0 else line)
 
 

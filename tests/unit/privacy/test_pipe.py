@@ -102,6 +102,18 @@ def test_a_row_that_cannot_be_read_is_an_error_line_without_its_value_and_the_ne
     assert (second["index"], second["action"]) == (1, "drop")
 
 
+@pytest.mark.parametrize("blanks", [[b""], [b"\r"], [b" ", b"\t\r", b""]])
+def test_blank_lines_after_the_last_row_are_no_rows(tmp_path: Path, blanks: list[bytes]) -> None:
+    status, lines = answers(tmp_path, b'{"text": "hi"}\r', *blanks)
+    assert (status, [line["index"] for line in lines]) == (0, [0])
+
+
+def test_blank_lines_between_rows_keep_their_numbers(tmp_path: Path) -> None:
+    status, lines = answers(tmp_path, {"text": "hi"}, b"\r", b"", {"text": CARD}, b"")
+    assert status == 3
+    assert [(line["index"], line["action"]) for line in lines] == [(0, "keep"), (1, "error"), (2, "error"), (3, "drop")]
+
+
 def test_a_byte_order_mark_does_not_cost_the_first_row(tmp_path: Path) -> None:
     status, lines = answers(tmp_path, b"\xef\xbb\xbf" + json.dumps({"text": f"pay {CARD}"}).encode(), {"text": "hi"})
     assert status == 0
@@ -151,6 +163,8 @@ JSON = st.recursive(
 def test_any_lines_give_one_answer_each_and_no_traceback(tmp_path: Path, lines: list[bytes]) -> None:
     flat = [line.replace(b"\n", b" ") for line in lines]
     status, printed = answers(tmp_path, *flat)
+    while flat and not flat[-1].strip():
+        flat.pop()
     assert [line["index"] for line in printed] == list(range(len(flat)))
     assert status == (3 if any("error" in line for line in printed) else 0)
 
