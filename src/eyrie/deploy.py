@@ -109,11 +109,16 @@ def dockerfile(spec: ServerSpec, arguments: list[str]) -> str:
 
 def _in_context(what: str, path: str) -> str:
     """`path` as COPY takes it, from the folder that the image is built from. Raises ValueError."""
-    real = Path(path).resolve()  # COPY does not follow a link
+    real = Path(path).resolve()  # COPY does not follow a link, and keeps those inside a folder
     if not real.is_relative_to(Path.cwd()):
         raise ValueError(
             f"{what}: {path} is outside this folder, from which the image is built; copy it into this folder and name "
             "the copy"
+        )
+    if any(item.is_symlink() for item in real.rglob("*")):
+        raise ValueError(
+            f"{what}: {path} holds links to files that the image would not have; `dvc unprotect {path}` puts files in "
+            "the place of DVC's links, `cp -rL` makes a copy without any"
         )
     if re.search(r"[*?\[\\$]", str(real.relative_to(Path.cwd()))):
         raise ValueError(f"{what}: {path} holds one of * ? [ \\ $, with which Docker means other files; rename it")

@@ -13,6 +13,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from eyrie.children import die_with
+
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
 SettingsT = TypeVar("SettingsT")
@@ -59,7 +61,7 @@ def map_in_processes(
     """
     # spawn: the parent has threads (Arrow's, the progress bar's), and a fork would copy their locks.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(start, settings))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(os.getpid(), start, settings))
     try:
         yield from map_in_order(lambda item: pool.submit(_answer, item), items, max_waiting=2 * workers + 1)
     except BrokenProcessPool:
@@ -74,8 +76,9 @@ def map_in_processes(
 _answer_item: Callable[[Any], Any] | None = None
 
 
-def _start(start: Callable[[Any], Callable[[Any], Any]], settings: Any) -> None:
+def _start(parent: int, start: Callable[[Any], Callable[[Any], Any]], settings: Any) -> None:
     global _answer_item
+    die_with(parent)()  # they hold both ends of their queue, and would wait for a killed parent for ever
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent ends the pool
     _answer_item = start(settings)
 

@@ -126,6 +126,9 @@ def test_what_the_image_holds_is_copied_from_the_folder_it_is_built_from(
     for key, path in (("model", str(tiny_target)), ("model", "link"), ("chat_template", "../outside.jinja")):
         with pytest.raises(ValueError, match=rf"^target\.{key}: {re.escape(path)} is outside this folder, .* copy it"):
             written(with_target(**{key: path}), "docker", tmp_path / "none")
+    (tmp_path / "target/linked.json").symlink_to("config.json")  # as DVC links what is cached on another disk
+    with pytest.raises(ValueError, match=r"^target\.model: target holds links .*`dvc unprotect target` .*`cp -rL`"):
+        written(with_target(model="target"), "docker", tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 

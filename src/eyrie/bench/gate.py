@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from eyrie.bench.client import Messages
-from eyrie.bench.lossless import describe_mismatch, first_difference
+from eyrie.bench.lossless import describe_mismatch, first_difference, near_tie_margin
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
 from eyrie.engines.servers import ServerError, error_kind
@@ -23,7 +23,7 @@ from eyrie.engines.sglang_answer import answer_ids
 from eyrie.params import Workload
 from eyrie.schemas import AnswerCheck, Mismatch
 
-_TOP_LOGPROBS = 5
+_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def check_answers(
                     eagle3=two.output,
                     index=index,
                     before=before.get(one.prompt_id, 0),
-                    margin=_margin(one, two, index),
+                    margin=_margin(one, two, index, dtype),
                     dtype=dtype,
                 )
             )
@@ -158,13 +158,16 @@ def check_answers(
     return AnswerCheck(num_answers=len(baseline), num_identical=len(baseline) - len(mismatches), mismatches=mismatches)
 
 
-def _margin(baseline: GateAnswer, drafted: GateAnswer, index: int) -> float | None:
-    """Differences of log-probabilities are differences of logits. A token that is not among the most likely ones is
-    at least as far as the last of them."""
+def _margin(baseline: GateAnswer, drafted: GateAnswer, index: int, dtype: str) -> float | None:
+    """Differences of log-probabilities are differences of logits. Of a token that is not among the most likely ones it
+    is known only that it is at least as far as the last of them, which says nothing where that is a near tie."""
     if index >= min(len(baseline.output), len(drafted.output), len(baseline.top)):
         return None
     top = dict(baseline.top[index])
     if not top:
         return None
     best = top.get(baseline.output[index], max(top.values()))
-    return best - top.get(drafted.output[index], min(top.values()))
+    if (other := top.get(drafted.output[index])) is not None:
+        return best - other
+    bound = best - min(top.values())
+    return bound if bound > near_tie_margin(dtype) else None

@@ -16,10 +16,11 @@ BENCHMARK = Path("reports/metrics/benchmark.json")
 FEATURES, TRAINING = Path("reports/metrics/extract_features.json"), Path("reports/metrics/train_head.json")
 
 
-def compare(estimate: Estimate) -> list[tuple[str, str, str, str]]:
-    """Rows of (what, estimate, measured, measured over estimate); none when nothing ran here."""
+def compare(estimate: Estimate, *, same_device: bool) -> list[tuple[str, str, str, str]]:
+    """Rows of (what, estimate, measured, measured over estimate); none when nothing ran here. Seconds are those of the
+    device that is estimated, or not told."""
     rows = []
-    measured = _seconds_by_stage()
+    measured = _seconds_by_stage() if same_device else {}
     for stage, seconds in estimate.seconds.items():
         if stage in measured:
             rows.append(_row(f"{stage}, seconds", seconds, measured[stage]))

@@ -24,7 +24,8 @@ def print_estimate(
 
     Raises ValueError: facts of the target or the device are missing.
     """
-    found = (measured_device(params) if ran_here else None) or _DEFAULT
+    ran_on = measured_device(params) if ran_here else None
+    found = ran_on or _DEFAULT
     gpu, num_gpus = (gpu, num_gpus or 1) if gpu else (found[0], num_gpus or found[1])
     facts, device = target_facts(params), read_device(gpu, num_gpus)
     longest = params.generate_responses.sampling["default"].max_new_tokens
@@ -32,10 +33,13 @@ def print_estimate(
     typer.echo(f"{params.target.model} on {num_gpus} x {gpu}; facts of the target from {facts.origin}\n")
     for line in estimate.lines:
         typer.echo(f"{line.name:<34} {line.value:>26}  = {line.arithmetic}")
-    if rows := compare(estimate) if ran_here else []:
+    if rows := compare(estimate, same_device=ran_on == (gpu, num_gpus)) if ran_here else []:
         typer.echo(f"\n{'the last run here':<34} {'estimated':>16} {'measured':>16} {'ratio':>8}")
         for what, estimated, measured, ratio in rows:
             typer.echo(f"{what:<34} {estimated:>16} {measured:>16} {ratio:>8}")
+        if ran_on != (gpu, num_gpus):
+            typer.echo(f"No seconds: that ran on {f'{ran_on[1]} x {ran_on[0]}' if ran_on else 'another device'}.")
+            return
         typer.echo(
             "Measured seconds include starts and loading, which no estimate does: of a small run they are nearly all."
         )

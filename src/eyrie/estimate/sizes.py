@@ -112,7 +112,7 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class HeadSize:
-    """Weights of a head by part. `once` run at the first step of a row only, `per_step` at each."""
+    """Weights of a head by part. `fc` runs at the first step of a row only, layers and `lm_head` at each."""
 
     fc: int
     attention: int

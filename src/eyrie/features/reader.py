@@ -9,6 +9,7 @@ the epoch's plan from the shards' indexes (`features.plan`), and reads no block 
 """
 
 import queue
+import resource
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -222,6 +223,7 @@ class BatchReader:
 
 def open_shards(sources: Sequence[Source], stack: ExitStack) -> list[Shard]:
     """Open shards of one target in one encoding. Raises SchemaError naming the first that differs from the others."""
+    _allow_open_files()
     shards = [stack.enter_context(Shard(source)) for source in sources]
     for shard in shards:
         if shard.meta != shards[0].meta:
@@ -230,6 +232,13 @@ def open_shards(sources: Sequence[Source], stack: ExitStack) -> list[Shard]:
                 "extract_features again"
             )
     return shards
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets this process have: each mapped shard holds one, and the usual limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def rows_in_order(sources: Sequence[Source], *, split: str, max_tokens: int) -> Iterator[StoredRow]:

@@ -6,6 +6,7 @@ has no checksums, so those are ours: a block on a disk is compared with its own 
 over a network every time (docs/decisions.md has the figures).
 """
 
+import errno
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,6 +135,8 @@ class Shard:
             raise SchemaError(f"{source}: no such file") from None
         except (pa.ArrowException, OSError, ValueError) as error:
             self._stack.close()
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:
+                raise SchemaError(f"{source}: too many files are open here; raise the limit (`ulimit -n`)") from None
             raise self._damaged(error) from None
         if self._file.num_record_batches != len(self.header.block_rows):
             raise self._damaged("blocks are missing")

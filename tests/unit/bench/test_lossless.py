@@ -59,6 +59,12 @@ def test_a_token_that_was_not_among_the_likeliest_is_no_near_tie(chat: ChatTempl
     assert not mismatch.near_tie
 
 
+def test_where_all_that_is_known_is_a_near_tie_a_token_beyond_is_not_excused(chat: ChatTemplate) -> None:
+    top = [[(10, -1.5), (11, -1.6), (13, -1.7)]]
+    (mismatch,) = check_answers(chat, [answer([10], top=top)], [answer([12])], dtype="bfloat16").mismatches
+    assert (mismatch.baseline_margin, mismatch.near_tie) == (None, False)
+
+
 def test_positions_count_over_the_answers_of_a_conversation(chat: ChatTemplate) -> None:
     pairs = ([answer([10, 11, 12]), answer([13, 14])], [answer([10, 11, 12]), answer([13, 15])])
     pairs[0][1].top.extend([[], []])  # a server that gives no log-probabilities there

@@ -239,7 +239,7 @@ def test_after_a_run_the_estimate_stands_beside_what_was_measured(
 ) -> None:
     estimate = estimated("llama-3.1-8b", read_device("H100", 1))
     monkeypatch.chdir(tmp_path)
-    assert compare(estimate) == []
+    assert compare(estimate, same_device=True) == []
     (tmp_path / ".eyrie").mkdir()
     timings = {
         name: {"seconds": seconds, "finished": finished}
@@ -250,8 +250,9 @@ def test_after_a_run_the_estimate_stands_beside_what_was_measured(
         )
     }
     (tmp_path / ".eyrie/timings.json").write_text(json.dumps(timings), encoding="utf-8")
-    rows = {row[0]: row[2] for row in compare(estimate)}
+    rows = {row[0]: row[2] for row in compare(estimate, same_device=True)}
     assert rows == {"train_head, seconds": "100", "extract_features, seconds": "34"}
+    assert compare(estimate, same_device=False) == []
 
 
 def test_a_run_is_compared_with_as_many_gpus_as_its_servers_had(

@@ -1,6 +1,8 @@
 """A feature shard gives back what was written or is refused by name, whatever happened to its bytes."""
 
+import resource
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from eyrie.features.encodings import Encoding
+from eyrie.features.reader import open_shards
 from eyrie.features.rows import FeatureRow
 from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard, read_shard, write_shard
 from eyrie.schemas import SchemaError
@@ -196,6 +199,25 @@ def test_a_foreign_file_is_refused_by_name(tmp_path: Path, kind: str, monkeypatc
             write_shard(path, ROWS, META)
     with pytest.raises(SchemaError, match=r"shard-0000\.arrow: damaged or not a feature shard of store version"):
         read_shard(path)
+
+
+def test_many_shards_open_under_a_low_limit_of_files_and_running_out_is_no_damage(tmp_path: Path) -> None:
+    path, num_free = tmp_path / "shard-0000.arrow", 8
+    write_shard(path, ROWS, META)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + num_free, hard))
+        with ExitStack() as stack:
+            with suppress(OSError):
+                for _ in range(highest + num_free):
+                    stack.enter_context(path.open("rb"))
+            with pytest.raises(SchemaError, match=r"0000\.arrow: too many files are open .*ulimit -n"):
+                Shard(path)
+        with ExitStack() as stack:
+            assert len(open_shards([path] * (highest + num_free), stack)) == highest + num_free
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:

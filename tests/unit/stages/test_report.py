@@ -1,5 +1,6 @@
 """One self-contained page that says what was measured, losses included, and the same bytes for the same inputs."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_headline_figures_are_there(tmp_path: Path) -> None:
     assert "makes the target write 1.88× as fast: 4.09 ms per output token instead of 7.70 ms" in text
     assert "Acceptance length 3.14" in text
     assert "Lossless check 100 of 100" in text
-    assert "Training prompts 1,294" in text
+    assert "Training prompts 1,294 to learn from; " in text
 
 
 def test_head_size_is_the_share_of_the_targets_parameters(tmp_path: Path) -> None:
@@ -143,6 +144,20 @@ def test_stand_ins_are_named_in_every_table_that_names_their_workload(tmp_path: 
 def test_what_was_not_measured_is_said_with_its_reason(tmp_path: Path) -> None:
     text = _text(_write(tmp_path, left_out={"long_context": "3 prompts need at least 9,120 tokens"}, **SMALL))
     assert "Not measured, or not whole: long context: 3 prompts need at least 9,120 tokens" in text
+
+
+def test_answers_that_a_source_brought_are_not_called_the_targets(tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, **SMALL)
+    metrics = inputs["metrics_dir"] / "generate_responses.json"
+    document = json.loads(metrics.read_text())
+    for given, beginning in (
+        ({}, "The target answered 1,380 conversations with "),
+        ({"given": 200}, "1,380 conversations have answers, the target’s own or those of their source, of "),
+    ):
+        finish_reasons = document["finish_reasons"] | given
+        metrics.write_text(json.dumps(document | {"finish_reasons": finish_reasons}))
+        report.run(tiny_params(tmp_path), **inputs, report=tmp_path / "report.html", chart=tmp_path / "chart.png")
+        assert beginning in _text((tmp_path / "report.html").read_text(encoding="utf-8"))
 
 
 def test_a_workload_that_is_compared_at_some_concurrencies_keeps_its_columns(tmp_path: Path) -> None:
