@@ -1,5 +1,6 @@
 """params.yaml: complete, strict, and refused with path, value and bound."""
 
+import datetime
 import re
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,11 @@ def test_every_stage_has_a_section_of_its_name_and_no_other_section_exists() -> 
         ("evaluate_head.num_draft_tokens", 9, ["evaluate_head", "num_steps + 1", "9"]),
         ("train_head.warmup_steps", 300, ["train_head", "warmup_steps (300) must be less than max_steps (300)"]),
         ("benchmark", None, ["benchmark"]),
+        ("target.template_date", datetime.date(2026, 1, 1), ["target.template_date: 2026-01-01", "(date)", "quotes"]),
+        ("target.chat_template_settings", {"a": [float("inf")]}, ["target.chat_template_settings.a.0: inf", "(float)"]),
+        ("target.chat_template_settings", {"a": b"x"}, ["target.chat_template_settings.a: b'x'", "(bytes)"]),
+        ("target.chat_template_settings", {"a": {"x"}}, ["target.chat_template_settings.a: {'x'}", "(set)"]),
+        ("target.chat_template_settings", {"a": {1: 2}}, ["target.chat_template_settings.a: the key 1", "quotes"]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_path_and_bound(path: str, value: Any, expected: list[str]) -> None:
@@ -177,5 +183,27 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> Non
     path.write_text(shipped.replace("    IP_ADDRESS: redact", "    IP_ADDRESS: redact\n    PERSON: keep"))
     line = path.read_text().splitlines().index("    PERSON: keep") + 1
     with pytest.raises(ParamsError, match=rf"params\.yaml: .*PERSON stands twice .*line {line}, ") as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            "{today: 12:30}",
+            r"cannot be read as YAML: a text with ':' inside .* needs quotes: '12:30' in .*, line {line}, ",
+        ),
+        ("{today: 2026-01-01}", r"target\.chat_template_settings\.today: 2026-01-01 .* put quotes around it"),
+    ],
+)
+def test_what_dvc_could_not_read_or_hold_is_refused_when_the_file_is_loaded(
+    tmp_path: Path, settings: str, expected: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    shipped = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(re.sub("chat_template_settings: .*", f"chat_template_settings: {settings}", shipped))
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if settings in text)
+    with pytest.raises(ParamsError, match=rf"params\.yaml: {expected.replace('{line}', str(line))}") as caught:
         load_params(path)
     assert "\n" not in str(caught.value)

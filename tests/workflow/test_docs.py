@@ -6,12 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import loads_yaml
 from typer.testing import CliRunner
 
 from eyrie.cli import app
+from eyrie.params import load_yaml
 from tests.conftest import REPOSITORY
 from tests.workflow.conftest import PlugIns, make_project, run_in
 
+EXAMPLES = [
+    (page.name, block)
+    for page in sorted((REPOSITORY / "docs").glob("*.md"))
+    for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+]
 PAGES = ["first-target", "large-target", "fine-tune", "when-not"]
 
 
@@ -41,3 +48,8 @@ def test_the_dry_commands_of_a_page_run(
         else:
             done = run_in(project, name, *arguments, **plug_ins(project, "slurm"))
             assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(("page", "block"), EXAMPLES)
+def test_dvc_reads_the_examples_of_parameters_as_eyrie_does(page: str, block: str) -> None:
+    assert loads_yaml(block) == load_yaml(block, as_dvc=True), page

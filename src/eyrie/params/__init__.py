@@ -4,6 +4,7 @@ In: a YAML file. Out: `Params`, one attribute per section. The schema has no def
 whole truth; an unknown, missing or out-of-range key raises `ParamsError` naming path, value and bound.
 """
 
+import math
 import re
 from datetime import date
 from pathlib import Path
@@ -89,6 +90,8 @@ def parse_params(raw: Any, *, origin: str) -> Params:
     """Check a parsed YAML document. Raises ParamsError: one line per wrong key, with path, value and bound."""
     if not isinstance(raw, dict):
         raise ParamsError(f"{origin}: expected one mapping with the sections {', '.join(Params.model_fields)}")
+    if (sentence := _no_json(raw)) is not None:
+        raise ParamsError(f"{origin}: {sentence}; put quotes around it to make it a text")
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
@@ -102,12 +105,26 @@ def parse_params(raw: Any, *, origin: str) -> Params:
 def load_params(path: Path) -> Params:
     """Read and check `path`. Raises ParamsError."""
     try:
-        raw = load_yaml(path.read_text(encoding="utf-8"))
+        raw = load_yaml(path.read_text(encoding="utf-8"), as_dvc=True)
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the repository root") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     return parse_params(raw, origin=str(path))
+
+
+def _no_json(value: Any, path: str = "") -> str | None:
+    """What in the document JSON has not, in manifests or with DVC, as the start of a sentence; None: there is none."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
+                return f"{path or 'top level'}: the key {key} is no text"
+            if (inside := _no_json(item, f"{path}.{key}".removeprefix("."))) is not None:
+                return inside
+        return None
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return None
+    return f"{path}: {value} is no JSON value ({type(value).__name__})"
 
 
 def _unwritable(value: Any) -> str | None:
