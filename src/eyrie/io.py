@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 SNAKEMAKE_TIMESTAMP = ".snakemake_timestamp"  # Snakemake puts it into folders; no part of their content
+# as DVC leaves them out everywhere: a target that is a git clone stays the same after `git status` in it
+_NO_CONTENT = frozenset({".dvc", ".git", ".hg"})
 DocumentT = TypeVar("DocumentT", bound=Document)
 
 
@@ -52,12 +54,23 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def folder_files(folder: Path) -> Iterator[Path]:
+    """The files that are a folder's content, as DVC has it: without what belongs to git, Mercurial, Snakemake and DVC,
+    and without folders inside that are DVC projects themselves."""
+    for root, folders, files in os.walk(folder):
+        top = Path(root)
+        folders[:] = [name for name in folders if name not in _NO_CONTENT and not (top / name / ".dvc").exists()]
+        for name in files:
+            if name not in (SNAKEMAKE_TIMESTAMP, ".git") and (top / name).is_file():  # in a submodule .git is a file
+                yield top / name
+
+
 def path_digest(path: Path, of_file: Callable[[Path], str] = file_digest) -> str:
     """Hex sha256 of a file, or of a folder's relative names and file digests (`of_file`). Raises FileNotFoundError."""
     if not path.is_dir():
         return of_file(path)
     hasher = hashlib.sha256()
-    for entry in sorted(item for item in path.rglob("*") if item.is_file() and item.name != SNAKEMAKE_TIMESTAMP):
+    for entry in sorted(folder_files(path)):
         hasher.update(f"{entry.relative_to(path).as_posix()}\0{of_file(entry)}\n".encode())
     return hasher.hexdigest()
 

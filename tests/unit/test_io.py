@@ -47,6 +47,18 @@ def test_the_digest_of_a_folder_sees_names_and_contents(tmp_path: Path) -> None:
     assert len({first, second, path_digest(tmp_path)}) == 3
 
 
+def test_the_digest_of_a_folder_is_the_same_whatever_git_does_in_it(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("1")
+    before = path_digest(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/index").write_text("git status writes here")
+    (tmp_path / "submodule").mkdir()
+    (tmp_path / "submodule/.git").write_text("gitdir: ../.git")
+    assert path_digest(tmp_path) == before
+    (tmp_path / "submodule/weights").write_text("2")
+    assert path_digest(tmp_path) != before
+
+
 def test_equal_values_have_one_spelling() -> None:
     assert canonical_json({"b": 1, "a": [1, 2]}) == canonical_json({"a": [1, 2], "b": 1}) == '{"a":[1,2],"b":1}'
 

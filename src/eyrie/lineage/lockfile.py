@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from eyrie.io import SNAKEMAKE_TIMESTAMP, write_text
+from eyrie.io import folder_files, write_text
 from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
 from eyrie.lineage.jobs import read_manifest
 from eyrie.lineage.layout import STAGES
@@ -99,11 +99,7 @@ def md5_of(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    entries = [
-        {"md5": md5_of(item), "relpath": item.relative_to(path).as_posix()}
-        for item in path.rglob("*")
-        if item.is_file() and item.name != SNAKEMAKE_TIMESTAMP
-    ]
-    entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
+    entries = [{"md5": md5_of(item), "relpath": item.relative_to(path).as_posix()} for item in folder_files(path)]
+    entries.sort(key=lambda entry: entry["relpath"])
     text = json.dumps(entries, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eyrie.lineage.lockfile import DVC_LOCK, LockFile
+from eyrie.lineage.lockfile import DVC_LOCK, LockFile, md5_of
 
 LOCK = """schema: '2.0'
 stages:
@@ -65,3 +65,22 @@ def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path, monkeypatch: pytest
     LockFile().drop(["filter_prompts"])
     assert LockFile().params_of("select_prompts") == {"small": 0.00003, "large": 1e22}
     assert load_yaml(DVC_LOCK)["stages"]["select_prompts"]["params"]["params.yaml"] == {"small": 0.00003, "large": 1e22}
+
+
+def test_a_folder_has_the_hash_that_dvc_gives_it_whatever_belongs_to_git_or_dvc_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    content = ("config.json", ".gitignore", ".gitx", ".hgx/a", "part/weights", "part/.hg", "b/a", "b.a")
+    no_content = (".git/index", ".hg/store", "part/.git", "deep/er/.git/HEAD", "inner/.dvc/config", "inner/data")
+    for name in (*content, *no_content):
+        path = Path("model") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    with Repo.init(".", no_scm=True) as repo:
+        (stage,) = repo.add("model")
+        (out,) = stage.outs
+        assert sorted("/".join(key) for key, _, _ in out.obj) == sorted(content)
+        assert md5_of(Path("model")) == out.hash_info.value
