@@ -211,6 +211,29 @@ def test_going_back_restores_and_doors_can_be_mixed(
     check(project, tmp_path / "expected")
 
 
+def test_a_run_after_a_switch_of_branches_leaves_nothing_that_git_would_not_switch_back(
+    place: Callable[[str], Path],
+) -> None:
+    """`dvc.lock` is the committed one to the byte: the record of train_head was dropped and appended again."""
+    project = place("original")
+
+    def git(*command: str) -> str:
+        done = run_in(project, "git", "-c", "user.name=a", "-c", "user.email=a@localhost", *command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run_door(project, "eyrie run") == set()
+    git("commit", "-qam", "in order", "--allow-empty")
+    git("checkout", "-qb", "slower")
+    change_parameter(project, "train_head")
+    assert run_door(project, "eyrie run") == following("train_head")
+    git("commit", "-qam", "slower")
+    for branch in ("-", "slower"):
+        git("checkout", "-q", branch)
+        assert run_door(project, "eyrie run") == set()
+        assert git("status", "--porcelain", "--untracked-files=no") == ""
+
+
 def test_the_same_bytes_upstream_cost_no_later_stage_though_scratch_was_removed(
     place: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -88,10 +88,27 @@ class LockFile:
 
     def drop(self, stages: list[str]) -> None:
         """Take the records of `stages` out of the file."""
-        document = load_yaml(DVC_LOCK.read_bytes())
-        for stage in stages:
-            document["stages"].pop(stage, None)
-        write_text(DVC_LOCK, yaml.safe_dump(document, sort_keys=False, width=10_000))
+        _rewrite([name for name in self.stages if name not in stages])
+
+    def put_in_order(self) -> None:
+        """Bring the records into the order of the stages. DVC appends one that was dropped, and git would see a change
+        after a run that restored all that a commit says."""
+        ordered = [name for name in STAGES if name in self.stages]
+        ordered += [name for name in self.stages if name not in STAGES]
+        if ordered != [*self.stages]:
+            _rewrite(ordered)
+
+
+def _rewrite(stages: list[str]) -> None:
+    """Leave the records of `stages` in `dvc.lock`, in that order, each byte as DVC writes it."""
+    from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
+
+    document = parse_yaml_for_update(DVC_LOCK.read_text(encoding="utf-8"), str(DVC_LOCK))
+    records = document["stages"]
+    taken = {name: records.pop(name) for name in [*records]}
+    for name in stages:
+        records[name] = taken[name]
+    write_text(DVC_LOCK, dumps_yaml(document))
 
 
 def md5_of(path: Path) -> str:

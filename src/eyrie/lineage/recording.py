@@ -51,7 +51,7 @@ def record(params: Params, params_path: Path) -> list[Record]:
             refusals[name] = why
     digests.save()
     written = _commit([name for name in verdicts if name not in refusals])
-    false = drop_false_records(load_params(params_path))
+    false = close_lock(params_path)
     UNRECORDED.unlink(missing_ok=True)
     return [
         Record(name, "refused", refusals[name])
@@ -69,6 +69,14 @@ def drop_false_records(params: Params) -> list[str]:
     false = [name for name in STAGES if lock.is_false(name, params)]
     if false:
         lock.drop(false)
+    return false
+
+
+def close_lock(params_path: Path) -> list[str]:
+    """What is left to do once DVC has written: drop what became false meanwhile, and put the rest in order. Returns the
+    stages of what was false. Raises ParamsError."""
+    false = drop_false_records(load_params(params_path))
+    LockFile().put_in_order()
     return false
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from eyrie.lineage import doors, recording
 from eyrie.lineage.fingerprint import write_stamps
 from eyrie.lineage.settle import settle
-from eyrie.params import Params, load_params
+from eyrie.params import Params
 
 
 def repro(params: Params, stages: list[str], params_path: Path, *, say: Callable[[str], object]) -> int:
@@ -30,7 +30,7 @@ def repro(params: Params, stages: list[str], params_path: Path, *, say: Callable
 
         # not from DVC's run cache, which keeps what `dvc commit --force` said too; a kept build is linked as fast
         status_code = dvc_main(["repro", "--no-run-cache", *(["--single-item", *targets] if targets else [])])
-    false = recording.drop_false_records(load_params(params_path))
+    false = recording.close_lock(params_path)
     if status_code:
         return int(status_code)
     if false:

@@ -14,6 +14,7 @@ from dvc.exceptions import ReproductionError
 from dvc.repo import Repo
 from dvc.rwlock import rwlock
 from dvc.stage import PipelineStage
+from dvc.utils.serialize import dumps_yaml
 from typer.testing import CliRunner
 
 from eyrie.cli import app
@@ -22,6 +23,7 @@ from eyrie.lineage.cache import NoRepositoryError, claimed_outputs, dvc_repo, ev
 from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.guard import BusyError
 from eyrie.lineage.layout import STAGES
+from eyrie.lineage.lockfile import DVC_LOCK, LockFile
 from eyrie.lineage.overview import status
 from eyrie.lineage.recording import drop_forced_records
 from eyrie.lineage.storage import set_remote
@@ -191,6 +193,29 @@ def test_stages_committed_before_a_disk_was_full_are_recorded(monkeypatch: pytes
     assert set(yaml.safe_load(Path("dvc.lock").read_text())["stages"]) == {"a"}
     assert recording._commit([*stages]) == ["b", "c"]
     assert recording._commit([*stages]) == []
+
+
+def test_a_lock_whose_records_were_dropped_and_made_again_is_the_same_to_the_byte() -> None:
+    Repo.init(no_scm=True).close()
+    names = [*STAGES]
+    numbers = {"learning_rate": 5e-05, "few": 1e22, "time": "12:30", "answer": "yes", "none": None, "text": "é " * 60}
+    Path("params.yaml").write_text(dumps_yaml(dict.fromkeys(names, numbers)))
+    stages = {name: {"cmd": f"make {name}", "params": [name], "outs": [f"{name}.out"]} for name in names}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    for name in names:
+        Path(f"{name}.out").write_text(name)
+    recording._commit(names)
+    before = DVC_LOCK.read_bytes()
+    LockFile().drop(names[1:4])
+    recording._commit(names)
+    assert [*LockFile().stages] == [names[0], *names[4:], *names[1:4]]
+    LockFile().put_in_order()
+    assert DVC_LOCK.read_bytes() == before
+    LockFile().drop([])
+    assert DVC_LOCK.read_bytes() == before
+    written = DVC_LOCK.stat()
+    LockFile().put_in_order()
+    assert (DVC_LOCK.stat().st_ino, DVC_LOCK.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
 
 
 def test_without_git_a_run_by_dvc_and_a_user_s_record_are_refused_and_snakemake_s_record_is_left_out(
