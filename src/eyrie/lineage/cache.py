@@ -4,6 +4,7 @@ DVC trusts a read-only object without reading it, and would put it back from its
 damaged outputs are read, and those whose content is not their name are removed.
 """
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -81,6 +82,24 @@ def files_of(path: Path) -> list[Path]:
     if path.is_dir():
         return [item for item in path.rglob("*") if item.is_file()]
     return [path] if path.is_file() else []
+
+
+def absent_from_cache(repo: Any, md5: str) -> list[str]:
+    """What DVC's cache lacks of an output: names of files in its folder, or "" for the whole; nothing: it is all there.
+
+    DVC pulls a folder's list of files by itself, for a single one of them: the list alone says nothing of the others.
+    """
+    cache = Path(repo.cache.local.path)
+    whole = cache / md5[:2] / md5[2:]
+    if not whole.is_file():
+        return [""]
+    if not md5.endswith(".dir"):
+        return []
+    try:
+        entries = json.loads(whole.read_text(encoding="utf-8"))
+    except ValueError:
+        return [""]
+    return [entry["relpath"] for entry in entries if not (cache / entry["md5"][:2] / entry["md5"][2:]).is_file()]
 
 
 def evict(outputs: list[Path]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eyrie.lineage.cache import NoRepositoryError, dvc_repo
+from eyrie.lineage.cache import NoRepositoryError, absent_from_cache, dvc_repo
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.layout import NEVER_PUSHED, STAGES, UNSCREENED, upstream_of
 from eyrie.lineage.lockfile import LockFile
@@ -104,8 +104,7 @@ def _find(repo: Any, name: str, lock: LockFile, silent: str) -> str:
     hashes = [md5 for path, md5 in lock.outs_of(name).items() if path in cached and md5]
     if not hashes:
         return "not kept by DVC: it comes with git, or by running the stage"
-    local = repo.cache.local
-    if all(local.exists(md5) for md5 in hashes):
+    if not any(absent_from_cache(repo, md5) for md5 in hashes):
         return f"in DVC's cache: eyrie pull {name}"
     if not repo.config["core"].get("remote"):
         return "no remote is set"

@@ -5,12 +5,11 @@ nothing to do. DVC names objects by their md5, and every output's manifest holds
 in the remote is named and taken away again, here and in DVC's cache.
 """
 
-import json
 import os
 import re
 from pathlib import Path
 
-from eyrie.lineage.cache import dvc_repo, evict, files_of
+from eyrie.lineage.cache import absent_from_cache, dvc_repo, evict, files_of
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.dvcfile import IN_GIT
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
@@ -103,27 +102,19 @@ def _fetch(targets: list[str], jobs: int | None, lock: LockFile) -> None:
         with dvc_repo() as repo:
             repo.pull(targets=targets, jobs=jobs, force=True)
     except CheckoutError as error:
-        names = [name for path in error.target_infos for name in _absent_from_cache(Path(path), lock)]
+        names = [name for path in error.target_infos for name in _absent_of(Path(path), lock)]
         raise PullError(f"not in the remote, or damaged there: {', '.join(sorted(names))}") from None
     except DvcException as error:
         raise PullError(f"DVC could not pull: {' '.join(str(error).split())}") from None
 
 
-def _absent_from_cache(path: Path, lock: LockFile) -> list[str]:
+def _absent_of(path: Path, lock: LockFile) -> list[str]:
     """The files of an output that DVC's cache does not hold; the output's own name when none can be told."""
     relative = Path(os.path.relpath(path)).as_posix()
     md5 = next((outs[relative] for name in lock.stages if relative in (outs := lock.outs_of(name))), "")
     with dvc_repo() as repo:
-        cache = Path(repo.cache.local.path)
-    listing = cache / md5[:2] / md5[2:]
-    if not md5.endswith(".dir") or not listing.is_file():
-        return [relative]
-    entries = json.loads(listing.read_text(encoding="utf-8"))
-    return [
-        f"{relative}/{entry['relpath']}"
-        for entry in entries
-        if not (cache / entry["md5"][:2] / entry["md5"][2:]).is_file()
-    ] or [relative]
+        absent = absent_from_cache(repo, md5)
+    return [f"{relative}/{name}".removesuffix("/") for name in absent] or [relative]
 
 
 def _damaged(verdict: Verdict, digests: Digests) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import logging
 import subprocess
 import threading
@@ -136,6 +137,29 @@ def test_a_damaged_object_goes_though_the_output_is_a_copy_of_it_and_a_whole_one
     output.write_bytes(content[::-1])
     evict([output])
     assert (damaged.exists(), whole.exists()) == (False, True)
+
+
+def test_a_folder_is_said_to_be_in_the_cache_when_all_its_files_are(tiny_target: Path) -> None:
+    Repo.init(no_scm=True).close()
+    params = tiny_params(tiny_target)
+    sync_dvc_yaml(params)
+    content = {"0" * 32: "weights", "1" * 30 + ".dir": json.dumps([{"md5": "0" * 32, "relpath": "model.safetensors"}])}
+    for md5, text in content.items():
+        item = Path(".dvc/cache/files/md5") / md5[:2] / md5[2:]
+        item.parent.mkdir(parents=True, exist_ok=True)
+        item.write_text(text)
+    outs = [{"path": STAGES["train_head"].outputs["head"], "md5": "1" * 30 + ".dir"}]
+    lock = {"schema": "2.0", "stages": {"train_head": {"cmd": "none", "outs": outs}}}
+    DVC_LOCK.write_text(yaml.safe_dump(lock))
+
+    def where() -> str:
+        return next(stage.notes[0] for stage in status(params) if stage.name == "train_head")
+
+    assert "in DVC's cache: eyrie pull train_head" in where()
+    Path(".dvc/cache/files/md5/00", "0" * 30).unlink()
+    assert "no remote is set" in where()
+    Path(".dvc/cache/files/md5/11", "1" * 28 + ".dir").write_text("[{")
+    assert "no remote is set" in where()
 
 
 def test_a_dvc_at_work_in_the_folder_is_one_sentence_for_whoever_would_record(tiny_target: Path) -> None:
