@@ -195,6 +195,7 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> Non
             r"cannot be read as YAML: a text with ':' inside .* needs quotes: '12:30' in .*, line {line}, ",
         ),
         ("{today: 2026-01-01}", r"target\.chat_template_settings\.today: 2026-01-01 .* put quotes around it"),
+        ("{a: &a [*a]}", "nested too deeply; an alias may stand inside its own anchor"),
     ],
 )
 def test_what_dvc_could_not_read_or_hold_is_refused_when_the_file_is_loaded(

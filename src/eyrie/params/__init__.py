@@ -90,7 +90,11 @@ def parse_params(raw: Any, *, origin: str) -> Params:
     """Check a parsed YAML document. Raises ParamsError: one line per wrong key, with path, value and bound."""
     if not isinstance(raw, dict):
         raise ParamsError(f"{origin}: expected one mapping with the sections {', '.join(Params.model_fields)}")
-    if (sentence := _no_json(raw)) is not None:
+    try:
+        sentence = _no_json(raw)
+    except RecursionError:
+        raise ParamsError(f"{origin}: nested too deeply; an alias may stand inside its own anchor") from None
+    if sentence is not None:
         raise ParamsError(f"{origin}: {sentence}; put quotes around it to make it a text")
     try:
         params = Params.model_validate(raw)
