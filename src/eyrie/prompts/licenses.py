@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from eyrie.params import Source
 from eyrie.prompts.hub import read_card
-from eyrie.prompts.sources import matched_names
+from eyrie.prompts.sources import matched_paths
 
 # What people write when they do not know; no allow-list makes terms of it.
 _UNKNOWN = {"", "none", "other", "unknown", "na", "unspecified"}
@@ -38,7 +38,7 @@ def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[st
     stated = source.license or (card.license if card else None)
     told = [source.name, source.hub, source.path, *(card.source_datasets if card else [])]
     provenance = _denied_provenance([value for value in told if value is not None], denied) or _denied_provenance(
-        matched_names(source), denied
+        matched_paths(source), denied
     )
     if source.license_override is not None:
         if not source.license_override.strip():

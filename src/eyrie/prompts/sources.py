@@ -8,7 +8,7 @@ import csv
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from itertools import repeat
+from itertools import repeat, takewhile
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -42,7 +42,8 @@ class BadRow(NamedTuple):
 
 
 class Row(NamedTuple):
-    """`number` counts from 1 in `file`: lines of JSONL, records of CSV without the header, rows of a table."""
+    """`number` counts from 1 in `file`: lines of JSONL, records of CSV without the header, rows of a table. `file` is
+    the name below the folder that all files of the source are in."""
 
     file: str
     number: int
@@ -56,8 +57,10 @@ def read_rows(source: Origin, columns: list[str]) -> Iterator[Row]:
             yield Row("", number, value)
         return
     assert source.path is not None, "the schema asks for a path or a hub name"
-    for filesystem, path in _files(source, source.path):
-        name = PurePosixPath(path).name
+    files = _files(source, source.path)
+    shared = _num_shared_folders([path for _, path in files])
+    for filesystem, path in files:
+        name = "/".join(PurePosixPath(path).parts[shared:])
         read = _reader(name, columns)
         try:
             with filesystem.open(path, "rb") as handle:
@@ -73,11 +76,17 @@ def read_rows(source: Origin, columns: list[str]) -> Iterator[Row]:
             ) from None
 
 
-def matched_names(source: Origin) -> list[str]:
-    """The names of the files that a path with wildcards matches. Raises SourceError."""
+def _num_shared_folders(paths: list[str]) -> int:
+    """How many folders, from the root on, all of the files are in."""
+    folders = zip(*(PurePosixPath(path).parent.parts for path in paths), strict=False)
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, folders))
+
+
+def matched_paths(source: Origin) -> list[str]:
+    """The files that a path with wildcards matches, with their folders. Raises SourceError."""
     if source.path is None or not any(sign in source.path for sign in "*?["):
         return []
-    return [PurePosixPath(path).name for _, path in _files(source, source.path)]
+    return [path for _, path in _files(source, source.path)]
 
 
 def _files(source: Origin, pattern: str) -> list[tuple[Any, str]]:

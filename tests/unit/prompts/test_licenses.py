@@ -50,6 +50,14 @@ def test_a_file_that_a_wildcard_matches_tells_of_its_provenance_too(tmp_path: Pa
         check(path=str(tmp_path / "*.jsonl"))
 
 
+@pytest.mark.parametrize("pattern", ["*/train.jsonl", "share*/*.jsonl", "*/*.jsonl"])
+def test_a_folder_that_a_wildcard_matches_tells_of_its_provenance_too(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "sharegpt").mkdir()
+    (tmp_path / "sharegpt/train.jsonl").touch()
+    with pytest.raises(LicenseError, match="its provenance 'sharegpt' is denied"):
+        check(path=str(tmp_path / pattern))
+
+
 def test_an_override_opens_the_gate_and_keeps_what_it_overrode() -> None:
     assert check(name="sharegpt", license=None, license_override="our own traffic") == Clearance("", "sharegpt")
 

@@ -219,3 +219,13 @@ def test_a_hub_dataset_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.M
         HubError, match=r"source logs: org/set at a{40}: cannot read split train: ConnectionError: offline$"
     ):
         values(hub_source())
+
+
+def test_malformed_rows_of_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.jsonl").write_text("{")
+    rows = list(read_rows(source(tmp_path / "*/train.jsonl"), []))
+    assert [(row.file, row.number) for row in rows] == [("a/train.jsonl", 1), ("b/train.jsonl", 1)]
+    [row] = read_rows(source(tmp_path / "a/*.jsonl"), [])
+    assert row.file == "train.jsonl"
