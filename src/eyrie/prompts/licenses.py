@@ -36,7 +36,8 @@ def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[st
     SourceError when no file is there."""
     card = read_card(source) if source.hub is not None else None
     stated = source.license or (card.license if card else None)
-    told = [source.name, source.hub, source.path, *(card.source_datasets if card else [])]
+    address = [source.hub, source.hub_config, source.hub_split, source.path]
+    told = [source.name, *address, *(card.source_datasets if card else [])]
     provenance = _denied_provenance([value for value in told if value is not None], denied) or _denied_provenance(
         matched_paths(source), denied
     )

@@ -15,7 +15,7 @@ DENIED = ["sharegpt", "lmsys-chat"]
 def check(**changes: Any) -> Clearance:
     values = {**BASE, "path": "prompts.jsonl", **changes}
     if "hub" in changes:
-        values |= {"path": None, "revision": "a" * 40, "hub_split": "train"}
+        values |= {"path": None, "revision": "a" * 40, "hub_split": changes.get("hub_split", "train")}
     return check_license(Source.model_validate(values), allowed=ALLOWED, denied=DENIED)
 
 
@@ -72,6 +72,15 @@ def test_a_hub_dataset_has_the_licence_of_its_card(monkeypatch: pytest.MonkeyPat
     assert check(hub="org/set", license=None) == Clearance("mit", "")
     with pytest.raises(LicenseError, match=r"licence 'apache-2.0', but its card says 'mit'"):
         check(hub="org/set", license="apache-2.0")
+
+
+@pytest.mark.parametrize("part", [{"hub_config": "ShareGPT-100k"}, {"hub_split": "train_lmsys_chat"}])
+def test_a_part_of_a_hub_dataset_tells_of_its_provenance_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: dict[str, str]
+) -> None:
+    with_card(monkeypatch, tmp_path, "license: mit")
+    with pytest.raises(LicenseError, match=r"its provenance '(sharegpt|lmsys-chat)' is denied"):
+        check(hub="org/set", **part)
 
 
 @pytest.mark.parametrize("gate", ["extra_gated_prompt: You agree to the terms", "extra_gated_fields:\n  Name: text"])
