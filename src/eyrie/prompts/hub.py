@@ -12,12 +12,12 @@ class HubError(ValueError):
 
 
 class Card(NamedTuple):
-    """`license` is None when the card claims none; `source_datasets` are the datasets it says it derives from.
+    """`licenses` are those the card claims, often one; `source_datasets` are the datasets it says it derives from.
 
     `extra_terms` tells of a gate: readers had to agree to something that the licence does not say.
     """
 
-    license: str | None
+    licenses: list[str]
     source_datasets: list[str]
     extra_terms: bool
 
@@ -51,17 +51,21 @@ def read_card(source: Origin) -> Card:
         path = hf_hub_download(source.hub, "README.md", repo_type="dataset", revision=source.revision)
         data = DatasetCard(Path(path).read_text(encoding="utf-8"), ignore_metadata_errors=True).data
     except EntryNotFoundError:
-        return Card(None, [], False)
+        return Card([], [], False)
     except Exception as error:  # network, access, an unreadable card
         raise _unreadable(source, "its card", error) from None
-    claimed = data.get("license")
-    origins = data.get("source_datasets") or []
-    # Several licences are no licence to rely on.
     return Card(
-        claimed if isinstance(claimed, str) else None,
-        [origins] if isinstance(origins, str) else [str(origin) for origin in origins],
+        _listed(data.get("license")),
+        _listed(data.get("source_datasets")),
         any(data.get(key) for key in ("extra_gated_prompt", "extra_gated_fields")),
     )
+
+
+def _listed(value: Any) -> list[str]:
+    """Cards write one value alone or as a list of one."""
+    if value is None:
+        return []
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 def _unreadable(source: Origin, part: str, error: Exception, *, says: str | None = None) -> HubError:

@@ -35,7 +35,8 @@ def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[st
     """Raises LicenseError naming the source, what is wrong and how to override, HubError for an unreadable card, or
     SourceError when no file is there."""
     card = read_card(source) if source.hub is not None else None
-    stated = source.license or (card.license if card else None)
+    claimed = card.licenses if card else []
+    stated = source.license or ", ".join(claimed)
     address = [source.hub, source.hub_config, source.hub_split, source.path]
     told = [source.name, *address, *(card.source_datasets if card else [])]
     provenance = _denied_provenance([value for value in told if value is not None], denied) or _denied_provenance(
@@ -44,29 +45,35 @@ def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[st
     if source.license_override is not None:
         if not source.license_override.strip():
             raise LicenseError(f"source {source.name}: license_override needs a written reason")
-        return Clearance(stated or "", provenance or "")
+        return Clearance(stated, provenance or "")
     remedy = "remove the source, or state in license_override why it may be used"
     if provenance is not None:
         raise LicenseError(f"source {source.name}: its provenance {provenance!r} is denied; {remedy}")
-    if stated is None or _canonical(stated) in _UNKNOWN:
+    if len(claimed) > 1:  # which of them holds for which rows, or whether one may choose, a card does not say
+        raise LicenseError(f"source {source.name}: its card names several licences, {', '.join(claimed)}; {remedy}")
+    if _canonical(stated) in _UNKNOWN:
         raise LicenseError(f"source {source.name}: {_nothing_stated(stated)}; {remedy}")
     if card is not None and card.extra_terms:
         raise LicenseError(f"source {source.name}: its card asks readers to agree to extra terms; {remedy}")
-    if card is not None and card.license is not None and _canonical(card.license) != _canonical(stated):
-        raise LicenseError(f"source {source.name}: licence {stated!r}, but its card says {card.license!r}; {remedy}")
+    if claimed and _canonical(claimed[0]) != _canonical(stated):
+        raise LicenseError(f"source {source.name}: licence {stated!r}, but its card says {claimed[0]!r}; {remedy}")
     if _canonical(stated) not in map(_canonical, allowed):
         raise LicenseError(f"source {source.name}: licence {stated!r} is not one of {', '.join(allowed)}; {remedy}")
     return Clearance(stated, "")
 
 
-def _nothing_stated(stated: str | None) -> str:
+def _nothing_stated(stated: str) -> str:
     return "no licence is stated" if not stated else f"licence {stated!r} names no terms"
 
 
 def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None:
     """The first entry of the deny-list found in what is told, punctuation, case and typeface aside."""
-    said = [_canonical(unicodedata.normalize("NFKD", value)) for value in told]
-    return next((entry for entry in denied if any(_canonical(entry) in value for value in said)), None)
+    said = [_without_typeface(value) for value in told]
+    return next((entry for entry in denied if any(_without_typeface(entry) in value for value in said)), None)
+
+
+def _without_typeface(value: str) -> str:
+    return _canonical(unicodedata.normalize("NFKD", value))
 
 
 def _canonical(value: str) -> str:

@@ -12,11 +12,11 @@ ALLOWED = ["apache-2.0", "mit"]
 DENIED = ["sharegpt", "lmsys-chat"]
 
 
-def check(**changes: Any) -> Clearance:
+def check(*, denied: list[str] = DENIED, **changes: Any) -> Clearance:
     values = {**BASE, "path": "prompts.jsonl", **changes}
     if "hub" in changes:
         values |= {"path": None, "revision": "a" * 40, "hub_split": changes.get("hub_split", "train")}
-    return check_license(Source.model_validate(values), allowed=ALLOWED, denied=DENIED)
+    return check_license(Source.model_validate(values), allowed=ALLOWED, denied=denied)
 
 
 def test_an_allowed_licence_passes() -> None:
@@ -40,6 +40,12 @@ def test_an_allowed_licence_passes() -> None:
 def test_a_source_that_may_not_be_used_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(LicenseError, match=message):
         check(**changes)
+
+
+@pytest.mark.parametrize("entry", ["m\u00fcller", "mu\u0308ller", "ブログ", "ｂｌｏｇ"])
+def test_an_entry_of_the_deny_list_is_found_however_its_letters_are_written(entry: str) -> None:
+    with pytest.raises(LicenseError, match=f"its provenance '{entry}' is denied"):
+        check(name="M\u00fcller no ブログ, a blog", denied=[entry])
 
 
 def test_a_file_that_a_wildcard_matches_tells_of_its_provenance_too(tmp_path: Path) -> None:
@@ -72,6 +78,25 @@ def test_a_hub_dataset_has_the_licence_of_its_card(monkeypatch: pytest.MonkeyPat
     assert check(hub="org/set", license=None) == Clearance("mit", "")
     with pytest.raises(LicenseError, match=r"licence 'apache-2.0', but its card says 'mit'"):
         check(hub="org/set", license="apache-2.0")
+
+
+def test_a_card_that_lists_one_licence_has_that_licence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with_card(monkeypatch, tmp_path, "license:\n- cc-by-nc-4.0")
+    with pytest.raises(LicenseError, match=r"licence 'cc-by-nc-4.0' is not one of apache-2.0, mit"):
+        check(hub="org/set", license=None)
+    with pytest.raises(LicenseError, match=r"licence 'mit', but its card says 'cc-by-nc-4.0'"):
+        check(hub="org/set", license="mit")
+
+
+@pytest.mark.parametrize("stated", [None, "mit"])
+def test_a_card_with_several_licences_is_refused_whatever_is_stated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stated: str | None
+) -> None:
+    with_card(monkeypatch, tmp_path, "license:\n- mit\n- cc-by-nc-4.0")
+    with pytest.raises(LicenseError, match=r"its card names several licences, mit, cc-by-nc-4.0; .* license_override"):
+        check(hub="org/set", license=stated)
+    override = "legal says that mit holds for this part"
+    assert check(hub="org/set", license=stated, license_override=override).license == (stated or "mit, cc-by-nc-4.0")
 
 
 @pytest.mark.parametrize("part", [{"hub_config": "ShareGPT-100k"}, {"hub_split": "train_lmsys_chat"}])
