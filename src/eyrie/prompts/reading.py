@@ -41,6 +41,12 @@ class Prompt(NamedTuple):
         """What prompts are compared by."""
         return "\n".join(self.turns)
 
+    @property
+    def measured(self) -> list[str]:
+        """What training prompts are kept apart from when this one measures: all turns, and the first, which every
+        measurement asks as a request of its own."""
+        return [self.text] if len(self.turns) == 1 else [self.text, self.turns[0]]
+
     def beside(self, given: str | None) -> str:
         """What a row of it holds beside its turns: its own system prompt and its answers, without the system prompt
         that was `given` to every conversation and says nothing of this one."""

@@ -110,9 +110,10 @@ def _read_all(config: SelectPrompts, prompts: Prompts) -> tuple[Reading, dict[Ce
             assert config.workload_mix is not None, "the schema asks for one of both"
             wanted = {(workload,): share for workload, share in config.workload_mix.items()}
         elsewhere = [
-            prompt.text
+            text
             for origin in config.decontaminate_against
             for prompt in read_prompts(origin, config, Malformed())
+            for text in prompt.measured
         ]
         reading.read(config, bar.update)
     return reading, wanted, elsewhere
@@ -133,7 +134,7 @@ def _drop_similar(
     is_train = prompts.column("split")[kept] == _TRAIN
     train = kept[is_train]
     measuring = Measuring.of(
-        [*(prompts[number].text for number in kept[~is_train].tolist()), *elsewhere],
+        [*(text for number in kept[~is_train].tolist() for text in prompts[number].measured), *elsewhere],
         run_words=config.decontamination_words,
     )
     bands = bands_for(config.near_duplicate_threshold)

@@ -246,6 +246,38 @@ def test_prompts_that_measure_elsewhere_are_kept_out_and_never_selected(folder: 
     assert not [item for item in rows if "exam question" in item["turns"][0]]
 
 
+def turns(*texts: str) -> dict[str, Any]:
+    return {"workload": "chat", "messages": [{"role": "user", "content": text} for text in texts]}
+
+
+@pytest.mark.parametrize("where", ["heldout.jsonl", "benchmark.jsonl", "exam.jsonl"])
+def test_the_first_turn_of_a_conversation_that_measures_is_kept_out_too(
+    folder: Path, select: Select, where: str
+) -> None:
+    """It is asked as a request of its own."""
+    opening = "Describe the harbour of a northern fishing town in winter"
+    write(folder / "exam.jsonl", [row("an exam question of another kind")])
+    with (folder / where).open("a") as file:
+        file.write(json.dumps(turns(opening, "Now in two sentences, please", "And in the style of a sailor")) + "\n")
+    write(folder / "train-b.jsonl", [turns(opening), turns(opening.upper(), "and what do people eat there?")])
+    exam = (
+        params_with(folder)
+        .select_prompts.sources[0]
+        .model_dump(exclude={"split", "license", "license_override", "keep_answers"})
+    )
+    exam |= {"name": "exam", "path": str(folder / "exam.jsonl")}
+    _, metrics = select(params_with(folder, workload_mix={"chat": 1.0}, decontaminate_against=[exam]))
+    assert metrics.funnel[4].dropped == {"equals a measuring prompt up to numbers": 1, "holds a measuring prompt": 1}
+
+
+def test_a_greeting_that_opens_a_conversation_that_measures_takes_only_its_equals(folder: Path, select: Select) -> None:
+    write(folder / "heldout.jsonl", [turns("Hello there!", "what is a held out prompt")])
+    others = [turns(f"hello there, {word}{word} is my {word} question") for word in "abcdefghijkl"]
+    write(folder / "train-b.jsonl", [turns("Hello there"), turns("Hello there", "how are the bees?"), *others])
+    _, metrics = select(params_with(folder, workload_mix={"chat": 1.0}, max_prompts=100))
+    assert metrics.funnel[4].dropped == {"equals a measuring prompt up to numbers": 1}
+
+
 QUESTION = (
     "A train leaves the harbour town at noon carrying crates of oranges and reaches the mountain village after hours "
     "of climbing; how fast did it go on average?"
