@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Which split keeps a prompt that several have: what measures goes first.
 SPLITS: tuple[Split, ...] = ("benchmark", "heldout", "train")
-_COLUMNS = {"source": "H", "workload": "H", "split": "B", "chars": "I", "turns": "I"}
+_COLUMNS = {"source": "H", "workload": "H", "split": "B", "asked_chars": "I", "turns": "I"}
 _LISTED_ROWS = 100
 _MAX_WORKLOADS = 100  # more is a column of something else
 _NAMED_ROWS = 3
@@ -53,8 +53,13 @@ class Prompt(NamedTuple):
         return "\n".join([self.system.removeprefix(given or ""), *self.answers])
 
     @property
+    def num_asked_chars(self) -> int:
+        """Without the answers: a sample of traffic has none, and its lengths are compared with those of the sources."""
+        return len(self.system) + sum(map(len, self.turns))
+
+    @property
     def num_chars(self) -> int:
-        return len(self.system) + sum(map(len, self.turns)) + sum(map(len, self.answers))
+        return self.num_asked_chars + sum(map(len, self.answers))
 
 
 @dataclass
@@ -86,7 +91,7 @@ class Prompts:
         self._records.append(json.dumps(prompt, ensure_ascii=False, separators=(",", ":")).encode())
         self._ids += bytes.fromhex(prompt_id(prompt.system, prompt.turns))
         workload = self._codes.setdefault(prompt.workload, len(self._codes))
-        codes = (source, workload, SPLITS.index(split), prompt.num_chars, len(prompt.turns))
+        codes = (source, workload, SPLITS.index(split), prompt.num_asked_chars, len(prompt.turns))
         for column, code in zip(self._columns.values(), codes, strict=True):
             column.append(code)
 
@@ -107,7 +112,7 @@ class Prompts:
         return np.frombuffer(bytes(self._ids), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
     def column(self, name: str) -> NDArray[np.int64]:
-        """`source`, `workload` (into `workloads`), `split` (into SPLITS), `chars` or `turns` of each prompt."""
+        """`source`, `workload` (into `workloads`), `split` (into SPLITS), `asked_chars` or `turns` of each prompt."""
         return np.array(self._columns[name], dtype=np.int64)
 
 

@@ -104,7 +104,7 @@ def _read_all(config: SelectPrompts, prompts: Prompts) -> tuple[Reading, dict[Ce
     with progress(None, desc="select_prompts: reading", unit="rows") as bar:
         if config.traffic_sample is not None:
             sample = read_prompts(config.traffic_sample, config, Malformed())
-            cells = ((p.workload, length_bin(p.num_chars), turns_bin(len(p.turns))) for p in sample)
+            cells = ((p.workload, length_bin(p.num_asked_chars), turns_bin(len(p.turns))) for p in sample)
             wanted: dict[Cell, float] = shares_of(Counter(cells))
         else:
             assert config.workload_mix is not None, "the schema asks for one of both"
@@ -181,7 +181,7 @@ def _similar(keys_KB: NDArray[np.uint64], sizes_K: Numbers, shingles: Spill, thr
 def _cells(prompts: Prompts, kept: Numbers, wanted: dict[Cell, float]) -> dict[int, Cell]:
     """The cell of each training prompt, on the axes of the wanted shares."""
     train = kept[prompts.column("split")[kept] == _TRAIN].tolist()
-    workloads, chars, turns = (prompts.column(name).tolist() for name in ("workload", "chars", "turns"))
+    workloads, chars, turns = (prompts.column(name).tolist() for name in ("workload", "asked_chars", "turns"))
     names = prompts.workloads
     if len(next(iter(wanted))) == 1:
         return {number: (names[workloads[number]],) for number in train}

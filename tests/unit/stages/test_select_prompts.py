@@ -381,6 +381,26 @@ def test_the_mix_can_follow_a_sample_of_real_traffic(folder: Path, select: Selec
     assert metrics.mix_axes["length"].after > 0.0
 
 
+def test_kept_answers_do_not_lengthen_a_prompt_against_a_traffic_sample_that_has_none(
+    folder: Path, select: Select
+) -> None:
+    rows = [row(f"{word}{word} asks about the {word} bees", answer="An answer. " * 40) for word in "abcdefghijkl"]
+    write(folder / "train-a.jsonl", rows)
+    (folder / "train-b.jsonl").unlink()
+    write(folder / "traffic.jsonl", [row("zz asks about the y bees")])
+    logs, *others = params_with(folder).select_prompts.sources
+    sources = [logs.model_dump() | {"keep_answers": "ours"}, *(source.model_dump() for source in others)]
+    sample = logs.model_dump(exclude={"split", "license", "license_override", "keep_answers"})
+    sample |= {"name": "traffic", "path": str(folder / "traffic.jsonl")}
+    changes = {"sources": sources, "workload_mix": None, "traffic_sample": sample, "max_prompts": 5}
+    _, metrics = select(params_with(folder, **changes))
+    assert metrics.by_split["train"] == 5
+    assert metrics.mix_axes["length"].before == metrics.mix_axes["length"].after == 0.0
+    assert metrics.shortfalls == []
+    with pytest.raises(ValueError, match="read 12, length 0"):
+        select(params_with(folder, **changes, max_chars=440))  # where the answers count
+
+
 def test_the_system_prompt_goes_before_a_conversations_own(folder: Path, select: Select) -> None:
     own = {
         "workload": "chat",
