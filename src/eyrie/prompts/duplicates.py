@@ -21,7 +21,9 @@ _SHINGLE_WORDS = 3
 _PERMUTATIONS = 128
 _MISSED = 1e-3
 _SEED = 1
-# Texts of one template can share a band by the thousand; the likeliest are compared.
+# Texts of one template can share a band by the thousand, and work per text must not grow with them: so many members of
+# its buckets are looked at, and the likeliest of these are compared.
+_MAX_MEMBERS = 1024
 _MAX_COMPARED = 256
 
 
@@ -104,11 +106,19 @@ class _Buckets:
         return shared
 
     def candidates(self, buckets: NDArray[np.int32]) -> list[int]:
-        """Kept texts in these buckets, those in most of them first, then the earliest."""
-        starts, counts = self._starts[buckets].tolist(), self._num_kept[buckets].tolist()
-        parts = [self._members[start : start + count] for start, count in zip(starts, counts, strict=True) if count]
-        if not parts:
+        """Kept texts in these buckets, those in most of them first, then the earliest.
+
+        Of more than _MAX_MEMBERS members those of the smallest buckets are taken: texts in a large one agree in the
+        words of their template, texts in a small one in their own.
+        """
+        counts = self._num_kept[buckets]
+        if not counts.any():
             return []
+        by_size = np.argsort(counts, kind="stable")
+        starts, counts = self._starts[buckets[by_size]], counts[by_size]
+        counts = np.clip(_MAX_MEMBERS - (np.cumsum(counts) - counts), 0, counts)
+        pairs = zip(starts.tolist(), counts.tolist(), strict=True)
+        parts = [self._members[start : start + count] for start, count in pairs]
         texts, shared = np.unique(np.concatenate(parts), return_counts=True)
         order = np.lexsort((texts, -shared))[:_MAX_COMPARED]
         candidates: list[int] = texts[order].tolist()

@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,3 +79,21 @@ def test_of_a_crowd_in_the_same_buckets_the_likeliest_are_compared(monkeypatch: 
     frame = " ".join(f"frame{number}" for number in range(60))
     crowd = [f"{frame} {' '.join(f'own{member}x{number}' for number in range(20))}" for member in range(30)]
     assert similar([*crowd, crowd[17] + " indeed"], threshold=0.8) == [False] * 30 + [True]
+
+
+def test_of_a_large_crowd_few_are_looked_at_and_a_copy_is_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_MAX_MEMBERS", 20, raising=False)
+    looked_at: list[int] = []
+    candidates = duplicates._Buckets.candidates
+
+    def counted(*arguments: Any) -> list[int]:
+        found = candidates(*arguments)
+        looked_at.append(len(found))
+        return found
+
+    monkeypatch.setattr(duplicates._Buckets, "candidates", counted)
+    frame = " ".join(f"frame{number}" for number in range(60))
+    crowd = [f"{frame} {' '.join(f'own{member}x{number}' for number in range(20))}" for member in range(200)]
+    copies = [crowd[member] + " indeed" for member in (0, 99, 199)]
+    assert similar([*crowd, *copies], threshold=0.8) == [False] * 200 + [True] * 3
+    assert max(looked_at) <= 20
