@@ -94,8 +94,9 @@ def axis_distances(counts: Mapping[Cell, int], wanted: Mapping[Cell, float]) -> 
     return {AXES[axis]: total_variation(_marginal(found, axis), _marginal(wanted, axis)) for axis in range(num_axes)}
 
 
-def mix_distance(workloads: Sequence[str], shares: Mapping[str, float]) -> float:
-    """Total variation distance in [0, 1] between the workloads' shares and the wanted shares; 1.0 without prompts."""
+def mix_distance(workloads: Iterable[str] | Mapping[str, int], shares: Mapping[str, float]) -> float:
+    """Total variation distance in [0, 1] between the workloads' shares and the wanted shares; 1.0 without prompts. In:
+    each prompt's workload, or how many prompts each has."""
     return total_variation(shares_of(Counter(workloads)), shares)
 
 

@@ -165,7 +165,7 @@ class _Tally:
         self.findings: Counter[str] = Counter()
         self.by_workload: Counter[str] = Counter()
         self.by_split: Counter[str] = Counter()
-        self.train: list[Workload] = []
+        self.train: Counter[Workload] = Counter()  # of split train
         self.to_measure: Counter[Workload] = Counter()  # of split benchmark
         self.not_to_measure: defaultdict[Workload, Counter[str]] = defaultdict(Counter)
         self._ids, self._splits = bytearray(), bytearray()  # of what is kept
@@ -193,7 +193,7 @@ class _Tally:
         self.by_workload[prompt["workload"]] += 1
         self.by_split[prompt["split"]] += 1
         if prompt["split"] == "train":
-            self.train.append(prompt["workload"])
+            self.train[prompt["workload"]] += 1
         if prompt["split"] == "benchmark":
             self.to_measure[prompt["workload"]] += 1
         return None, row

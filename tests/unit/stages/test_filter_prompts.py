@@ -2,6 +2,7 @@ import json
 import logging
 import stat
 import traceback
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -493,3 +494,18 @@ def test_other_sample_prompts_are_left_as_they_are(sample_outcomes: dict[str, Sc
     # The generator lets some characters of chat prompts introduce themselves, which is a disclosure.
     assert {row: found for row, found in flagged.items() if set(found) != {"PERSON"} or "-chat-" not in row} == {}
     assert len(flagged) <= 0.01 * len(sample_outcomes)
+
+
+def test_memory_grows_by_little_more_than_the_digest_of_each_prompt_that_stays() -> None:
+    tally = filter_prompts._Tally()
+    count = 15_000
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            row = json.loads(json.dumps(prompt(f"prompt {number}")))  # as from a table: each with strings of its own
+            tally.add(row, Screened("", row["turns"], None))
+        per_prompt = tracemalloc.get_traced_memory()[0] / count
+    finally:
+        tracemalloc.stop()
+    assert tally.train == {"chat": count}
+    assert per_prompt < 140
