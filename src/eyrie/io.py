@@ -127,6 +127,20 @@ def read_json(path: Path, model: type[DocumentT]) -> DocumentT:
         raise SchemaError(f"{path}: no {model.__name__} document: {where}: {first['msg']}") from None
 
 
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read another program's file that holds one JSON object. Raises FileNotFoundError, and ValueError naming the path
+    when it cannot be read or holds something else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: expected one JSON object, found {type(value).__name__}")
+    return value
+
+
 def write_jsonl(path: Path, documents: Iterable[Document]) -> None:
     """Write one document per line, atomically."""
     write_text(path, "".join(canonical_json(document.model_dump(mode="json")) + "\n" for document in documents))

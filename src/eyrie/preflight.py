@@ -4,7 +4,6 @@ Looks at small local files only, so that it costs nothing at the start of every 
 checked when it is loaded.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from eyrie.eagle3.config import (
 from eyrie.eagle3.loggers import check_loggers
 from eyrie.engines.servers import INSTALL_SGLANG, SERVERS_VARIABLE, is_installed, named_server, server_addresses
 from eyrie.engines.sglang_targets import check_drafts_are_served
-from eyrie.io import expand
+from eyrie.io import expand, read_json_object
 from eyrie.lineage.layout import HEAD
 from eyrie.params import Params
 from eyrie.privacy.quarantine import check_quarantine
@@ -147,11 +146,8 @@ def _has_chat_template(folder: Path) -> bool:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return read_json_object(path)
     except FileNotFoundError:
         raise PreflightError(f"{path}: no such file; target.model must be a Hugging Face model folder") from None
-    except (OSError, ValueError) as error:
-        raise PreflightError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise PreflightError(f"{path}: expected a JSON object")
-    return value
+    except ValueError as error:
+        raise PreflightError(str(error)) from None

@@ -5,12 +5,13 @@ TensorRT-LLM. Engines disagree about layer ids, so both spellings are written: l
 llama.cpp), layer *outputs* inside `eagle_config` (SGLang adds 1). Sources: arXiv:2503.01840, SGLang 0.5.23, vLLM 0.32.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from eyrie.io import read_json_object
 
 CONFIG = "config.json"
 MIN_TARGET_LAYERS = 7  # with 6 the layers would be 1, 2 and 2
@@ -204,13 +205,11 @@ def read_head_config(folder: Path, *, num_target_layers: int) -> HeadConfig:
     """What the head's config.json says, and where it says nothing what SGLang takes. Raises HeadConfigError."""
     path = folder / CONFIG
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json_object(path)
     except FileNotFoundError:
         raise HeadConfigError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise HeadConfigError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise HeadConfigError(f"{path}: expected one JSON object, found {type(raw).__name__}")
+    except ValueError as error:
+        raise HeadConfigError(str(error)) from None
     try:
         return HeadConfig.from_json(raw, num_target_layers=num_target_layers)
     except HeadConfigError as error:
