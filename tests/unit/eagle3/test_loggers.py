@@ -3,8 +3,10 @@
 import logging
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -62,7 +64,9 @@ def test_mlflow_asks_a_server_that_is_away_for_seconds_unless_the_user_has_said_
     if own is None:
         monkeypatch.delenv(variable)
     seen: list[str] = []
-    client = SimpleNamespace(start_run=lambda: seen.append(os.environ[variable]), log_params=lambda params: None)
+    client: Any = ModuleType("mlflow")
+    client.__spec__ = ModuleSpec("mlflow", None)  # as an installed one has
+    client.start_run, client.log_params = lambda: seen.append(os.environ[variable]), lambda params: None
     monkeypatch.setitem(sys.modules, "mlflow", client)
     monkeypatch.setenv("EYRIE_LOGGERS", "mlflow")
     open_loggers(settings())
