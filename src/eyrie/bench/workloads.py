@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eyrie.chat.conversation import first_prompt
 from eyrie.chat.template import ChatTemplate, ChatTemplateError, Message
 from eyrie.params import Workload
 from eyrie.tables import PROMPTS, read_table
@@ -91,10 +90,11 @@ def _choose(
     too_long: list[int] = []
     num_refused = 0
     for row in rows:
-        if first_prompt(chat, row) is None:
+        try:
+            bound = conversation_tokens(chat, row["system"], row["turns"], output_tokens=output_tokens)
+        except ChatTemplateError:
             num_refused += 1
             continue
-        bound = conversation_tokens(chat, row["system"], row["turns"], output_tokens=output_tokens)
         if bound + choice.reserved > context_length:
             too_long.append(bound)
             continue

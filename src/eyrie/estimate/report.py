@@ -33,11 +33,12 @@ def print_estimate(
     typer.echo(f"{params.target.model} on {num_gpus} x {gpu}; facts of the target from {facts.origin}\n")
     for line in estimate.lines:
         typer.echo(f"{line.name:<34} {line.value:>26}  = {line.arithmetic}")
-    if rows := compare(estimate, same_device=ran_on == (gpu, num_gpus)) if ran_here else []:
+    same_device = ran_on == (gpu, num_gpus)
+    if rows := compare(estimate, same_device=same_device) if ran_here else []:
         typer.echo(f"\n{'the last run here':<34} {'estimated':>16} {'measured':>16} {'ratio':>8}")
         for what, estimated, measured, ratio in rows:
             typer.echo(f"{what:<34} {estimated:>16} {measured:>16} {ratio:>8}")
-        if ran_on != (gpu, num_gpus):
+        if not same_device:
             typer.echo(f"No seconds: that ran on {f'{ran_on[1]} x {ran_on[0]}' if ran_on else 'another device'}.")
             return
         typer.echo(

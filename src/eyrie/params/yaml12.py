@@ -36,11 +36,7 @@ class _Loader(_SafeLoader):  # type: ignore[misc]
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (
-            ValueError,
-            LookupError,
-            AttributeError,
-        ):  # PyYAML's: a day that no calendar has, a number with no digit
+        except (ValueError, LookupError, AttributeError):  # a day that no calendar has, a number with no digit
             kind = node.tag.rpartition(":")[2]
             raise ConstructorError(None, None, f"{node.value} is no {kind}", node.start_mark) from None
 
