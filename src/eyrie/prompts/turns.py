@@ -48,11 +48,9 @@ def read_dialogue(row: Any, *, turns: TurnFormat, column: str | None, keep_answe
     dialogue = _READERS[turns](row, column)
     if not keep_answers:
         dialogue = dialogue._replace(answers=[])
-    elif len(dialogue.answers) != len(dialogue.turns):
-        raise RowError("turns and answers do not alternate")
     else:
         dialogue = dialogue._replace(answers=[_text(answer) for answer in dialogue.answers])
-        if not all(dialogue.answers):
+        if len(dialogue.answers) != len(dialogue.turns) or not all(dialogue.answers):
             raise RowError("turns and answers do not alternate")
     for text in (dialogue.system, *dialogue.turns, *dialogue.answers):
         _check_text(text)
