@@ -7,6 +7,7 @@ command that starts the part of each of the others. In a Slurm job of several no
 environment holds it, because where processes run is no part of a result.
 """
 
+import errno
 import logging
 import os
 import shlex
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import run
+from torch.distributed import TCPStore, run  # type: ignore[attr-defined]
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 
 from eyrie.children import die_with
 from eyrie.io import canonical_json, write_text
@@ -35,7 +37,6 @@ logger = logging.getLogger(__name__)
 NODES, MASTER = "EYRIE_NODES", "EYRIE_MASTER"
 ERROR = "error-{rank}.txt"
 _TORCHRUN = [sys.executable, "-m", "eyrie.eagle3.processes"]  # see the end of this module
-_FIRST_PORT, _NUM_PORTS = 20000, 10000
 
 
 class ProcessesError(ValueError):
@@ -100,6 +101,7 @@ def launch(module: str, job: Path, *, num_processes: int) -> None:
     here = num_processes // num_nodes
     command, work = [*_TORCHRUN, *meeting.options], [f"--nproc-per-node={here}", *_work(module, job)]
     if meeting.by_hand:
+        _check_listenable(*meeting.by_hand)
         other = shlex.join([*command, "--node-rank=K", *work])
         logger.info("on the other machines, here on the same file system, K from 1 to %d: %s", num_nodes - 1, other)
         command.append("--node-rank=0")
@@ -143,12 +145,15 @@ def _run(command: list[str], job: Path, *, num_here: int) -> None:
 
 @dataclass(frozen=True)
 class _Meeting:
-    """Where machines meet: torchrun's `options`, and what starts it on each of them when a person does not."""
+    """Where machines meet: torchrun's `options`, and what starts it on each of them, if a person does not: then
+    `by_hand` is the host and port that was chosen. `store` is in this process and listens while this object is kept.
+    """
 
     num_nodes: int
     options: list[str]
     starter: list[str] = field(default_factory=list)
-    by_hand: bool = False
+    by_hand: tuple[str, int] | None = None
+    store: TCPStore | None = None
 
 
 def _meeting() -> _Meeting:
@@ -159,26 +164,39 @@ def _meeting() -> _Meeting:
             raise ProcessesError(f"{NODES} must be a number of machines, 1 or more, not {count!r}")
         if int(count) > 1:
             host, _, port = master.rpartition(":")
-            if not host or not port.isdecimal():
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
                 raise ProcessesError(
                     f"{MASTER} must be host:port of this machine when {NODES} is {count}, not {master!r}"
                 )
             options = [f"--nnodes={count}", f"--master-addr={host}", f"--master-port={port}"]
-            return _Meeting(int(count), options, by_hand=True)
+            return _Meeting(int(count), options, by_hand=(host, int(port)))
     elif (num_nodes := int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))) > 1:
-        return _slurm_meeting(num_nodes, int(os.environ["SLURM_JOB_ID"]))
+        return _slurm_meeting(num_nodes, os.environ["SLURM_JOB_ID"])
     return _Meeting(1, ["--standalone"])
 
 
-def _slurm_meeting(num_nodes: int, job_id: int) -> _Meeting:
-    """One torchrun per node of the job, at a port that no other job has. The step shares what this one holds: Snakemake
-    runs a job's command in a step of one task on its first node."""
+def _check_listenable(host: str, port: int) -> None:
+    """Raises ProcessesError when `host` has no address or `port` is not free here, which PyTorch tells after minutes or
+    as a traceback. An address that is not of this machine may be one that leads to it."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise ProcessesError(f"{MASTER} ({host}:{port}) cannot be where machines meet: {error}") from None
+
+
+def _slurm_meeting(num_nodes: int, job_id: str) -> _Meeting:
+    """One torchrun per node of the job, meeting here at a port that was free. The step shares what this one holds:
+    Snakemake runs a job's command in a step of one task on its first node."""
     starter = ["srun", "--overlap", f"--nodes={num_nodes}", f"--ntasks={num_nodes}", "--ntasks-per-node=1"]
     if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
         starter.append(f"--cpus-per-task={cpus}")  # srun does not take it over
-    endpoint = f"{socket.gethostname()}:{_FIRST_PORT + job_id % _NUM_PORTS}"
-    options = [f"--nnodes={num_nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", f"--rdzv-id={job_id}"]
-    return _Meeting(num_nodes, options, starter)
+    host = socket.gethostname()
+    store = TCPStore(host, 0, is_master=True, wait_for_workers=False)
+    options = [f"--nnodes={num_nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={host}:{store.port}"]
+    options += ["--rdzv-conf=is_host=false", f"--rdzv-id={job_id}"]
+    return _Meeting(num_nodes, options, starter, store=store)
 
 
 @contextmanager
@@ -200,6 +218,9 @@ def joined(job: Path) -> Iterator[Processes]:
 
 
 if __name__ == "__main__":  # torchrun; its traceback would hide what the processes said
-    with suppress(ChildFailedError):
+    try:
         sys.exit(run.main())
-    sys.exit(1)
+    except ChildFailedError:
+        sys.exit(1)
+    except (dist.DistError, RendezvousError) as error:
+        sys.exit(f"the machines of this training could not meet: {error.__cause__ or error}")

@@ -14,10 +14,11 @@ import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
+from torch.distributed import TCPStore
 from torch.distributed.tensor import DTensor
 
 from eyrie.eagle3.batches import Document, DocumentBatches
-from eyrie.eagle3.processes import Processes
+from eyrie.eagle3.processes import Processes, _meeting
 from eyrie.eagle3.resume import Checkpoints
 from eyrie.eagle3.spread import whole
 from eyrie.eagle3.trainer import Trainer
@@ -178,6 +179,18 @@ def test_all_processes_go_on_from_the_checkpoint_that_the_first_one_found(two_pr
     first, second = ((two_processes / f"resumed-{rank}").read_text() for rank in range(2))
     assert first == "4"
     assert re.search(r"seen-1/step-00000004: cannot be read .*, but the first process went on from it", second)
+
+
+def test_jobs_of_one_number_in_two_clusters_meet_at_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port made of the number may be somebody's: two nodes then waited for two minutes."""
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    meetings = [_meeting() for _ in range(2)]
+    for number, meeting in enumerate(meetings):
+        assert "--rdzv-conf=is_host=false" in meeting.options, "no node tries to listen there too"
+        (endpoint,) = re.findall(r"--rdzv-endpoint=(\S+):(\d+)", " ".join(meeting.options))
+        TCPStore(endpoint[0], int(endpoint[1])).set("which", str(number))
+    assert [meeting.store.get("which") for meeting in meetings if meeting.store] == [b"0", b"1"]
 
 
 PARENT = """

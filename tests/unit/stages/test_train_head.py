@@ -358,6 +358,9 @@ def test_two_machines_train_one_head(
     [
         ("two", "", "EYRIE_NODES must be a number of machines"),
         ("2", "host", "EYRIE_MASTER must be host:port of this machine when EYRIE_NODES is 2, not 'host'"),
+        ("2", "host:70000", "EYRIE_MASTER must be host:port of this machine"),
+        ("2", "no.invalid:29500", r"EYRIE_MASTER \(no.invalid:29500\) cannot be where machines meet: .*not known"),
+        ("2", "127.0.0.1:busy", r"EYRIE_MASTER \(127.0.0.1:\d+\) cannot be where .* in use"),
         ("3", "host:1", r"num_processes \(2\) must be a multiple of the number of machines \(3\)"),
     ],
 )
@@ -365,9 +368,10 @@ def test_machines_that_cannot_meet_are_refused(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, nodes: str, master: str, complaint: str
 ) -> None:
     monkeypatch.setenv("EYRIE_NODES", nodes)
-    monkeypatch.setenv("EYRIE_MASTER", master)
-    with pytest.raises(ValueError, match=complaint):
-        workspace.train("apart", num_processes=2, micro_batch_tokens=128)
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        monkeypatch.setenv("EYRIE_MASTER", master.replace("busy", str(busy.getsockname()[1])))
+        with pytest.raises(ValueError, match=complaint):
+            workspace.train("apart", num_processes=2, micro_batch_tokens=128)
 
 
 def test_an_error_in_one_of_two_processes_ends_in_its_sentence(
