@@ -38,11 +38,12 @@ def by_definition(queries: Tensor, keys: Tensor, values: Tensor, *diagonals: Ten
 
 
 @pytest.mark.parametrize("num_diagonals", [0, 1, 3])
-@pytest.mark.parametrize("kernel", ["cpu", "blocks"])
+@pytest.mark.parametrize(("kernel", "block_scores"), [("cpu", 0), ("blocks", 0), ("blocks", 2**20), ("blocks", 450)])
 def test_outputs_and_gradients_are_those_of_one_softmax(
-    num_diagonals: int, kernel: str, monkeypatch: pytest.MonkeyPatch
+    num_diagonals: int, kernel: str, block_scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flash, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(flash, "BLOCK_SCORES", block_scores)
     monkeypatch.setattr(flash, "kernel_for", lambda queries: kernel)
     inputs = tensors(num_diagonals)
     outputs = [TttAttention.apply(*inputs[:3], RUNS, *inputs[3:]), by_definition(*inputs)]
@@ -51,6 +52,15 @@ def test_outputs_and_gradients_are_those_of_one_softmax(
     grads = [torch.autograd.grad((output * weights).sum(), inputs) for output in outputs]
     for ours, expected in zip(*grads, strict=True):
         torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize(("num_keys", "most_rows"), [(1000, 1000), (3000, 256), (32768, 128)])
+def test_a_block_is_as_large_as_its_scores_may_be_and_no_smaller_than_128_rows(num_keys: int, most_rows: int) -> None:
+    """Small products take a GPU no longer than it takes to be asked for them; memory stays linear in the tokens."""
+    q_GMnD, k_GLD = torch.empty(G, N // G, num_keys, 0), torch.empty(G, num_keys, 0)
+    blocks = [block.rows for block in flash._Block.all_of(q_GMnD, k_GLD)]
+    assert [row for rows in blocks for row in range(rows.start, rows.stop)] == list(range(num_keys))
+    assert max(rows.stop - rows.start for rows in blocks) == most_rows
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
