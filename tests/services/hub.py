@@ -2,7 +2,7 @@
 
 In: a folder `<owner>/<name>/files...`, each repository a dataset and a model. Out: an HTTP server; set HF_ENDPOINT to
 its address before huggingface_hub is imported. Every repository has one commit, COMMIT. Requests are noted in
-`requests`.
+`requests`, and what is in `barred` is refused.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.requests: list[str] = []
+        self.barred: dict[str, int] = {}  # end of a path -> the status that it is refused with
 
     @property
     def address(self) -> str:
@@ -63,6 +64,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         parts = self._parts()
+        for end, status in self.server.barred.items():
+            if urlsplit(self.path).path.endswith(end):
+                self._send(b"{}", status, {}, with_body=with_body)
+                return
         if parts[0] not in ("api", "datasets"):  # a model's files have no kind before its name
             parts = ["models", *parts]
         if parts[0] == "api" and len(parts) >= 4:

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from eyrie.engines.servers import error_kind
+from eyrie.engines.servers import error_kind, failure
 from eyrie.io import digest_of
 
 Messages = list[dict[str, Any]]
@@ -85,6 +85,10 @@ async def run_load(
         return LoadResult(records, time.perf_counter() - started)
 
 
+class _BadAnswerError(Exception):
+    """In words of our own, which quote nothing."""
+
+
 async def _flush_cache(session: aiohttp.ClientSession) -> None:
     """What an earlier load left must not help this one. A server without such a route keeps what it keeps."""
     try:
@@ -100,17 +104,19 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
     record, pieces = RequestRecord(), list[str]()
     started = time.perf_counter()
     try:
-        async with session.post("/v1/chat/completions", json=body | load.extra_body()) as response:
+        async with session.post(
+            "/v1/chat/completions", json=body | load.extra_body(), allow_redirects=False
+        ) as response:
             if response.status != 200:
-                raise aiohttp.ClientError(f"HTTP {response.status}{error_kind(await response.read())}")
+                raise _BadAnswerError(f"HTTP {response.status}{error_kind(await response.read())}")
             previous = 0.0
             async for event in _events(response.content):
                 elapsed = time.perf_counter() - started
                 if event.get("error"):
-                    raise aiohttp.ClientError(f"the server sent an error{error_kind(event)}")
+                    raise _BadAnswerError(f"the server sent an error{error_kind(event)}")
                 for choice in event.get("choices", []):
                     if choice.get("finish_reason") == "abort":
-                        raise aiohttp.ClientError("the server broke the answer off")
+                        raise _BadAnswerError("the server broke the answer off")
                     if text := _text(choice["delta"]):
                         pieces.append(text)
                         if previous:
@@ -122,13 +128,15 @@ async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, l
                         record.latency_s = elapsed
                 _read_usage(event, record)
         if record.output_tokens == 0:
-            raise aiohttp.ClientError("the stream ended without usage")
+            raise _BadAnswerError("the stream ended without usage")
         record.answer_digest = digest_of("".join(pieces))
     except TimeoutError:
         record.error = f"TimeoutError: no whole answer within {load.timeout_s:g} s"
-    except (aiohttp.ClientError, ValueError) as error:
-        record.error = f"{type(error).__name__}: {error}"
-    except (HttpProcessingError, KeyError, TypeError, AttributeError) as error:  # whose words may quote the answer
+    except _BadAnswerError as error:
+        record.error = f"ClientError: {error}"
+    except aiohttp.ClientError as error:
+        record.error = failure(error)
+    except (HttpProcessingError, KeyError, TypeError, AttributeError, ValueError) as error:  # may quote the answer
         record.error = f"{type(error).__name__}: the stream is not in OpenAI's form"
     return record
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from eyrie.bench.client import Messages
 from eyrie.bench.lossless import describe_mismatch, first_difference, near_tie_margin
 from eyrie.bench.workloads import BenchPrompt
 from eyrie.chat.template import ChatTemplate
-from eyrie.engines.servers import ServerError, error_kind
+from eyrie.engines.servers import ServerError, error_kind, failure
 from eyrie.engines.sglang_answer import answer_ids
 from eyrie.params import Workload
 from eyrie.schemas import AnswerCheck, Mismatch
@@ -109,7 +110,7 @@ class Gate:
         if with_top:
             body |= {"return_logprob": True, "top_logprobs_num": _TOP_LOGPROBS}
         try:
-            async with session.post("/generate", json=body) as response:
+            async with session.post("/generate", json=body, allow_redirects=False) as response:
                 if response.status != 200:
                     raise ServerError(
                         f"{self.base_url}/generate refused a benchmark prompt of {len(asked)} tokens with status "
@@ -118,16 +119,19 @@ class Gate:
                 document: Any = await response.json()
         except TimeoutError:
             raise ServerError(f"{self.base_url}/generate did not answer within {self.timeout_s:g} s") from None
-        except aiohttp.ClientError as error:
-            raise ServerError(f"{self.base_url}/generate did not answer: {type(error).__name__} {error}") from None
+        except (aiohttp.ClientError, HttpProcessingError) as error:
+            raise ServerError(f"{self.base_url}/generate did not answer: {failure(error)}") from None
         except (json.JSONDecodeError, UnicodeDecodeError):
             document = None
         output = answer_ids(document, self.base_url)
         info = document["meta_info"]
-        top = [
-            [(int(entry[1]), float(entry[0])) for entry in position or []]
-            for position in info.get("output_top_logprobs") or []
-        ]
+        try:
+            top = [
+                [(int(entry[1]), float(entry[0])) for entry in position or []]
+                for position in info.get("output_top_logprobs") or []
+            ]
+        except (TypeError, ValueError, LookupError):
+            raise ServerError(f"{self.base_url}/generate: output_top_logprobs are not in SGLang's form") from None
         return output, info.get("spec_verify_ct"), top
 
 

@@ -1,5 +1,6 @@
 """Where running servers are. That changes no answer, so it is no parameter but a variable of the environment."""
 
+import http
 import http.client
 import importlib.util
 import json
@@ -15,6 +16,7 @@ API_KEY_VARIABLE = "EYRIE_API_KEY"
 INSTALL_SGLANG = "uv pip install --no-deps --require-hashes -r requirements/sglang.lock"  # changes no other version
 
 _HEALTH_TIMEOUT_S = 30.0
+_PHRASES = {status.phrase for status in http.HTTPStatus}
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -96,8 +98,14 @@ def error_kind(error: object) -> str:
             return ""
     inner = error.get("error", error) if isinstance(error, dict) else None
     named = [str(inner.get(name)) for name in ("type", "code")] if isinstance(inner, dict) else []
-    words = [word for word in named if word != "None" and re.fullmatch(r"[\w.-]+( [\w.-]+)?", word)]
+    words = [word for word in named if word != "None" and (word in _PHRASES or re.fullmatch(r"[A-Za-z_]+|\d{3}", word))]
     return f" ({', '.join(words)})" if words else ""
+
+
+def failure(error: Exception) -> str:
+    """Of an error of an HTTP client its type, and what the operating system says: its other words may be what a server
+    sent, and that a prompt."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
 
 
 def _parts(variable: str) -> list[str]:

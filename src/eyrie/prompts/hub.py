@@ -1,5 +1,6 @@
 """Hugging Face datasets as sources: streamed rows and what the dataset's card claims, both at the pinned revision."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ def stream_rows(source: Origin) -> Iterator[Any]:
     """Rows in the dataset's order; nothing of the dataset is executed. Raises HubError naming the source."""
     import datasets  # 4 s, and only these sources need it
 
+    logging.getLogger("datasets").setLevel(logging.CRITICAL + 1)  # it logs values that do not fit their type
     part = f"split {source.hub_split}"
     try:
         rows = datasets.load_dataset(
@@ -44,12 +46,14 @@ def stream_rows(source: Origin) -> Iterator[Any]:
 def read_card(source: Origin) -> Card:
     """The claims of README.md's metadata; none when there is no README.md. Raises HubError naming the source."""
     from huggingface_hub import DatasetCard, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     assert source.hub is not None, "only hub sources have a card"
     try:
         path = hf_hub_download(source.hub, "README.md", repo_type="dataset", revision=source.revision)
         data = DatasetCard(Path(path).read_text(encoding="utf-8"), ignore_metadata_errors=True).data
+    except LocalEntryNotFoundError as error:  # also an EntryNotFoundError, but says that the hub could not be asked
+        raise _unreadable(source, "its card", error) from None
     except EntryNotFoundError:
         return Card([], [], False)
     except Exception as error:  # network, access, an unreadable card

@@ -12,6 +12,7 @@ from aiohttp import web
 from eyrie.bench.client import Load, LoadResult, Messages, run_load
 from eyrie.bench.metrics import tpot_s
 from eyrie.io import digest_of
+from tests.services.raw import NOT_TO_BE_QUOTED, PROMPT, raw_server
 
 Handler = Callable[[dict[str, Any], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
@@ -178,6 +179,15 @@ def test_a_stream_in_another_form_is_one_failed_request_and_is_not_quoted(event:
     assert odd.error is not None
     assert odd.error.endswith(": the stream is not in OpenAI's form")
     assert fine.error is None
+
+
+@pytest.mark.parametrize("kind", NOT_TO_BE_QUOTED)
+def test_an_error_never_quotes_what_a_server_sent(kind: str) -> None:
+    with raw_server(NOT_TO_BE_QUOTED[kind].encode()) as address:
+        result = asyncio.run(run_load(address, "m", [ask("hi")], Load(1, 5, 0.0, 1, 5)))
+    assert result.records[0].error is not None
+    assert PROMPT not in result.records[0].error
+    assert "AKIA" not in result.records[0].error
 
 
 def test_an_answer_that_the_server_broke_off_is_an_error() -> None:

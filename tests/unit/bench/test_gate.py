@@ -10,6 +10,7 @@ from aiohttp import web
 
 from eyrie.bench.gate import Gate, GateAnswer
 from eyrie.engines.servers import ServerError
+from tests.services.raw import NOT_TO_BE_QUOTED, PROMPT, raw_server
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -66,3 +67,13 @@ def test_a_server_that_hangs_is_given_up_with_the_time_it_had() -> None:
         return web.Response()
 
     assert said_of(hang, timeout_s=0.2) == "/generate did not answer within 0.2 s"
+
+
+@pytest.mark.parametrize("kind", NOT_TO_BE_QUOTED)
+def test_an_error_never_quotes_what_a_server_sent(kind: str) -> None:
+    with raw_server(NOT_TO_BE_QUOTED[kind].encode()) as address:
+        gate = Gate(address, chat=None, output_tokens=4, context_length=8, concurrency=1, timeout_s=5)  # type: ignore[arg-type]
+        with pytest.raises(ServerError) as caught:
+            gate.replay([GateAnswer("p", "chat", 0, [], [987654, 8], [9], None, [])])
+    assert PROMPT not in str(caught.value)
+    assert "AKIA" not in str(caught.value)

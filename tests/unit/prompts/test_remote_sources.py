@@ -87,8 +87,9 @@ json.dump(found, sys.stdout)
 
 
 def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Path) -> None:
-    chats, gated, typed = (tmp_path / "hub/org" / name for name in ("chats", "gated", "typed"))
-    for repository in (chats, gated, typed):
+    names = ("chats", "gated", "typed", "barred", "columns")
+    chats, gated, typed, barred, columns = (tmp_path / "hub/org" / name for name in names)
+    for repository in (chats, gated, typed, barred, columns):
         (repository / "data").mkdir(parents=True)
         (repository / "data/train-0.jsonl").write_bytes(LINES)
     (chats / "data/test-0.jsonl").write_bytes(LINES[: LINES.index(b"\n")])
@@ -98,7 +99,14 @@ def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Pat
         "  - {name: text, dtype: int64}\n  - {name: answer, dtype: string}\n---\n"
     )
     (gated / "README.md").write_text("---\nlicense: mit\nextra_gated_prompt: You agree\n---\n")
+    (barred / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    (columns / "data/train-0.jsonl").unlink()
+    pq.write_table(pa.table({"text": [row["text"] for row in ROWS]}), columns / "data/train-0.parquet")
+    (columns / "README.md").write_text(
+        "---\nlicense: mit\ndataset_info:\n  features:\n  - {name: text, dtype: int64}\n---\n"
+    )
     hub = Hub(tmp_path / "hub")
+    hub.barred["/org/barred/resolve/" + COMMIT + "/README.md"] = 403
     threading.Thread(target=hub.serve_forever, daemon=True).start()
     caches = {name: str(tmp_path / "cache") for name in ("HF_HOME", "HF_DATASETS_CACHE", "HF_HUB_CACHE")}
     pinned = {"hub": "org/chats", "revision": COMMIT, "hub_split": "train"}
@@ -110,6 +118,8 @@ def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Pat
         pinned | {"hub": "org/gated"},
         pinned | {"hub": "org/nothing"},
         pinned | {"hub": "org/typed"},
+        pinned | {"hub": "org/barred", "license": "mit"},
+        pinned | {"hub": "org/columns"},
     ]
     done = subprocess.run(
         [sys.executable, "-c", READ],
@@ -136,5 +146,9 @@ def test_a_hub_dataset_is_read_at_its_commit_and_gated_by_its_card(tmp_path: Pat
     assert found[5][1].startswith("HubError: source logs: org/nothing at ")
     # a value that does not fit its column's type is named by its kind alone
     assert found[6][1].endswith("cannot read split train: ArrowInvalid: a row cannot be read")
+    assert found[8][1].endswith("a row cannot be read")
+    assert texts[0] not in done.stderr, "the library logs values that do not fit"
+    # a card that cannot be had is not a dataset without one, whose licence would be the stated one
+    assert found[7][0].startswith(f"HubError: source logs: org/barred at {COMMIT}: cannot read its card: ")
     assert not [message for case in found for message in case if isinstance(message, str) and "\n" in message]
     assert not [request for request in hub.requests if "/resolve/main/" in request]
