@@ -17,7 +17,16 @@ from eyrie.eagle3.config import (
     read_head_config,
 )
 from eyrie.eagle3.loggers import check_loggers
-from eyrie.engines.servers import INSTALL_SGLANG, SERVERS_VARIABLE, is_installed, named_server, server_addresses
+from eyrie.engines.servers import (
+    INSTALL_SGLANG,
+    SERVERS_VARIABLE,
+    check_arms,
+    check_key,
+    is_installed,
+    named_server,
+    named_servers,
+    server_addresses,
+)
 from eyrie.engines.sglang_targets import check_drafts_are_served
 from eyrie.io import expand, read_json_object
 from eyrie.lineage.layout import HEAD
@@ -47,6 +56,11 @@ def preflight(params: Params) -> None:
         raise PreflightError(
             f"benchmark.engine: sglang is not installed here: {INSTALL_SGLANG}; or set it to reference"
         )
+    check_arms(params.benchmark.arms)
+    if params.generate_responses.engine == "sglang" and not server_addresses():
+        check_key(params.generate_responses.sglang.host)
+    if params.benchmark.engine == "sglang" and not named_servers():
+        check_key(params.benchmark.sglang.host)
     check_target(params)
     if (folder := Path(params.target.model)).is_dir():
         check_drafts_are_served(params, _json(folder / "config.json").get("architectures"))

@@ -9,16 +9,14 @@ import logging
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eyrie.engines.launch import stop_on_signals
-from eyrie.engines.servers import API_KEY_VARIABLE, ServerError
+from eyrie.engines.launch import server_folder, stop_on_signals
+from eyrie.engines.servers import API_KEY_VARIABLE, ServerError, check_key
 from eyrie.engines.serving import EngineName, ServerSpec, running_server, server_command
-from eyrie.engines.sglang_server import check_key
 from eyrie.io import path_digest, read_json
 from eyrie.lineage.digests import target_revision
 from eyrie.lineage.layout import HEAD, SERVING
@@ -87,7 +85,8 @@ def shown_command(params: Params, spec: ServerSpec, *, engine: EngineName) -> st
     """The command for a shell; a key is the variable's name, never its value. Raises ServerError for an open host
     without a key."""
     settings = params.benchmark.sglang
-    command = shlex.join(server_command(spec, engine=engine, settings=settings, port=settings.port or DEFAULT_PORT))
+    port = (settings.port if engine == "sglang" else None) or DEFAULT_PORT
+    command = shlex.join(server_command(spec, engine=engine, settings=settings, port=port))
     if engine == "sglang":
         check_key(settings.host)
         if os.environ.get(API_KEY_VARIABLE):
@@ -111,8 +110,8 @@ def serve(params: Params, choice: Choice, *, engine: EngineName, say: Callable[[
     try:
         with (
             stop_on_signals(),
-            tempfile.TemporaryDirectory(prefix="eyrie-serve-") as folder,
-            running_server(choice.spec, engine=engine, settings=settings, folder=Path(folder)) as server,
+            server_folder() as folder,
+            running_server(choice.spec, engine=engine, settings=settings, folder=folder) as server,
         ):
             say(f"Loading; its log is {server.log}")
             server.wait_until_healthy()

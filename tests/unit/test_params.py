@@ -104,6 +104,21 @@ def test_a_source_that_contradicts_itself_is_refused(changes: dict[str, Any], me
         parse_params(raw, origin="params.yaml")
 
 
+def test_a_surrogate_that_nobody_makes_is_refused() -> None:
+    raw = raw_params()
+    raw["filter_prompts"]["policy"]["PERSON"] = "surrogate"
+    with pytest.raises(ParamsError, match=r"policy\.PERSON: surrogates exist for EMAIL_ADDRESS, PHONE_NUMBER"):
+        parse_params(raw, origin="params.yaml")
+
+
+def test_a_password_in_a_sources_address_is_refused_and_not_shown() -> None:
+    raw = raw_params()
+    raw["select_prompts"]["sources"][0]["path"] = "https://me:hush@logs.example/x.jsonl"
+    with pytest.raises(ParamsError, match="has no user and password") as caught:
+        parse_params(raw, origin="params.yaml")
+    assert "hush" not in str(caught.value)
+
+
 def test_the_mix_is_given_once() -> None:
     raw = raw_params()
     raw["select_prompts"]["workload_mix"] = None

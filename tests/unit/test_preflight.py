@@ -61,6 +61,27 @@ def test_a_folder_without_weights_is_refused(copy_target: Path) -> None:
         preflight(tiny_params(copy_target, build_vocab={"draft_vocab_size": 32}))
 
 
+def test_a_named_server_for_no_arm_is_refused(tiny_target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", "base=http://127.0.0.1:30000")
+    with pytest.raises(ServerError, match=r"names a server for base; the arms of benchmark\.arms are baseline, eagle3"):
+        preflight(tiny_params(tiny_target, build_vocab={"draft_vocab_size": 32}))
+
+
+def test_a_host_that_is_open_to_others_is_refused_without_a_key(
+    tiny_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SGLang serves everybody then; it was refused when the head was trained."""
+    pytest.importorskip("sglang")
+    settings = raw_params()["benchmark"]["sglang"] | {"host": "0.0.0.0"}
+    params = tiny_params(
+        tiny_target, build_vocab={"draft_vocab_size": 32}, benchmark={"engine": "sglang", "sglang": settings}
+    )
+    with pytest.raises(ServerError, match=r"host 0\.0\.0\.0 is open to other machines"):
+        preflight(params)
+    monkeypatch.setenv("EYRIE_API_KEY", "key")
+    preflight(params)
+
+
 def test_a_damaged_config_is_named(copy_target: Path) -> None:
     (copy_target / "config.json").write_text(json.dumps({"num_hidden_layers": 8})[:-3])
     with pytest.raises(PreflightError, match=r"config\.json: cannot be read as JSON"):

@@ -84,6 +84,11 @@ class ChatTemplate:
             return None
         return parsed
 
+    def _names_only_its_own(self, said: str) -> bool:
+        """Jinja quotes what is not there: a name of the template, or a value that it looked up with."""
+        template = str(self.tokenizer.chat_template)
+        return all(name in template or re.fullmatch(r"\w+ object", name) for name in re.findall(r"'(.*?)'", said))
+
     def _apply(self, messages: Sequence[Message], **how: Any) -> Any:
         try:
             return self.tokenizer.apply_chat_template(
@@ -93,6 +98,8 @@ class ChatTemplate:
             roles = ", ".join(str(message["role"]) for message in messages)
             said = str(error).strip()
             # a template may quote what it refuses, whole or in part, and no prompt belongs in a message
-            is_its_own = said in str(self.tokenizer.chat_template) or isinstance(error, UndefinedError)
+            is_its_own = said in str(self.tokenizer.chat_template) or (
+                isinstance(error, UndefinedError) and self._names_only_its_own(said)
+            )
             reason = said.splitlines()[0] if said and is_its_own else type(error).__name__
             raise ChatTemplateError(f"the chat template refuses the roles ({roles}): {reason}") from None

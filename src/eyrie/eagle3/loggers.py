@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,7 +118,7 @@ class _Tolerant:
         except Exception as error:  # a service that is away; each has errors of its own
             self._failed = True
             logger.warning(
-                "%s takes no more points (%s: %s); training goes on", self._name, type(error).__name__, error
+                "%s takes no more points (%s: %s); training goes on", self._name, type(error).__name__, _words(error)
             )
 
 
@@ -128,4 +129,9 @@ def _open(name: str, settings: TrainHead) -> Logger:
     try:
         return _Tolerant(name, _KINDS[name](settings))
     except Exception as error:  # each has errors of its own
-        raise LoggersError(f"{VARIABLE}: {name} does not start: {error}") from None
+        raise LoggersError(f"{VARIABLE}: {name} does not start: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """Without the user and password of an address."""
+    return re.sub(r"//[^/@\s]*@", "//", str(error))

@@ -8,12 +8,10 @@ that the environment names.
 import asyncio
 import contextlib
 import hashlib
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +22,7 @@ from eyrie.chat.transcript import TranscriptError, rows_of
 from eyrie.eagle3.config import check_target
 from eyrie.engines.generate import Generator, local_generator
 from eyrie.engines.gpus import gpus_alone
-from eyrie.engines.launch import stop_on_signals
+from eyrie.engines.launch import server_folder, stop_on_signals
 from eyrie.engines.memory import out_of_memory_says
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.reference.target_runner import longest_context
@@ -143,8 +141,8 @@ def _sglang_servers(params: Params, spec: ServerSpec) -> Iterator[list[str]]:
     with (
         stop_on_signals(),
         gpus_alone(torch.device("cuda")),
-        tempfile.TemporaryDirectory(prefix="eyrie-generate-") as folder,
-        running_server(spec, engine="sglang", settings=section.sglang, folder=Path(folder)) as server,
+        server_folder() as folder,
+        running_server(spec, engine="sglang", settings=section.sglang, folder=folder) as server,
     ):
         server.wait_until_healthy()
         yield [server.base_url]

@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -70,6 +71,24 @@ class Server:
             return ""
         sentence = explain(self.log.read_text(encoding="utf-8", errors="replace"))
         return (f": {without_key(sentence)}" if sentence else "") + f"; its log ends:\n{_tail(self.log)}"
+
+
+@contextlib.contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder for a server's log and key that only this user can read. What processes of this machine that were killed
+    have left there goes first."""
+    top, host = Path(".eyrie/servers"), socket.gethostname()
+    top.mkdir(parents=True, exist_ok=True)
+    folder = top / f"{host}-{os.getpid()}"
+    for left in top.iterdir():
+        owner, _, process = left.name.rpartition("-")
+        if left == folder or (owner == host and not psutil.pid_exists(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port() -> int:

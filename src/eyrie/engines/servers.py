@@ -7,6 +7,7 @@ import json
 import os
 import re
 import urllib.request
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,14 +39,31 @@ def named_servers() -> dict[str, str]:
     for part in _parts(NAMED_VARIABLE):
         name, separator, address = part.partition("=")
         if not separator:
-            raise ServerError(f"{NAMED_VARIABLE}: {part} is not arm=address, as in baseline=http://127.0.0.1:30000")
+            raise ServerError(f"{NAMED_VARIABLE}: an entry is not arm=address, as in baseline=http://127.0.0.1:30000")
         named[name.strip()] = _address(address.strip(), NAMED_VARIABLE)
     return named
+
+
+def check_arms(arms: Collection[str]) -> None:
+    """Raises ServerError when the environment names a server for what is no arm of the benchmark."""
+    if unknown := named_servers().keys() - set(arms):
+        raise ServerError(
+            f"{NAMED_VARIABLE} names a server for {', '.join(sorted(unknown))}; the arms of benchmark.arms are "
+            f"{', '.join(arms)}"
+        )
 
 
 def named_server(arm: str) -> str | None:
     """The one that is named for this arm. Raises ServerError."""
     return named_servers().get(arm)
+
+
+def check_key(host: str) -> None:
+    """Raises ServerError when other machines could use the server without a key."""
+    if host not in ("127.0.0.1", "localhost", "::1") and not os.environ.get(API_KEY_VARIABLE):
+        raise ServerError(
+            f"host {host} is open to other machines and {API_KEY_VARIABLE} holds no key; set it, or serve on 127.0.0.1"
+        )
 
 
 def is_installed() -> bool:
@@ -110,14 +128,16 @@ def failure(error: Exception) -> str:
 
 def _parts(variable: str) -> list[str]:
     value = os.environ.get(variable, "")
-    if "@" in value:  # looked for in all of it, and not shown: what stands before it is a password
-        raise ServerError(f"{variable}: an address has no user and password; {API_KEY_VARIABLE} holds the key")
+    if re.search(r"[@＠?#]|%40", value):  # looked for in all of it, and not shown: beside it stands a password or key
+        raise ServerError(
+            f"{variable}: an address has no user and password, and no query; {API_KEY_VARIABLE} holds the key"
+        )
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _address(text: str, variable: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise ServerError(f"{variable}: {text} is no address; it must begin with http:// or https://")
+        raise ServerError(f"{variable}: no address; it must begin with http:// or https://")
     try:
         parts = urlsplit(text)
         is_whole = bool(parts.hostname) and parts.port != 0

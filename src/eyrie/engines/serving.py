@@ -26,6 +26,7 @@ from eyrie.engines.sglang_server import (
     check_can_launch,
     check_port,
     explain_failure,
+    forget_key,
     key_arguments,
     local_address,
     sglang_command,
@@ -105,12 +106,12 @@ def running_server(
         with launch_server(command, port=port, log=log, env=sglang_environment(spec)) as server:
             address = local_address(settings.host, port)
             reached = Server(address, server.process, log)
-            yield RunningServer(
-                address,
-                log,
-                server.process,
-                lambda: reached.wait_until_healthy(settings.start_timeout_s, explain_failure),
-            )
+
+            def wait() -> None:
+                reached.wait_until_healthy(settings.start_timeout_s, explain_failure)
+                forget_key(folder)
+
+            yield RunningServer(address, log, server.process, wait)
 
 
 def _reference_command(spec: ServerSpec, *, port: int) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from eyrie.engines.servers import API_KEY_VARIABLE, INSTALL_SGLANG, ServerError, is_installed, no_proxy_here
+from eyrie.engines.servers import API_KEY_VARIABLE, INSTALL_SGLANG, ServerError, check_key, is_installed, no_proxy_here
 from eyrie.engines.sglang_targets import check_can_draft
 from eyrie.engines.spec import ServerSpec
 from eyrie.engines.target import load_config
@@ -24,6 +24,7 @@ from eyrie.start_with_key import config_with
 
 # Of its context: a prompt must leave 7 tokens free, or SGLang refuses it, and an answer ends 2 tokens before the end.
 CONTEXT_KEPT = 6
+_KEY_FILE = "api-key.yaml"
 
 _NO_GPU = (
     "SGLang needs a CUDA GPU and PyTorch sees none here; run on a GPU machine, name running servers in the "
@@ -130,14 +131,6 @@ def check_can_launch(spec: ServerSpec, settings: SglangServer) -> None:
         )
 
 
-def check_key(host: str) -> None:
-    """Raises ServerError when other machines could use the server without a key."""
-    if host not in ("127.0.0.1", "localhost", "::1") and not os.environ.get(API_KEY_VARIABLE):
-        raise ServerError(
-            f"host {host} is open to other machines and {API_KEY_VARIABLE} holds no key; set it, or serve on 127.0.0.1"
-        )
-
-
 def check_port(host: str, port: int) -> None:
     """Raises ServerError when something listens there, before minutes of loading."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -156,13 +149,14 @@ def local_address(host: str, port: int) -> str:
 
 @contextlib.contextmanager
 def key_arguments(folder: Path) -> Iterator[list[str]]:
-    """Arguments that give the server the environment's API key through a file that only this user can read."""
+    """Arguments that give the server the environment's API key through a file that only this user can read. A server
+    that answers has read it: `forget_key` removes it then."""
     key = os.environ.get(API_KEY_VARIABLE)
     if not key:
         yield []
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "api-key.yaml"
+    path = folder / _KEY_FILE
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
         handle.write(config_with(key))
@@ -170,6 +164,11 @@ def key_arguments(folder: Path) -> Iterator[list[str]]:
         yield ["--config", str(path)]
     finally:
         path.unlink(missing_ok=True)
+
+
+def forget_key(folder: Path) -> None:
+    """Remove the file of `key_arguments`."""
+    (folder / _KEY_FILE).unlink(missing_ok=True)
 
 
 def explain_failure(log: str) -> str | None:

@@ -43,6 +43,7 @@ def make_estimate(params: Params, facts: TargetFacts, device: Device, lengths: L
     _generation(estimate, params, facts, device, lengths)
     _extraction(estimate, params, facts, device, lengths)
     _training(estimate, params, facts, device)
+    _disk(estimate, params)
     _measuring(estimate, params, facts, device, lengths)
     _storage(estimate, params)
     return estimate
@@ -202,6 +203,20 @@ def _training(estimate: Estimate, params: Params, facts: TargetFacts, device: De
         f"{teraflops(devices * device.flops)} of {devices} x {device.name}; every token taken for supervised",
     )
     _training_memory(estimate, params, facts, device, devices)
+
+
+def _disk(estimate: Estimate, params: Params) -> None:
+    """What the disk must do for the hours of the two stages to be those of the device."""
+    trained = params.train_head.max_steps * params.train_head.batch_tokens
+    read = trained * estimate.feature_bytes / estimate.num_tokens
+    written_per_s = estimate.feature_bytes / estimate.seconds["extract_features"]
+    read_per_s = read / estimate.seconds["train_head"]
+    estimate.add(
+        "disk",
+        f"{written_per_s / 1e9:.2g} GB/s to write, {read_per_s / 1e9:.2g} GB/s to read",
+        f"features {estimate.feature_bytes / 1e9:,.1f} GB in the hours of extract_features, {read / 1e9:,.1f} GB "
+        f"({trained / 1e6:,.1f} M tokens) in those of train_head; a slower disk makes these stages longer",
+    )
 
 
 def _training_memory(estimate: Estimate, params: Params, facts: TargetFacts, device: Device, devices: int) -> None:

@@ -1,5 +1,7 @@
 """`select_prompts` and `filter_prompts`: which prompts, under which licence, screened for what."""
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,6 +27,8 @@ class Origin(Section):
     def _one_of_each(self) -> Self:
         if (self.path is None) == (self.hub is None):
             raise ValueError("exactly one of path and hub must be set")
+        if self.path is not None and re.search(r"://[^/]*@", self.path):
+            raise ValueError("path: an address here has no user and password; messages and reports show it")
         if self.hub is not None and (self.revision is None or self.hub_split is None):
             raise ValueError("a hub source needs a pinned revision and a hub_split")
         if (self.workload is None) == (self.workload_column is None):
@@ -99,6 +103,18 @@ class CloudDlp(Section):
     info_types: Annotated[dict[str, str], Field(min_length=1)]
 
 
+SURROGATE_ENTITIES = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER"})
+
+
+def unfit_surrogate(policy: Mapping[str, str]) -> str | None:
+    """What is wrong with the first entry that asks for a surrogate which nobody makes."""
+    for entity, action in policy.items():
+        if action == "surrogate" and entity not in SURROGATE_ENTITIES:
+            names = ", ".join(sorted(SURROGATE_ENTITIES))
+            return f"policy.{entity}: surrogates exist for {names}; use drop, redact or keep"
+    return None
+
+
 class FilterPrompts(Section):
     backend: Literal["presidio", "cloud_dlp", "both"]
     analyzer_config: Annotated[str, Field(min_length=1)]
@@ -115,6 +131,8 @@ class FilterPrompts(Section):
     def _fits(self) -> Self:
         if self.backend != "presidio" and self.cloud_dlp.project is None:
             raise ValueError(f"cloud_dlp.project must be set when backend is {self.backend}")
+        if fault := unfit_surrogate(self.policy):
+            raise ValueError(fault)
         if unknown := sorted(set(self.entity_thresholds) - set(self.policy)):
             raise ValueError(f"entity_thresholds: {', '.join(unknown)} is not in the policy")
         if self.backend != "presidio" and (

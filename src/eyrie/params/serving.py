@@ -29,9 +29,13 @@ class SglangServer(Section):
     def _not_ours(cls, value: list[str]) -> list[str]:
         for argument in value:
             name = argument.split("=", 1)[0].replace("_", "-")
-            if instead := _SGLANG_FLAGS_SET_ELSEWHERE.get(name):
-                raise ValueError(f"{name} is set by {instead}")
-            if name in _SGLANG_DRAFT_FLAGS:
+            if not name.startswith("--") or name in _SGLANG_OTHER_FLAGS:
+                continue
+            # SGLang takes the beginning of a flag for it
+            meant = [flag for flag in _SGLANG_FLAGS_SET_ELSEWHERE if flag.startswith(name)]
+            if meant:
+                raise ValueError(f"{name} is set by {_SGLANG_FLAGS_SET_ELSEWHERE[min(meant, key=len)]}")
+            if any(flag.startswith(name) for flag in _SGLANG_DRAFT_FLAGS):
                 raise ValueError(f"{name} is set from the head and the draft shape")
         return value
 
@@ -67,8 +71,10 @@ _SGLANG_FLAGS_SET_ELSEWHERE = {
     "--disable-overlap-schedule": "the arm eagle3_no_overlap",
     "--api-key": "the variable EYRIE_API_KEY; a key does not belong in params.yaml",
     "--admin-api-key": "nothing here; a key does not belong in params.yaml",
+    "--ssl-keyfile-password": "nothing here; a password does not belong in params.yaml",
     "--config": "nothing here; give its options in extra_args",
 }
+_SGLANG_OTHER_FLAGS = frozenset({"--ssl-keyfile"})  # the beginning of another, and a flag itself
 _SGLANG_DRAFT_FLAGS = frozenset(
     f"--speculative-{name}"
     for name in ("algorithm", "draft-model-path", "draft-model", "num-steps", "eagle-topk", "num-draft-tokens")

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from eyrie.io import digest_of
+from eyrie.params.prompts import unfit_surrogate
 from eyrie.privacy.detection import Detected
 from eyrie.privacy.engine import Finding
 from eyrie.privacy.mentions import with_further_mentions
-from eyrie.privacy.surrogates import SURROGATE_ENTITIES, Surrogates
+from eyrie.privacy.surrogates import Surrogates
 
 Action = Literal["drop", "surrogate", "redact", "keep"]
 Policy = Mapping[str, Action]
@@ -133,12 +134,8 @@ def check_policy(policy: Policy, entities: Sequence[str], *, known: Sequence[str
             f"filter_prompts.policy: no recogniser finds {', '.join(unknown)}; enable one in the analyzer's YAML "
             "or take the entry out"
         )
-    for entity, action in policy.items():
-        if action == "surrogate" and entity not in SURROGATE_ENTITIES:
-            raise PolicyError(
-                f"filter_prompts.policy.{entity}: surrogates exist for {', '.join(sorted(SURROGATE_ENTITIES))}; "
-                "use drop, redact or keep"
-            )
+    if fault := unfit_surrogate(policy):
+        raise PolicyError(f"filter_prompts.{fault}")
     return sorted(set(policy) - set(entities))
 
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from eyrie.params.prompts import SURROGATE_ENTITIES
 from eyrie.privacy.dialling import dialled, without_extension
 from eyrie.privacy.spelling import bare
 
@@ -20,7 +21,6 @@ _TLDS = ("com", "net", "org")
 _MAX_ATTEMPTS = 50
 _NORTH_AMERICAN_DIGITS = 10
 _MOST_OTHER_DIGITS, _FEWEST_OTHER_DIGITS = 9, 4  # of other countries' numbers; the first digit stays where it can
-SURROGATE_ENTITIES = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER"})
 
 
 def _email(rng: random.Random) -> str:

@@ -7,7 +7,7 @@ import json
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -122,6 +122,7 @@ def read_prompts(source: Origin, config: SelectPrompts, malformed: Malformed) ->
     Raises SourceError when no row gives a prompt, or at the end when params refuse malformed rows; HubError.
     """
     num_prompts = 0
+    workloads: set[str] = set()
     columns = columns_of(source.turns, source.column)
     if source.workload_column is not None:
         columns.append(source.workload_column)
@@ -134,6 +135,8 @@ def read_prompts(source: Origin, config: SelectPrompts, malformed: Malformed) ->
             malformed.add(source.name, row.file, row.number, str(error))
             continue
         num_prompts += 1
+        workloads.add(prompt.workload)
+        _check_workloads(workloads, source)
         yield prompt
     reasons = ", ".join(f"{reason}: {count}" for reason, count in malformed.reasons.most_common())
     if not num_prompts:
@@ -147,6 +150,15 @@ def read_prompts(source: Origin, config: SelectPrompts, malformed: Malformed) ->
     if config.malformed_rows == "refuse":
         raise SourceError(f"{told}; select_prompts.malformed_rows is 'refuse'")
     logger.warning("%s; skipped", told)
+
+
+def _check_workloads(workloads: Collection[str], source: Origin) -> None:
+    """Raises SourceError: what is told of each workload would be told of each user, for instance."""
+    if len(workloads) > _MAX_WORKLOADS:
+        raise SourceError(
+            f"source {source.name}: more than {_MAX_WORKLOADS} workloads; does column {source.workload_column} say "
+            "what kind of prompt a row is?"
+        )
 
 
 def _prompt(row: Any, source: Origin, config: SelectPrompts) -> Prompt:
@@ -195,9 +207,4 @@ class Reading:
             self.too_long["more turns than max_turns"] += 1
         else:
             self.prompts.add(prompt, source=number, split=assigned)
-            if len(self.prompts.workloads) > _MAX_WORKLOADS:
-                source = config.sources[number]
-                raise SourceError(
-                    f"source {source.name}: more than {_MAX_WORKLOADS} workloads; does column "
-                    f"{source.workload_column} say what kind of prompt a row is?"
-                )
+            _check_workloads(self.prompts.workloads, config.sources[number])

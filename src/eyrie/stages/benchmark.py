@@ -21,7 +21,7 @@ from eyrie.bench.measuring import Bench, Client
 from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell, uneven
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_signals
-from eyrie.engines.servers import API_KEY_VARIABLE, NAMED_VARIABLE, ServerError, is_installed, named_servers
+from eyrie.engines.servers import API_KEY_VARIABLE, check_arms, is_installed, named_servers
 from eyrie.engines.serving import RunningServer
 from eyrie.engines.target import load_chat, resolve_device
 from eyrie.io import write_json, write_jsonl
@@ -38,11 +38,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
     """Measure all arms. Raises ServerError, TargetError, SchemaError, ValueError (nothing to measure or compare)."""
     section = params.benchmark
     named = named_servers()
-    if unknown := named.keys() - set(section.arms):
-        raise ServerError(
-            f"{NAMED_VARIABLE} names a server for {', '.join(sorted(unknown))}; the arms of benchmark.arms are "
-            f"{', '.join(section.arms)}"
-        )
+    check_arms(section.arms)
     chat = load_chat(params.target)
     context_length, reserved = context_to_share(params, map(section.drafting, section.arms))
     choice = benchmark_prompts(

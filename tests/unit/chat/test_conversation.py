@@ -136,7 +136,20 @@ def test_a_template_that_refuses_a_role_is_one_sentence(tiny_target: Path) -> No
         Conversation(chat, "be brief", ["one"]).next_prompt()
 
 
-def test_a_template_that_quotes_what_it_refuses_is_not_quoted(tiny_target: Path) -> None:
-    chat = make_chat(tiny_target, "{{ raise_exception('cannot take ' + messages[0].content[:12]) }}")
-    with pytest.raises(ChatTemplateError, match=r"refuses the roles \(user\): TemplateError$"):
+def test_a_name_that_a_template_lacks_is_said(tiny_target: Path) -> None:
+    chat = make_chat(tiny_target, "{{ messages[0].style.prefix }}")
+    with pytest.raises(ChatTemplateError, match=r"refuses the roles \(user\): 'dict object' has no attribute 'style'"):
+        chat.prompt_ids([{"role": "user", "content": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("template", "kind"),
+    [
+        ("{{ raise_exception('cannot take ' + messages[0].content[:12]) }}", "TemplateError"),
+        ("{% set styles = {} %}{{ styles[messages[0].content].prefix }}", "UndefinedError"),
+    ],
+)
+def test_a_template_that_quotes_what_it_refuses_is_not_quoted(tiny_target: Path, template: str, kind: str) -> None:
+    chat = make_chat(tiny_target, template)
+    with pytest.raises(ChatTemplateError, match=rf"refuses the roles \(user\): {kind}$"):
         chat.prompt_ids([{"role": "user", "content": " my private question\n"}])

@@ -73,6 +73,18 @@ def test_mlflow_asks_a_server_that_is_away_for_seconds_unless_the_user_has_said_
     assert seen == [own or "3"]
 
 
+def test_a_password_in_a_trackers_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise ConnectionError("API request to http://me:hush@127.0.0.1:9/api failed")  # in MLflow's words
+
+    client: Any = ModuleType("mlflow")
+    client.__spec__, client.start_run = ModuleSpec("mlflow", None), away
+    monkeypatch.setitem(sys.modules, "mlflow", client)
+    monkeypatch.setenv("EYRIE_LOGGERS", "mlflow")
+    with pytest.raises(LoggersError, match=r"mlflow does not start: API request to http://127.0.0.1:9/api failed"):
+        open_loggers(settings())
+
+
 def test_a_tracker_that_fails_is_said_once_and_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eyrie.engines.launch import free_port, launch_server
+from eyrie.engines.launch import free_port, launch_server, server_folder
 from eyrie.engines.servers import ServerError
 
 STUB = """
@@ -41,6 +41,25 @@ def is_gone(pid: int, *, within_s: float = 5.0) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_what_a_killed_process_left_of_its_server_goes_when_the_next_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log holds the API key."""
+    monkeypatch.chdir(tmp_path)
+    code = "import os; from eyrie.engines.launch import server_folder\nwith server_folder() as folder:\n"
+    code += "    (folder / 'serve.log').write_text('key'); print(folder); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-uc", code], capture_output=True, text=True, check=False)
+    left = tmp_path / done.stdout.strip()
+    assert (left / "serve.log").is_file()
+    elsewhere = left.with_name(f"another-{left.name}")  # a machine that shares the folder
+    elsewhere.mkdir()
+    with server_folder() as folder:
+        assert not left.exists()
+        assert elsewhere.exists()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
 
 
 def test_the_server_and_its_children_are_gone_after_an_exception(

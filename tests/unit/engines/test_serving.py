@@ -16,7 +16,7 @@ from eyrie.eagle3.checkpoint import CheckpointError, check_head, save_head
 from eyrie.engines.server_facts import check_serves, check_serves_target, parse_server_info
 from eyrie.engines.servers import ServerError, named_server
 from eyrie.engines.serving import ServerSpec, running_server, server_command
-from eyrie.engines.sglang_server import check_port, explain_failure, key_arguments
+from eyrie.engines.sglang_server import check_port, explain_failure, forget_key, key_arguments
 from eyrie.engines.target import load_config, load_target
 from eyrie.params import Drafting, ParamsError, SglangServer
 from tests.conftest import make_target, tiny_params
@@ -86,12 +86,22 @@ def test_every_setting_reaches_the_command_and_the_ablation_turns_overlap_off(ti
         ("--api-key", "EYRIE_API_KEY"),
         ("--max_running_requests", "same for both arms"),
         ("--speculative-num-steps", "draft shape"),
+        ("--api-k=letmein", "EYRIE_API_KEY"),
+        ("--admin_api", "does not belong in params.yaml"),
+        ("--ssl-keyfile-password", "does not belong in params.yaml"),
+        ("--speculative-num-s", "draft shape"),
     ],
 )
 def test_flags_that_are_set_elsewhere_are_refused(tiny_target: Path, flag: str, says: str) -> None:
     raw = settings().model_dump() | {"extra_args": [flag]}
     with pytest.raises(ParamsError, match=says):
         tiny_params(tiny_target, benchmark={"sglang": raw})
+
+
+def test_a_flag_that_only_begins_like_one_of_a_secret_is_passed_on(tiny_target: Path) -> None:
+    arguments = ["--ssl-keyfile", "key.pem", "--page-size", "1"]
+    raw = settings().model_dump() | {"extra_args": arguments}
+    assert tiny_params(tiny_target, benchmark={"sglang": raw}).benchmark.sglang.extra_args == arguments
 
 
 def test_the_key_goes_by_a_private_file_and_is_never_in_the_command(
@@ -102,6 +112,8 @@ def test_the_key_goes_by_a_private_file_and_is_never_in_the_command(
         path = Path(arguments[1])
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert json.loads(path.read_text().removeprefix("api-key: ")) == 'se"cret'
+        forget_key(tmp_path)  # a server that answers has read it
+        assert not path.exists()
     assert not path.exists()
     assert "cret" not in " ".join(server_command(spec(tiny_target), engine="sglang", settings=settings(), port=1))
 
@@ -244,7 +256,23 @@ def test_a_name_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -
         named_server("baseline")
 
 
-@pytest.mark.parametrize("value", ["http://me:hush@127.0.0.1:1", "baseline=http://me:hu,sh@127.0.0.1:1"])
+@pytest.mark.parametrize("value", ["hush", "baseline=hush", "baseline=http:/hush", "hush,baseline=http://127.0.0.1:1"])
+def test_what_is_no_address_may_be_a_key_and_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", value)
+    with pytest.raises(ServerError) as caught:
+        named_server("baseline")
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://me:hush@127.0.0.1:1",
+        "baseline=http://me:hu,sh@127.0.0.1:1",
+        "baseline=http://127.0.0.1:1?api_key=hush",
+        "baseline=http://me:hush%40127.0.0.1:1",
+    ],
+)
 def test_a_password_in_a_named_servers_address_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("EYRIE_NAMED_SERVERS", value)
     with pytest.raises(ServerError, match="an address has no user and password") as caught:

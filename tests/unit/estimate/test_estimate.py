@@ -174,6 +174,12 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     repeated = 424_701_952 - 50_331_648 - 28_672
     per_token = 6 * (50_331_648 + 7 * repeated) + 2 * 4096 * 32_000
     assert estimate.seconds["train_head"] == pytest.approx(20_000 * 16_384 * per_token / 1e14)
+    (disk,) = (line for line in estimate.lines if line.name == "disk")
+    rates = (
+        estimate.feature_bytes / estimate.seconds["extract_features"],
+        20_000 * 16_384 * 32_768 / estimate.seconds["train_head"],
+    )
+    assert disk.value == "{:.2g} GB/s to write, {:.2g} GB/s to read".format(*(rate / 1e9 for rate in rates))
     read = 8_029_995_008 * 2 + 64 * 556 * 2 * 2 * 32 * 8 * 128
     prefill = 2 * (body + 128_256 * 4096) * 300_000 / 2e14
     assert estimate.seconds["generate_responses"] == pytest.approx(8000 * read / 2e12 + prefill)

@@ -104,6 +104,15 @@ def test_a_column_of_something_else_is_no_workload(tmp_path: Path) -> None:
         )
 
 
+def test_a_column_of_something_else_is_no_workload_of_a_sample_either(tmp_path: Path) -> None:
+    """Every one would be named in the metrics, the report and the log, and users are such a column."""
+    rows = [{"text": f"prompt {number}", "user": f"user_{number}"} for number in range(101)]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    given = config(tmp_path / "x.jsonl", source={"workload": None, "workload_column": "user"})
+    with pytest.raises(SourceError, match=r"more than 100 workloads; does column user"):
+        list(read_prompts(given.sources[0], given, Malformed()))
+
+
 def test_conversations_over_a_bound_are_left_out(tmp_path: Path) -> None:
     turns = [[{"role": "user", "content": "x" * size}] * count for size, count in ((1, 3), (1, 4), (9, 1), (10, 1))]
     (tmp_path / "x.jsonl").write_text("\n".join(json.dumps({"text": messages}) for messages in turns))
