@@ -278,6 +278,18 @@ def test_a_write_that_was_cut_short_is_no_checkpoint(tmp_path: Path, monkeypatch
     assert newest.step == 2
 
 
+def test_what_a_killed_write_left_does_not_hinder_the_next_one(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    (tmp_path / ".step-00000002.partial").mkdir()
+    (tmp_path / ".step-00000002.partial/state.safetensors").write_bytes(b"half")
+    for weights in (_weights(1), _weights(2)):  # the same step twice: a run that went on from one before it
+        checkpoints.save(Checkpoint(2, weights, {}, 0, {}))
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert torch.equal(newest.tensors["weight"], _weights(2)["weight"])
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000002"]
+
+
 def test_a_disk_that_is_full_is_an_error_of_files_and_leaves_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,12 @@ def test_more_draft_ids_than_the_target_has_are_refused() -> None:
         build_vocab(COUNTS, draft_vocab_size=9, always=frozenset())
 
 
+def test_fewer_draft_ids_than_the_target_has_ends_are_refused() -> None:
+    with pytest.raises(DraftVocabError, match="draft_vocab_size: 2 cannot hold the 3 end-of-turn ids"):
+        build_vocab(COUNTS, draft_vocab_size=2, always=frozenset({1, 2, 3}))
+    assert build_vocab(COUNTS, draft_vocab_size=3, always=frozenset({1, 2, 3})).target_ids.tolist() == [1, 2, 3]
+
+
 def test_coverage_is_a_share_of_tokens() -> None:
     vocab = build_vocab(COUNTS, draft_vocab_size=2, always=frozenset())
     assert vocab.coverage(COUNTS) == 14 / 21
@@ -67,6 +73,7 @@ def test_coverage_is_a_share_of_tokens() -> None:
     [
         ([0, -1, 0], [0, 2], "strictly ascending"),
         ([0, 0, 9], [0, 1], "target ids 0 to 11, outside 0 to 7"),
+        ([0, 0, 6], [0, 1], "target ids 0 to 8, outside 0 to 7"),
         ([-1, 0, 0], [1, 2], "target ids -1 to 2, outside 0 to 7"),
         ([0, 0, 1], [0, 1, 2], "t2d marks 3 ids, and they are not the 3"),
         ([0, 0, 1], [0, 1], "t2d marks 2 ids"),
@@ -94,6 +101,13 @@ def test_file_round_trip_and_same_bytes(saved: tuple[Path, DraftVocab], tmp_path
     assert torch.equal(read.t2d, vocab.t2d)
     write_vocab(tmp_path / "again", vocab)
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_map_that_was_written_wrong_is_refused_by_path(saved: tuple[Path, DraftVocab]) -> None:
+    path, vocab = saved
+    write_vocab(path, DraftVocab(d2t=vocab.d2t.flip(0), t2d=vocab.t2d))
+    with pytest.raises(DraftVocabError, match=rf"{path}: .*(ascending|outside 0 to 7)"):
+        read_vocab(path, vocab_size=8)
 
 
 def test_a_map_of_another_target_vocabulary_is_refused(saved: tuple[Path, DraftVocab]) -> None:
