@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,11 +14,19 @@ def large_imports() -> Iterator[None]:
 
     Torchvision, where SGLang brought it, is hidden from Transformers, which would import it with every configuration:
     a tenth of the time, and nothing here reads images.
+
+    Raises OSError naming compiled code that was cut short: Python does not look whether a full disk took all of it.
     """
     sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
     gc.disable()
     try:
         yield
+    except EOFError as error:  # of which typer says "Aborted." and nothing more
+        frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
+        path = next((names["bytecode_path"] for names in frames if names.get("bytecode_path")), None)
+        if path is None:
+            raise
+        raise OSError(f"{path}: compiled code that was cut short, as by a full disk; delete it") from None
     finally:
         gc.freeze()
         gc.enable()

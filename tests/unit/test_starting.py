@@ -1,10 +1,15 @@
 """What a command imports before it knows whether it has work: seconds in each of the dozens of processes of a run."""
 
+import importlib
+import py_compile
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+
+from eyrie.importing import large_imports
 
 LARGE = {"torch", "transformers", "pyarrow", "numpy", "pandas", "presidio_analyzer", "spacy", "datasets", "dvc"}
 
@@ -34,3 +39,14 @@ def test_torchvision_is_not_imported_with_a_configuration_where_sglang_brought_i
     imported = {*done.stdout.split()}
     assert "transformers" in imported
     assert "torchvision" not in imported
+
+
+def test_compiled_code_that_a_full_disk_cut_short_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typer says "Aborted." of it, and every later run ended so."""
+    module = tmp_path / "cut_short_module.py"
+    module.write_text("TEXT = 'long ' + 'enough'\n")
+    compiled = Path(py_compile.compile(str(module)))
+    compiled.write_bytes(compiled.read_bytes()[:40])
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OSError, match=rf"{compiled}: compiled code that was cut short"), large_imports():
+        importlib.import_module("cut_short_module")
