@@ -59,13 +59,15 @@ _IBAN_LENGTHS = {
     }.items()
     for country in countries.split()
 }
-_IBAN = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z]{2}|[A-Z]{2} )\d{2}(?=(?:[ .-]{0,2}[A-Za-z0-9]){11})")
+# Between groups: also tabs, ends of lines and what stands for a space in a URL; the check digits decide.
+_IBAN_GAP = r"(?:%20|[\s._/+-]{0,3})"
+_IBAN = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z]{{2}}|[A-Z]{{2}} )\d{{2}}(?=(?:{_IBAN_GAP}[A-Za-z0-9]){{11}})")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # A URL's path and a name of its query, or a name alone; `list+bob=corp.com@` is one address, of a mailing list.
 _BEFORE_ADDRESS = re.compile(r"(?:[^@]*[/?&](?:[^/?&=@]*=)?|[A-Za-z_]+(?:-to)?=)(?=[^@/?&=])")
 # An address in the name of a file: jane@mail.org_2024.csv
 _END_OF_FILE = re.compile(r"_.*|(?:\.(?:bak|csv|docx?|eml|gz|html?|jpe?g|json|log|mbox|pdf|png|txt|vcf|xlsx?|xml))+$")
-_IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
+_IBAN_CHAR = re.compile(rf"{_IBAN_GAP}([A-Za-z0-9])")
 
 
 def luhn_valid(digits: str) -> bool:

@@ -178,6 +178,35 @@ def test_cards_of_every_issuer_are_found(analyzer: Analyzer, number: str) -> Non
     assert covers(analyzer, "CREDIT_CARD", number, f"Is {number} still valid?")
 
 
+@pytest.mark.parametrize("gap", ["\t", "\n", "\r\n", "\n  ", "_", "/", " - ", "%20", "+"])
+def test_an_iban_is_found_with_any_gap_between_its_groups(analyzer: Analyzer, gap: str) -> None:
+    iban = gap.join(["DE89", "3704", "0044", "0532", "0130", "00"])
+    assert covers(analyzer, "IBAN_CODE", iban, f"IBAN {iban}")
+
+
+@pytest.mark.parametrize(
+    ("iban", "text"),
+    [
+        ("DE89\n3704 0044 0532 0130 00", "IBAN: DE89\n3704 0044 0532 0130 00\nBIC COBADEFFXXX"),
+        ("DE89 3704 0044\n0532 0130 00", "My IBAN is DE89 3704 0044\n0532 0130 00"),
+    ],
+)
+def test_an_iban_is_found_where_a_line_ends_inside(analyzer: Analyzer, iban: str, text: str) -> None:
+    assert covers(analyzer, "IBAN_CODE", iban, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IBAN DE89\t3704\t0044\t0532\t0130\t01",  # its check digits are wrong
+        "IBAN DE89\n3704\n0044\n0532\n0130",  # too short
+        "DE89\t3704\t0044\t0532\t0130\t0012",  # too long
+    ],
+)
+def test_groups_on_several_lines_that_fail_the_check_of_an_iban_are_none(analyzer: Analyzer, text: str) -> None:
+    assert "IBAN_CODE" not in found(analyzer, text)
+
+
 def test_a_number_that_fails_the_luhn_check_is_no_card(analyzer: Analyzer) -> None:
     assert not luhn_valid("4111111111111112")
     assert "CREDIT_CARD" not in found(analyzer, "Is 4111 1111 1111 1112 prime?")
