@@ -40,7 +40,12 @@ _MIN_CARD_DIGITS, _MAX_CARD_DIGITS, _MIN_GROUP = 12, 19, 3
 _DIGITS = re.compile(
     r"(?<![A-Za-z0-9])(?<!\d\.)(?:(?<!\d,)|(?=\d{4}[ -]))(?<![0-9a-f]-)\d++(?:(?: ?[-.] ?| {1,2})\d++)*+(?!\w)"
 )
-_GROUP = re.compile(r"\d+")
+_GROUP = re.compile(r"(?<=%20)\d+|(?<!\d)(?!(?<=%)20)\d+")  # the digits of %20 are none of a card's
+# Further gaps: between groups that are those printed on a card, so that tables and paths are not read as cards.
+_PRINTED_GAP = r"(?:%20|[\s_/+-]{1,3})"
+_PRINTED = re.compile(rf"(?<![A-Za-z0-9])(?<!\d[.,])(?<![0-9a-f]-)\d++(?:{_PRINTED_GAP}\d++)*+(?!\w|\.\d)")
+# By the lengths of the groups. A fifth group of four would be one more cell of a table.
+_PRINTED_GROUPS = tuple(re.compile(rf"(?<!4)(?=({sizes}))") for sizes in ("4444(?!4)", "44443", "465", "464"))
 # Countries by the length of their IBAN (SWIFT's registry).
 _IBAN_LENGTHS = {
     country: length
@@ -98,10 +103,22 @@ class CardNumberRecognizer(EntityRecognizer):  # type: ignore[misc]
         """Offsets are characters of `text`."""
         return [
             RecognizerResult("CREDIT_CARD", start, end, score)
-            for run in _DIGITS.finditer(text)
+            for runs, cards_of in ((_DIGITS, _cards), (_PRINTED, _printed_cards))
+            for run in runs.finditer(text)
             if len(run[0]) >= _MIN_CARD_DIGITS
-            for start, end, score in _cards([group.span() for group in _GROUP.finditer(text, *run.span())], text)
+            for start, end, score in cards_of([group.span() for group in _GROUP.finditer(text, *run.span())], text)
         ]
+
+
+def _printed_cards(groups: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int, float]]:
+    """Cards of a known issuer in groups as they are printed, by their lengths."""
+    sizes = "".join(str(min(stop - start, 9)) for start, stop in groups)
+    for printed in _PRINTED_GROUPS:
+        for match in printed.finditer(sizes):
+            chosen = groups[slice(*match.span(1))]
+            digits = "".join(text[start:stop] for start, stop in chosen)
+            if _ISSUERS.fullmatch(digits) and luhn_valid(digits):
+                yield chosen[0][0], chosen[-1][1], 1.0
 
 
 def _cards(groups: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int, float]]:

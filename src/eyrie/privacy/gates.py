@@ -14,13 +14,15 @@ _FEW_DIGITS = re.compile(r"\d(?:(?:\D{0,2}\d){3}|[A-Za-z0-9]{3})")
 _CAPITALS = re.compile(r"[A-Z0-9]{7}")
 _DOCUMENT = re.compile(r"[A-Z0-9]{9}")
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
+_FOURS_ON_LINES = re.compile(r"\d(?<=\d{4})\s{1,3}\d{4}")
 _IBAN = re.compile(r"\d(?:(?<=[A-Za-z]{2}.)|(?<=[A-Z]{2} .))\d")
 _PLAIN_MAC = re.compile(r"[0-9A-Fa-f]{12}(?!\w)")
 _DOTTED = re.compile(r"\.(?<=\d.)\d")
 _LONG_WORD = re.compile(r"(?<!\w)\w{25}")
 _COLONS = re.compile(r":(?<=[0-9A-Fa-f:].)[0-9A-Fa-f:]")
 _MAC = re.compile(r"[:.-](?:(?<=[0-9A-Fa-f]{4}.)|(?<=[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}.))")
-_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _IBAN, _PLAIN_MAC, _DOTTED, _CAPITALS)  # not asked of a text without any
+# not asked of a text without any
+_NEED_DIGITS = (_FEW_DIGITS, _MANY_DIGITS, _FOURS_ON_LINES, _IBAN, _PLAIN_MAC, _DOTTED, _CAPITALS)
 _DIGIT = re.compile(r"\d")
 
 
@@ -29,13 +31,14 @@ _GATES: dict[str, Any] = {
     **dict.fromkeys(("GermanIdCardRecognizer", "GermanPassportRecognizer"), (_DOCUMENT, _FEW_DIGITS)),
     "AmericanLicenseRecognizer": (_FEW_DIGITS, _DOCUMENT),
     "LabelledNumberRecognizer": (_FEW_DIGITS, _CAPITALS),
+    "CardNumberRecognizer": (_MANY_DIGITS, _FOURS_ON_LINES),
     "AnyCaseIbanRecognizer": (_IBAN,),
     "WalletRecognizer": (_LONG_WORD,),
     "EthereumRecognizer": (_LONG_WORD,),
     "HardwareAddressRecognizer": (_MAC, _PLAIN_MAC),
     "HostAddressRecognizer": (_COLONS, _DOTTED),
     **dict.fromkeys(
-        ("PhoneNumberRecognizer", "CardNumberRecognizer", "SocialSecurityRecognizer",
+        ("PhoneNumberRecognizer", "SocialSecurityRecognizer",
          "TaxpayerRecognizer", "NhsInContextRecognizer", "NationalInsuranceRecognizer", "BritishPassportRecognizer",
          "FrNirRecognizer", "SpanishIdRecognizer", "GermanTaxIdInContextRecognizer", "SpanishForeignerRecognizer",
          "AadhaarInContextRecognizer", "AmericanPassportRecognizer", "SpanishPassportRecognizer",

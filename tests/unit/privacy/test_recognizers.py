@@ -178,6 +178,52 @@ def test_cards_of_every_issuer_are_found(analyzer: Analyzer, number: str) -> Non
     assert covers(analyzer, "CREDIT_CARD", number, f"Is {number} still valid?")
 
 
+@pytest.mark.parametrize("gap", ["_", "/", "%20", "+", "\t", "\n", "\r\n", " _ "])
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["4111", "1111", "1111", "1111"],
+        ["5500", "0000", "0000", "0004"],
+        ["3782", "822463", "10005"],
+        ["3056", "930902", "5904"],
+    ],
+)
+@pytest.mark.parametrize("text", ["pan={}", "Kreditkarte {} bis 04/28"])
+def test_a_card_is_found_with_any_gap_between_its_groups(
+    analyzer: Analyzer, gap: str, groups: list[str], text: str
+) -> None:
+    card = gap.join(groups)
+    assert covers(analyzer, "CREDIT_CARD", card, text.format(card))
+
+
+@pytest.mark.parametrize("text", ["100%4111111111111111", "q=card%204111111111111111", "4111%201111%201111%201111"])
+def test_a_card_is_found_behind_a_percent_sign(analyzer: Analyzer, text: str) -> None:
+    assert covers(analyzer, "CREDIT_CARD", text[text.index("4111") :], text)
+
+
+def test_a_card_is_found_where_a_line_ends_inside(analyzer: Analyzer) -> None:
+    assert covers(analyzer, "CREDIT_CARD", "4111 1111\n1111 1111", "my card 4111 1111\n1111 1111\n04/28")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111_1111_1111_1112",  # its check digit is wrong
+        "/9111/1111/1111/1111/photo.jpg",  # no issuer's
+        "2021\n4111\n1111\n1111\n1111\n2022\n",  # a column of figures
+        "4111\t1111\t1111\t1111\t5100\t5210",
+        "4111_1111_1111_1111_build",
+        "41_11_11_11_11_11_11_11",
+        "/41111/11111/111111/x",
+        "4111,1111,1111,1111",
+        "0.4111/1111/1111/1111",
+        "4111\t1111\t1111\t1111.5",
+    ],
+)
+def test_groups_of_digits_in_tables_and_paths_are_no_cards(analyzer: Analyzer, text: str) -> None:
+    assert "CREDIT_CARD" not in found(analyzer, text)
+
+
 @pytest.mark.parametrize("gap", ["\t", "\n", "\r\n", "\n  ", "_", "/", " - ", "%20", "+"])
 def test_an_iban_is_found_with_any_gap_between_its_groups(analyzer: Analyzer, gap: str) -> None:
     iban = gap.join(["DE89", "3704", "0044", "0532", "0130", "00"])
