@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import tldextract
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import (
@@ -265,8 +266,35 @@ def _without_end_of_file(written: str) -> str:
     return local + sign + _END_OF_FILE.sub("", domain)
 
 
+# Space around the sign: `x.T @ w.to(device)`, `thanks @user.name` and `lunch @ noma.dk` look alike. So the local part
+# touches the sign, or is no word of a sentence (it has a dot, an underscore, digits), or mail is spoken of.
+_LOCAL = (
+    r"(?<![\w.@/:+-])(?=[\w.+-]*[^\W\d_]{2})(?!git@)[^\W_][\w.+-]{1,63}"
+    r"(?<![.+-])(?<!\.(?:js|io|py|ts))(?<!\.(?:com|net|org))"
+)
+_MARKED_LOCAL = rf"(?=[^\W\d_]+(?:[._+]|\d\d)){_LOCAL}"
+# No call, index, path or further attribute behind it.
+_SPACED_HOST = r"(?=[\w-]*[^\W\d_])[^\W_][\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,24}(?![\w(\[/=-]|[.:][\w/])"
+# also ends of code
+_CODE_SUFFIXES = frozenset(
+    ("app", "cc", "dot", "map", "md", "mm", "mt", "mv", "name", "post", "py", "rs", "sh", "so", "tf", "to", "ts")
+)
+_ADDRESSEE = r"(?:is|ist|est|es|me|us|him|her|them|mich|uns|an|at|to|à|a|address|adresse)"
+_OF_MAIL = (
+    r"(?i:\b(?:e-?mails?|mail|mailadresse|courriel|correo|posta|contact|kontakt|write|schreib\w*|écri\w*)"
+    rf"(?:[:=]\s{{0,2}}| (?:{_ADDRESSEE}[: ]{{1,2}}){{0,3}}))(?!(?i:{_ADDRESSEE})\b)"
+)
+_POST_OFFICES = (
+    r"(?i:(?:g(?:oogle)?mail|gmx|hotmail|outlook|live|yahoo|icloud|proton(?:mail)?|posteo|mailbox|web|freenet|t-online|aol"
+    r"|orange|laposte|wanadoo|libero)\.)"
+)
+_SPACE_AFTER_AT = r"(?: {1,2}|\s?\n[ >]{0,4})"
+
+
 class SpelledMailRecognizer(ShapeRecognizer):
-    """EMAIL_ADDRESS, spelled so that programs do not find it: jane.roe (at) example [dot] com, jane%40example.com."""
+    """EMAIL_ADDRESS, spelled so that programs do not find it: jane.roe (at) example [dot] com, jane%40example.com,
+    jane.roe @ example.com.
+    """
 
     ENTITY = "EMAIL_ADDRESS"
     SHAPES = (
@@ -282,8 +310,31 @@ class SpelledMailRecognizer(ShapeRecognizer):
             re.compile(r"[\w.+-]{2,64}(?:%40|&#0{0,4}64;|&#x0{0,4}40;|&commat;)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE),
             Phrases("%40", "64;", "40;", "&commat;"),
         ),
+        Shape(
+            re.compile(rf"(?<![\w.+-])[\w.+-]{{2,64}} ?(?:\( ?@ ?\)|\[ ?@ ?\]|\{{ ?@ ?\}}|<@>) ?{_SPACED_HOST}"),
+            Phrases("@)", "@]", "@}", "@>", "@ )", "@ ]", "@ }"),
+        ),
+        Shape(re.compile(rf"{_LOCAL}@{_SPACE_AFTER_AT}{_SPACED_HOST}"), Phrases("@ ", "@\n", "@\r")),
+        Shape(re.compile(rf"{_MARKED_LOCAL} {{1,2}}@ {{0,2}}{_SPACED_HOST}"), Phrases(" @")),
+        Shape(re.compile(rf"{_LOCAL} {{1,2}}@ {{0,2}}(?={_POST_OFFICES}){_SPACED_HOST}"), Phrases(" @")),
+        Shape(re.compile(rf"{_OF_MAIL}(?P<v>{_LOCAL} {{1,2}}@ {{0,2}}{_SPACED_HOST})"), Phrases(" @")),
     )
     SCORE = 0.9
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Offsets are characters of `text`."""
+        results = super().analyze(text, entities, nlp_artifacts)
+        return [item for item in results if _has_mail_host(text[item.start : item.end])]
+
+
+def _has_mail_host(written: str) -> bool:
+    """Whether a host behind an at sign ends in a public suffix that is hardly one of code; others have no such sign."""
+    if "@" not in written:
+        return True
+    known = tldextract.extract(written.rpartition("@")[2].strip(" \r\n>)]}"))
+    return bool(known.domain and known.suffix) and known.suffix.lower() not in _CODE_SUFFIXES
 
 
 class EthereumRecognizer(PatternRecognizer):  # type: ignore[misc]

@@ -413,6 +413,71 @@ def test_of_a_mail_address_in_a_url_the_address_alone_is_found(analyzer: Analyze
     assert [(item.start, item.end) for item in found_] == [(start, start + len(address))]
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Write to lena.zwetschgenbaum @ firma-xyz.de today", "lena.zwetschgenbaum @ firma-xyz.de"),
+        ("Write to lena.zwetschgenbaum @firma-xyz.de today", "lena.zwetschgenbaum @firma-xyz.de"),
+        ("Write to lena.zwetschgenbaum@ firma-xyz.de today", "lena.zwetschgenbaum@ firma-xyz.de"),
+        ("My address: lena.zwetschgenbaum@\nfirma-xyz.de.", "lena.zwetschgenbaum@\nfirma-xyz.de"),
+        ("lena.zwetschgenbaum @ firma-xyz.co.uk", "lena.zwetschgenbaum @ firma-xyz.co.uk"),
+        ("Meine Mail ist lena_z77 @ firma.de, danke", "lena_z77 @ firma.de"),
+        ("E-Mail: lena @ firma-xyz.de", "lena @ firma-xyz.de"),
+        ("please email lena @ firma-xyz.de", "lena @ firma-xyz.de"),
+        ("it went to lena@ firma-xyz.de", "lena@ firma-xyz.de"),
+        ("it went to lena@ firma-xyz.de: no answer", "lena@ firma-xyz.de"),
+        ("lena.z @ Firma-XYZ.DE", "lena.z @ Firma-XYZ.DE"),
+        ("lenaz @ gmail.com", "lenaz @ gmail.com"),
+        ("> lena@\n> firma-xyz.de", "lena@\n> firma-xyz.de"),
+        ("lena.z(@)firma-xyz.de", "lena.z(@)firma-xyz.de"),
+        ("lena.z[@]firma-xyz.de", "lena.z[@]firma-xyz.de"),
+        ("lena.z {@} firma-xyz.de", "lena.z {@} firma-xyz.de"),
+        ("info [ @ ] firma-xyz.de", "info [ @ ] firma-xyz.de"),
+    ],
+)
+def test_a_mail_address_is_found_with_space_or_brackets_around_its_sign(
+    analyzer: Analyzer, text: str, address: str
+) -> None:
+    assert covers(analyzer, "EMAIL_ADDRESS", address, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apples, price @ 5.de per kilo",
+        "foo.bar @Override public void run()",
+        "out = x @ y.T + b",
+        "scores = self.q @ self.k.transpose(-2, -1)",
+        "a.weight @ b.to(device)",
+        "model.w @ x.to",
+        "x_1 @ y_1.T",
+        "loss.sum @ w.it()",
+        "app.route\n@app.get('/')",
+        "class_a @dataclass.field x",
+        "npm install lodash.merge @types/node @angular/core@17.2.0",
+        "npm i socket.io @nestjs/platform-socket.io",
+        "git clone git@ github.com:org/repo.git",
+        "thanks @user.name and @jane.doe",
+        "thanks.a @user.name",
+        "cc @maria.design",
+        "lunch @ noma.dk",
+        "see you @ example.org",
+        "email me @ example.org",
+        "a follow-up @ example.org at 2pm @ noma.dk",
+        "deploy@ 1.2.3 or pkg@ latest.x",
+        "Node.js @ meetup.com",
+        "v1.2 @ example.com",
+        "9.30 @ cafe.de",
+        "${files[@]}.de and ${a[@]:1}",
+        'for f in "${list[@]}"; do cp $f x.de; done',
+        "list[@] foo.notasuffix",
+        "SELECT @ x.y.z FROM t",
+    ],
+)
+def test_an_at_sign_of_code_mentions_and_prices_makes_no_mail_address(analyzer: Analyzer, text: str) -> None:
+    assert "EMAIL_ADDRESS" not in found(analyzer, text)
+
+
 def test_decimals_are_no_numbers_of_phones_or_cards(analyzer: Analyzer) -> None:
     assert found(analyzer, "(3.14159265) +3.14159 265 (0.123 456 789) 0,4111111111111111") == set()
 
