@@ -44,7 +44,11 @@ _DIGITS = re.compile(
 _GROUP = re.compile(r"(?<=%20)\d+|(?<!\d)(?!(?<=%)20)\d+")  # the digits of %20 are none of a card's
 # Further gaps: between groups that are those printed on a card, so that tables and paths are not read as cards.
 _PRINTED_GAP = r"(?:%20|[\s_/+-]{1,3})"
-_PRINTED = re.compile(rf"(?<![A-Za-z0-9])(?<!\d[.,])(?<![0-9a-f]-)\d++(?:{_PRINTED_GAP}\d++)*+(?!\w|\.\d)")
+_PRINTED = re.compile(
+    r"(?<![A-Za-z0-9])(?<!\d\.)(?<![0-9a-f]-)(?<!\d%20)"
+    r"(?<!\d[\s_/+-])(?<!\d[\s_/+-]{2})(?<!\d[\s_/+-]{3})"  # where one begins, not anew at each of its groups
+    rf"\d++(?:{_PRINTED_GAP}\d++)*+(?!\w|\.\d)"
+)
 # By the lengths of the groups. A fifth group of four would be one more cell of a table.
 _PRINTED_GROUPS = tuple(re.compile(rf"(?<!4)(?=({sizes}))") for sizes in ("4444(?!4)", "44443", "465", "464"))
 # Countries by the length of their IBAN (SWIFT's registry).
@@ -268,11 +272,12 @@ def _without_end_of_file(written: str) -> str:
 
 # Space around the sign: `x.T @ w.to(device)`, `thanks @user.name` and `lunch @ noma.dk` look alike. So the local part
 # touches the sign, or is no word of a sentence (it has a dot, an underscore, digits), or mail is spoken of.
+_BEGINS = r"(?<![\w.@/:+-])"
 _LOCAL = (
-    r"(?<![\w.@/:+-])(?=[\w.+-]*[^\W\d_]{2})(?!git@)[^\W_][\w.+-]{1,63}"
+    rf"{_BEGINS}(?=[\w.+-]*[^\W\d_]{{2}})(?!git@)[^\W_][\w.+-]{{1,63}}"
     r"(?<![.+-])(?<!\.(?:js|io|py|ts))(?<!\.(?:com|net|org))"
 )
-_MARKED_LOCAL = rf"(?=[^\W\d_]+(?:[._+]|\d\d)){_LOCAL}"
+_MARKED_LOCAL = rf"{_BEGINS}(?=[^\W\d_]+(?:[._+]|\d\d)){_LOCAL}"
 # No call, index, path or further attribute behind it.
 _SPACED_HOST = r"(?=[\w-]*[^\W\d_])[^\W_][\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,24}(?![\w(\[/=-]|[.:][\w/])"
 # also ends of code

@@ -2,11 +2,12 @@
 
 import random
 import string
+import time
 
 import pytest
 
 from benchmarks.privacy_unseen import unseen_values
-from eyrie.privacy.accounts import luhn_valid
+from eyrie.privacy.accounts import CardNumberRecognizer, SpelledMailRecognizer, luhn_valid
 from eyrie.privacy.engine import Analyzer
 
 THRESHOLD = 0.4
@@ -196,8 +197,10 @@ def test_a_card_is_found_with_any_gap_between_its_groups(
     assert covers(analyzer, "CREDIT_CARD", card, text.format(card))
 
 
-@pytest.mark.parametrize("text", ["100%4111111111111111", "q=card%204111111111111111", "4111%201111%201111%201111"])
-def test_a_card_is_found_behind_a_percent_sign(analyzer: Analyzer, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["7,4111_1111_1111_1111", "100%4111111111111111", "q=card%204111111111111111", "4111%201111%201111%201111"]
+)
+def test_a_card_is_found_behind_a_comma_or_a_percent_sign(analyzer: Analyzer, text: str) -> None:
     assert covers(analyzer, "CREDIT_CARD", text[text.index("4111") :], text)
 
 
@@ -476,6 +479,14 @@ def test_a_mail_address_is_found_with_space_or_brackets_around_its_sign(
 )
 def test_an_at_sign_of_code_mentions_and_prices_makes_no_mail_address(analyzer: Analyzer, text: str) -> None:
     assert "EMAIL_ADDRESS" not in found(analyzer, text)
+
+
+@pytest.mark.parametrize("text", ["a" * 16_000 + " @ b", "ab.cd @ " + "a-" * 8_000, "1_" * 8_000, "4111_" * 3_000])
+def test_a_long_run_of_one_kind_is_read_once(text: str) -> None:
+    began = time.process_time()
+    for recogniser in (SpelledMailRecognizer(), CardNumberRecognizer()):
+        assert recogniser.analyze(text, []) == []
+    assert time.process_time() - began < 1  # 0.02 s; from every character anew it took 2 to 8 s
 
 
 def test_decimals_are_no_numbers_of_phones_or_cards(analyzer: Analyzer) -> None:
