@@ -23,6 +23,7 @@ from eyrie.privacy.crf import Marginals, Weights
 from eyrie.privacy.name_features import FAMOUS, FIRST, LAST, NAME_CODES, TECHNICAL, Featurizer, Lexicon, tokenize
 from eyrie.privacy.name_scores import NameScorer
 from eyrie.privacy.no_names import no_name_in
+from eyrie.privacy.titles import titled
 
 ENTITIES = {"PER": "PERSON", "LOC": "LOCATION"}
 _SURE = 0.7  # marginal from which a found word is looked for in the rest of the text
@@ -72,11 +73,19 @@ class NameTagger:
         self._needed = lru_cache(maxsize=_REMEMBERED)(self._needed_uncached)
 
     def spans(self, text: str) -> list[Span]:
-        """Names at or above the thresholds, in order, with the repeats of what was found surely."""
-        if not (found := self._found(text)):
-            return []
-        is_no_name = no_name_in(text, self._is_on_a_list, self._is_thing)
-        return [span for span in found if not is_no_name(span.start, span.end)]
+        """Names at or above the thresholds, with the repeats of what was found surely, then those behind a title."""
+        if found := self._found(text):
+            is_no_name = no_name_in(text, self._is_on_a_list, self._is_thing)
+            found = [span for span in found if not is_no_name(span.start, span.end)]
+        return found + self._titled(text, found)
+
+    def _titled(self, text: str, found: list[Span]) -> list[Span]:
+        """Names behind a title that no span of `found` covers: the title says so, the tagger need not."""
+        return [
+            Span(start, end, "PER", _SURE)
+            for start, end in titled(text, self._lexicon.codes)
+            if not any(span.start <= start and end <= span.end for span in found)
+        ]
 
     def _is_on_a_list(self, word: str) -> bool:
         codes = self._lexicon.codes(word)
