@@ -72,6 +72,8 @@ _IBAN_LENGTHS = {
 # Between groups: also tabs, ends of lines and what stands for a space in a URL; the check digits decide.
 _IBAN_GAP = r"(?:%20|[\s._/+-]{0,3})"
 _IBAN = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z]{{2}}|[A-Z]{{2}} )\d{{2}}(?=(?:{_IBAN_GAP}[A-Za-z0-9]){{11}})")
+# Names of code come in groups too: SM100_BWD_AUTO_BUCKETED_K2Q_MIN_Q. Of an IBAN half or more are digits.
+_UNUSUAL_IBAN_GAP = re.compile(r"[^A-Za-z0-9 .-]|[ .-]{3}")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # A URL's path and a name of its query, or a name alone; `list+bob=corp.com@` is one address, of a mailing list.
 _BEFORE_ADDRESS = re.compile(r"(?:[^@]*[/?&](?:[^/?&=@]*=)?|[A-Za-z_]+(?:-to)?=)(?=[^@/?&=])")
@@ -181,6 +183,8 @@ def _iban_end(text: str, start: int) -> int | None:
             return None
         code, position = code + match[1], match.end()
     if length is None or text[position : position + 1].isalnum() or code not in (code.upper(), code.lower()):
+        return None
+    if _UNUSUAL_IBAN_GAP.search(text, start, position) and 2 * sum(map(str.isdecimal, code)) < len(code):
         return None
     number = int("".join(str(int(char, 36)) for char in code[4:] + code[:4]))  # ISO 13616, ISO 7064 MOD 97-10
     return position if number % 97 == 1 else None

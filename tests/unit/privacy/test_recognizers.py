@@ -250,6 +250,7 @@ def test_an_iban_is_found_where_a_line_ends_inside(analyzer: Analyzer, iban: str
         "IBAN DE89\t3704\t0044\t0532\t0130\t01",  # its check digits are wrong
         "IBAN DE89\n3704\n0044\n0532\n0130",  # too short
         "DE89\t3704\t0044\t0532\t0130\t0012",  # too long
+        "SM100_BWD_AUTO_BUCKETED_K2Q_MIN_Q = 3 and sm100_deterministic_bitmap_max",  # a name of code
     ],
 )
 def test_groups_on_several_lines_that_fail_the_check_of_an_iban_are_none(analyzer: Analyzer, text: str) -> None:
