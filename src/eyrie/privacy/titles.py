@@ -8,8 +8,19 @@ German, so the title stands right before the name, and offices ("Frau Präsident
 import re
 from collections.abc import Callable, Iterator
 
-from eyrie.privacy.name_features import FAMOUS, FIRST, FRENCH, LAST, MIXED, MOSTLY, ORDINARY, PLACE, PLACE_PART, REGION
-from eyrie.privacy.name_features import TECHNICAL as TERM
+from eyrie.privacy.name_features import (
+    FAMOUS,
+    FIRST,
+    FRENCH,
+    LAST,
+    MIXED,
+    MOSTLY,
+    ORDINARY,
+    PLACE,
+    PLACE_PART,
+    REGION,
+    TECHNICAL,
+)
 from eyrie.privacy.phrases import Phrases
 
 
@@ -48,8 +59,8 @@ _A_WOMAN = re.compile(
 )
 _AN_AVENUE = re.compile(r"\d[\w-]* (?:[^\W\d_][\w'’.-]* ){1,3}$")  # "12 Maple Dr. Springfield"
 _A_NUMBER = re.compile(r"\d ?$")  # "24 Hr. Fitness"
-# An initial looks like Monsieur: "Philip M. Parker".
-_BEFORE_MONSIEUR = re.compile(r"(?:^|[\n:,;(«] ?|\b(?i:à|de|par|avec|chez|pour|et|selon|que|cher|bonjour|contre) )$")
+# An initial looks like Monsieur: "Philip M. Parker", "A. Asadpour, M. Goemans".
+_BEFORE_MONSIEUR = re.compile(r"(?:^|[\n:(«] ?|\b(?i:à|de|par|avec|chez|pour|et|selon|que|cher|bonjour|contre) )$")
 _FRENCH = re.compile(
     r"(?i:\b(?:le|la|les|des|une|est|pour|avec|vous|nous|je|il|elle|mon|ma|sur|dans|qui|ne|pas|été|à|ce|du|au|et|sa|son"
     r"|se|dit|demande)\b)"
@@ -82,7 +93,7 @@ grad vorarbeit des dame damen divers herr herrn frau monsieur madame mademoisell
 """)
 _BRANDS = _words("pepper oetker martens scholl web who house strange best beat hauschka")  # of a doctor
 # codespell:ignore-end
-_UNLIKELY = frozenset((ORDINARY, MOSTLY, MIXED, FRENCH, TERM, FAMOUS))
+_UNLIKELY = frozenset((ORDINARY, MOSTLY, MIXED, FRENCH, TECHNICAL, FAMOUS))
 _PLACES = frozenset((PLACE, PLACE_PART, REGION))
 _BEFORE = 40  # characters
 
