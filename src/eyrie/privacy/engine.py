@@ -160,6 +160,7 @@ def load_analyzer(config: Path, *, fail_closed: bool = False) -> Analyzer:
             disclosures,
             identifiers,
             labelled_numbers,
+            mail_addresses,
             names,
             national_numbers,
             phones,

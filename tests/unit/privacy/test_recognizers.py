@@ -7,8 +7,9 @@ import time
 import pytest
 
 from benchmarks.privacy_unseen import unseen_values
-from eyrie.privacy.accounts import CardNumberRecognizer, SpelledMailRecognizer, luhn_valid
+from eyrie.privacy.accounts import CardNumberRecognizer, luhn_valid
 from eyrie.privacy.engine import Analyzer
+from eyrie.privacy.mail_addresses import SpelledMailRecognizer
 
 THRESHOLD = 0.4
 # Between a name that merely occurs and one that users give as their own: as in params.yaml for the sample prompts.
@@ -425,7 +426,7 @@ def test_of_a_mail_address_in_a_url_the_address_alone_is_found(analyzer: Analyze
         ("Write to lena.zwetschgenbaum@ firma-xyz.de today", "lena.zwetschgenbaum@ firma-xyz.de"),
         ("My address: lena.zwetschgenbaum@\nfirma-xyz.de.", "lena.zwetschgenbaum@\nfirma-xyz.de"),
         ("lena.zwetschgenbaum @ firma-xyz.co.uk", "lena.zwetschgenbaum @ firma-xyz.co.uk"),
-        ("Meine Mail ist lena_z77 @ firma.de, danke", "lena_z77 @ firma.de"),
+        ("Meine Mail: lena_z77 @ firma.de, danke", "lena_z77 @ firma.de"),
         ("E-Mail: lena @ firma-xyz.de", "lena @ firma-xyz.de"),
         ("please email lena @ firma-xyz.de", "lena @ firma-xyz.de"),
         ("it went to lena@ firma-xyz.de", "lena@ firma-xyz.de"),
