@@ -36,6 +36,7 @@ try:
     if workflow.is_main_process:
         # not in a job that an executor runs through Snakemake again
         guard.watch_doors()
+        atexit.register(guard.tell_of_another_run)
         doors.find_commands()
         alone = guard.hold_workflow_lock()
         write_stamps(PARAMS)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
+from eyrie.lineage.guard import RUN_LOCK
 from eyrie.lineage.jobs import manifest_path
 from eyrie.lineage.layout import STAGES
 from tests.e2e.faults import DOORS, Campaign, check_end_state, start_door
@@ -167,6 +169,16 @@ def test_a_clock_moved_back_stops_nothing(project: Path) -> None:
     change_params(project, "generate_responses", seed=9)
     _run(project, "snakemake", "--cores", "2")
     check_end_state(project)
+
+
+def test_a_plan_beside_a_run_says_so(project: Path) -> None:
+    """Snakemake's own error, when an output goes while it plans, tells of that file alone."""
+    with FileLock(project / RUN_LOCK):
+        beside = run_in(project, "snakemake", "--cores", "2", "-n")
+    alone = run_in(project, "snakemake", "--cores", "2", "-n")
+    said = "another run, eyrie record or pull is at work in this folder"
+    assert (beside.returncode, said in beside.stderr) == (0, True)
+    assert (alone.returncode, said in alone.stderr) == (0, False)
 
 
 def test_two_runs_at_once_end_in_one_truth(project: Path, tmp_path: Path) -> None:

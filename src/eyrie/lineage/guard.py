@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ LEFT_BEHIND = (Path(".snakemake/locks"), Path(".snakemake/incomplete"))
 DVC_READERS = Path(".dvc/tmp/rwlock")  # DVC's list of who reads and writes what; DVC writes it in place
 BUSY_WAIT_S = 2.0  # for others that only look, such as `dvc status`
 _POLL_S = 0.5
+_BUSY = "another run, eyrie record or pull is at work in this folder; wait for it or stop it"
 
 
 class BusyError(ValueError):
@@ -46,9 +48,24 @@ def hold_run_lock() -> None:
     if os.environ.get(RUN_LOCK_HELD) == folder:
         return
     if not _hold(RUN_LOCK, wait_s=BUSY_WAIT_S):
-        raise BusyError("another run, eyrie record or pull is at work in this folder; wait for it or stop it")
+        atexit.unregister(tell_of_another_run)
+        raise BusyError(_BUSY)
     os.environ[RUN_LOCK_HELD] = folder
     mend_dvc(alone=True)
+
+
+def tell_of_another_run() -> None:
+    """Say at this process's end that another one is at work, unless it was this one: Snakemake plans before it starts,
+    and when an output goes meanwhile its error tells of that file alone."""
+    is_own = os.environ.get(RUN_LOCK_HELD) == str(Path.cwd())
+    if not is_own and RUN_LOCK.exists():
+        lock = FileLock(RUN_LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            sys.stderr.write(f"eyrie: {_BUSY}\n")
+        else:
+            lock.release()
 
 
 def hold_workflow_lock() -> bool:
