@@ -59,7 +59,7 @@ def preflight(params: Params) -> None:
     check_arms(params.benchmark.arms)
     if params.generate_responses.engine == "sglang" and not server_addresses():
         check_key(params.generate_responses.sglang.host)
-    if params.benchmark.engine == "sglang" and not named_servers():
+    if params.benchmark.engine == "sglang" and set(params.benchmark.arms) - named_servers().keys():
         check_key(params.benchmark.sglang.host)
     check_target(params)
     if (folder := Path(params.target.model)).is_dir():

@@ -76,6 +76,7 @@ def test_a_host_that_is_open_to_others_is_refused_without_a_key(
     params = tiny_params(
         tiny_target, build_vocab={"draft_vocab_size": 32}, benchmark={"engine": "sglang", "sglang": settings}
     )
+    monkeypatch.setenv("EYRIE_NAMED_SERVERS", "baseline=http://127.0.0.1:30000")  # and the other arm is started here
     with pytest.raises(ServerError, match=r"host 0\.0\.0\.0 is open to other machines"):
         preflight(params)
     monkeypatch.setenv("EYRIE_API_KEY", "key")

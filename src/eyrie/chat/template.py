@@ -85,9 +85,9 @@ class ChatTemplate:
         return parsed
 
     def _names_only_its_own(self, said: str) -> bool:
-        """Jinja quotes what is not there: a name of the template, or a value that it looked up with."""
-        template = str(self.tokenizer.chat_template)
-        return all(name in template or re.fullmatch(r"\w+ object", name) for name in re.findall(r"'(.*?)'", said))
+        """Jinja quotes what is not there: a name of the template, or a value that it looked up with, in any quotes."""
+        missing = re.fullmatch(r"(?:'[\w. ]+' has no attribute )?'(\w+)'(?: is undefined)?", said)
+        return missing is not None and missing[1] in str(self.tokenizer.chat_template)
 
     def _apply(self, messages: Sequence[Message], **how: Any) -> Any:
         try:

@@ -153,3 +153,5 @@ def test_a_template_that_quotes_what_it_refuses_is_not_quoted(tiny_target: Path,
     chat = make_chat(tiny_target, template)
     with pytest.raises(ChatTemplateError, match=rf"refuses the roles \(user\): {kind}$"):
         chat.prompt_ids([{"role": "user", "content": " my private question\n"}])
+    with pytest.raises(ChatTemplateError, match=rf"refuses the roles \(user\): {kind}$"):
+        chat.prompt_ids([{"role": "user", "content": "it's my private question"}])  # Python quotes it with "
