@@ -26,7 +26,7 @@ from eyrie.io import path_digest
 from eyrie.params import Drafting
 from eyrie.schemas import SchemaError
 from eyrie.serve import Choice, choose, curl_line, shown_command
-from tests.conftest import REPOSITORY, tiny_params
+from tests.conftest import REPOSITORY, raw_params, tiny_params
 
 SHAPE = Drafting(num_steps=4, topk=2, num_draft_tokens=7)
 SECRET = "sk-should-not-appear"
@@ -192,6 +192,13 @@ def test_serve_prints_the_command_and_never_the_key(spec: ServerSpec) -> None:
     params = tiny_params(Path(spec.target.model))
     assert shown_command(params, spec, engine="sglang").endswith('--api-key "${EYRIE_API_KEY:?}"')
     assert SECRET not in shown_command(params, spec, engine="sglang") + curl_line("http://a", "m")
+
+
+def test_the_reference_engine_is_printed_without_sglangs_port(spec: ServerSpec) -> None:
+    settings = raw_params()["benchmark"]["sglang"] | {"port": 31234}
+    params = tiny_params(Path(spec.target.model), benchmark={"sglang": settings})
+    assert "--port 31234" in shown_command(params, spec, engine="sglang")
+    assert shown_command(params, spec, engine="reference").endswith("--port 30000")
 
 
 def test_an_open_host_is_not_served_without_a_key(spec: ServerSpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def server_folder() -> Iterator[Path]:
     folder = top / f"{host}-{os.getpid()}"
     for left in top.iterdir():
         owner, _, process = left.name.rpartition("-")
-        if left == folder or (owner == host and not psutil.pid_exists(int(process))):
+        if left == folder or (owner == host and process.isdecimal() and not psutil.pid_exists(int(process))):
             shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:

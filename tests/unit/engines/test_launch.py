@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def test_what_a_killed_process_left_of_its_server_goes_when_the_next_one_starts(
     assert (left / "serve.log").is_file()
     elsewhere = left.with_name(f"another-{left.name}")  # a machine that shares the folder
     elsewhere.mkdir()
+    (left.parent / f"{socket.gethostname()}-notes").mkdir()  # nobody's
     with server_folder() as folder:
         assert not left.exists()
         assert elsewhere.exists()

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from eyrie.eagle3.checkpoint import CheckpointError, check_head, save_head
+from eyrie.engines import serving
 from eyrie.engines.server_facts import check_serves, check_serves_target, parse_server_info
 from eyrie.engines.servers import ServerError, named_server
 from eyrie.engines.serving import ServerSpec, running_server, server_command
@@ -116,6 +118,30 @@ def test_the_key_goes_by_a_private_file_and_is_never_in_the_command(
         assert not path.exists()
     assert not path.exists()
     assert "cret" not in " ".join(server_command(spec(tiny_target), engine="sglang", settings=settings(), port=1))
+
+
+ANSWERING = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_the_file_with_the_key_is_gone_once_the_server_answers(
+    tmp_path: Path, tiny_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small server stands for SGLang, which needs a GPU: what is tested is what happens around it."""
+    monkeypatch.setenv("EYRIE_API_KEY", "secret")
+    monkeypatch.setattr(serving, "check_can_launch", lambda *_: None)
+    monkeypatch.setattr(serving, "sglang_command", lambda *_, port: [sys.executable, "-c", ANSWERING, str(port)])
+    with running_server(spec(tiny_target), engine="sglang", settings=settings(), folder=tmp_path) as server:
+        assert "secret" in (tmp_path / "api-key.yaml").read_text()
+        server.wait_until_healthy()
+        assert not (tmp_path / "api-key.yaml").exists()
 
 
 def refused(given: ServerSpec, folder: Path, **changes: Any) -> str:
