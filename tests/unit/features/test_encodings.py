@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from eyrie.features import encodings
-from eyrie.features.encodings import decode, encode, planes_of
+from eyrie.features.encodings import decode, encode, num_bits, planes_of
 
 HIDDEN = 1024
 NUM_TOKENS = 96
@@ -50,6 +50,14 @@ def test_bf16_is_exact() -> None:
 def test_the_error_of_every_state_is_small(bits: int, bound: float) -> None:
     states = hidden_states()
     assert error_of(states, round_trip(states, bits)).max() < bound
+
+
+def test_teachers_keep_eight_bits_where_the_head_s_inputs_have_four() -> None:
+    assert [(num_bits(kind, "aux"), num_bits(kind, "last")) for kind in ("bf16", "int8", "int4")] == [
+        (16, 16),
+        (8, 8),
+        (4, 8),
+    ]
 
 
 def test_four_bits_lose_less_than_half_of_what_plain_rounding_loses() -> None:

@@ -231,9 +231,9 @@ def test_shards_are_read_one_after_the_other_and_blocks_in_order() -> None:
 
 
 def test_a_batch_ends_before_the_row_that_does_not_fit() -> None:
-    rows = [_Row(length) for length in (5, 12, 7, 30, 9, 4, 16)]
+    rows = [_Row(length) for length in (5, 12, 7, 30, 9, 4, 16, 4, 15, 5, 20)]
     batches = [[row.num_tokens for row in batch] for batch in cut_batches(rows, 20)]
-    assert batches == [[5, 12], [7], [30], [9, 4], [16]]
+    assert batches == [[5, 12], [7], [30], [9, 4], [16, 4], [15, 5], [20]]  # the last three are full to the token
 
 
 def test_rows_are_decoded_where_training_runs(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from eyrie.features.encodings import Encoding
 from eyrie.features.reader import open_shards
 from eyrie.features.rows import FeatureRow
-from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard, read_shard, write_shard
+from eyrie.features.store import Shard, cut_blocks, entry_of, new_shard, read_shard, require_target, write_shard
 from eyrie.schemas import SchemaError
 from eyrie.tables import teacher_positions
 from tests.unit.features.made_up import META, ROWS, make_row
@@ -229,3 +230,27 @@ def test_rows_that_were_not_announced_are_a_bug(tmp_path: Path) -> None:
     entries = [entry_of(ROWS[0]), replace(entry_of(ROWS[1]), num_tokens=4)]
     with pytest.raises(AssertionError, match="announced"), new_shard(tmp_path / "s", META, entries, [2]) as writer:
         writer.write_block([ROWS[0], make_row("b", 3, ())])
+
+
+def test_a_shard_with_fewer_blocks_than_it_announces_is_refused(tmp_path: Path) -> None:
+    with new_shard(tmp_path / "s", META, [entry_of(row) for row in ROWS], [2, 2]) as writer:
+        writer.write_block(ROWS[:2])
+        writer.write_block(ROWS[2:])
+    with pa.ipc.open_file(tmp_path / "s") as whole, pa.ipc.new_file(str(tmp_path / "half"), whole.schema) as half:
+        half.write_batch(whole.get_batch(0))
+    with pytest.raises(SchemaError, match=r"half: damaged or not a feature shard .*: blocks are missing"):
+        Shard(tmp_path / "half")
+
+
+@pytest.mark.parametrize(
+    "other", [{"hidden_size": 64}, {"aux_layer_ids": (1, 3, 5)}, {"aux_layer_ids": ()}, {"target_revision": "other"}]
+)
+def test_features_of_another_target_are_refused_with_what_differs(other: dict[str, Any]) -> None:
+    own = {
+        "hidden_size": META.hidden_size,
+        "aux_layer_ids": META.aux_layer_ids,
+        "target_revision": META.target_revision,
+    }
+    require_target("s", META, **own)
+    with pytest.raises(SchemaError, match=r"^s: features of hidden size .* run extract_features again$"):
+        require_target("s", META, **{**own, **other})
