@@ -57,9 +57,39 @@ def test_the_wording_of_a_task_is_not_an_items_own() -> None:
     assert reasons(training[:5], items) != [None] * 5
 
 
+def test_a_run_is_wording_from_the_eleventh_prompt_on() -> None:
+    shared = " ".join(f"shared{letter}" for letter in "abcdefghijklm")
+    training = [f"{shared} end{letter}" for letter in "abcdefghijk"]
+    assert reasons(training[:10], [f"{shared} of its own"]) == ["shares 13 words in a row with a measuring prompt"] * 10
+    # Its 4-word runs are wording too, and its last three are not here.
+    assert reasons(training, [f"{shared} of its own"]) == [None] * 11
+
+
+@pytest.mark.parametrize(
+    ("num_words", "num_shared", "expected"),
+    [
+        (13, 7, "has 40% of a measuring prompt's own 4-word runs"),  # 4 of 10 runs
+        (13, 6, None),
+        (7, 5, "has 40% of a measuring prompt's own 4-word runs"),  # 2 of 4
+        (6, 6, None),  # 3 of 3: too little text to judge by share, or to look for it whole
+    ],
+)
+def test_the_share_that_condemns_is_40_percent_of_four_runs_or_more(
+    num_words: int, num_shared: int, expected: str | None
+) -> None:
+    item = [f"word{letter}" for letter in "abcdefghijklm"[:num_words]]
+    assert reasons([" ".join(["and", *item[:num_shared], "too"])], [" ".join(item)]) == [expected]
+
+
 def test_an_item_held_whole_is_found_even_when_its_runs_look_like_wording() -> None:
     training = [f"{'abcdefghijklmnop'[number]} {ITEM} {'abcdefghijklmnop'[number]}" for number in range(12)]
     assert reasons(training, [ITEM]) == ["holds a measuring prompt"] * 12
+
+
+@pytest.mark.parametrize(("num_words", "expected"), [(8, "holds a measuring prompt"), (7, None)])
+def test_an_item_of_fewer_than_eight_words_is_not_looked_for_whole(num_words: int, expected: str | None) -> None:
+    item = " ".join(f"word{letter}" for letter in "abcdefgh"[:num_words])
+    assert reasons([f"{letter} {item} {letter}" for letter in "abcdefghijkl"], [item]) == [expected] * 12
 
 
 def test_nothing_to_keep_apart_from_keeps_everything() -> None:
