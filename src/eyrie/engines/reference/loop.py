@@ -64,9 +64,10 @@ class EngineLoop:
                 if self._failure is not None:
                     raise RuntimeError("the engine has stopped") from self._failure
                 finished = request.finish_reason is not None
-                if finished or len(request.output_ids) > sent:
-                    yield request.output_ids[sent:]
-                    sent = len(request.output_ids)
+                newest = request.output_ids[sent:]
+                if finished or newest:
+                    sent += len(newest)  # before the caller has them, who may let the engine step meanwhile
+                    yield newest
                 if finished:
                     return
         finally:
