@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from eyrie import io as eyrie_io
-from eyrie.io import atomic_path, canonical_json, path_digest, read_json, read_jsonl, write_json
+from eyrie.io import (
+    atomic_path,
+    canonical_json,
+    expand,
+    path_digest,
+    private_folder,
+    read_json,
+    read_json_object,
+    read_jsonl,
+    write_json,
+)
 from eyrie.schemas import SchemaError, VocabMetrics
 
 VOCAB = VocabMetrics(vocab_size=10, draft_vocab_size=4, coverage_train=0.9, coverage_heldout=0.8, digest="d")
@@ -93,3 +103,31 @@ def test_progress_in_a_pipe_writes_whole_lines(monkeypatch: pytest.MonkeyPatch) 
         bar.update(3)
     assert "\r" not in stream.getvalue()
     assert stream.getvalue().splitlines()[-1].startswith("work: 100%")
+
+
+def test_a_private_folder_is_closed_to_others_even_where_it_was_open(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir(mode=0o777)
+    for folder in (there, tmp_path / "not/yet"):
+        assert stat.S_IMODE(private_folder(folder).stat().st_mode) == 0o700
+
+
+def test_a_missing_document_and_a_file_that_holds_no_object_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"nowhere\.json: no such file$"):
+        read_json(tmp_path / "nowhere.json", VocabMetrics)
+    path = tmp_path / "config.json"
+    with pytest.raises(FileNotFoundError):
+        read_json_object(path)
+    for text, said in (("[1]", "expected one JSON object, found list"), ('{"a"', "cannot be read as JSON: ")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=rf"config\.json: {said}"):
+            read_json_object(path)
+
+
+def test_a_path_without_a_wildcard_is_itself_and_a_glob_is_what_is_there_in_order(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl", "c.txt"):
+        (tmp_path / name).touch()
+    assert expand(str(tmp_path / "none.jsonl")) == [tmp_path / "none.jsonl"]
+    assert expand(str(tmp_path / "*.jsonl")) == [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    with pytest.raises(ValueError, match=r"a\*\*\*b"):
+        expand(f"{tmp_path}/**a***b/**x")

@@ -1,6 +1,7 @@
 """Arrow tables that are checked both ways and appear whole or not at all."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from eyrie.tables import (
     ROW_GROUP_ROWS,
     TableWriter,
     check_prompt_row,
+    check_response_row,
     count_rows,
     read_batches,
     read_table,
@@ -90,3 +92,23 @@ def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([ROW], schema=foreign), path)
     with pytest.raises(SchemaError, match="schema version 1"):
         read_table(path, PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends"),
+    [([3], [3]), ([4], [3]), ([2, 4], [5, 6]), ([4, 2], [6, 3]), ([2], [8]), ([-1], [2])],
+    ids=["empty", "backwards", "overlapping", "out of order", "past the end", "before the start"],
+)
+def test_an_assistant_span_that_is_none_is_not_written(starts: list[int], ends: list[int]) -> None:
+    row: dict[str, Any] = {"prompt_id": "a", "row_index": 1, "input_ids": [*range(7)]}
+    check_response_row({**row, "span_starts": [0, 3], "span_ends": [3, 7]})
+    with pytest.raises(SchemaError, match=r"^response a/1: span \(-?\d, \d\) is out of order or outside the 7 tokens$"):
+        check_response_row({**row, "span_starts": starts, "span_ends": ends})
+
+
+def test_answers_that_are_not_one_to_a_turn_are_not_written() -> None:
+    two: dict[str, Any] = {**ROW, "turns": ["hello", "and?"]}
+    for answers in ([], ["hi", "more"]):
+        check_prompt_row({**two, "answers": answers})
+    with pytest.raises(SchemaError, match=r"^prompt a: 1 answers to 2 turns; one each, or none$"):
+        check_prompt_row({**two, "answers": ["hi"]})
