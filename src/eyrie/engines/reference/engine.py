@@ -199,7 +199,8 @@ class Engine:
         drafts = self.target.processes.agree(drafter.draft_chain(starts))
         ids_BN = torch.cat([newest_B1, drafts], dim=1)
         num_verified = ids_BN.shape[1]
-        positions_BN = torch.tensor(starts, device=self.target.device)[:, None] + self._offsets[:num_verified]
+        starts_B1 = torch.tensor(starts, device=self.target.device)[:, None]
+        positions_BN = self._in_context(starts_B1 + self._offsets[:num_verified])
         hidden_BNH = self._runner.forward(
             ids_BN,
             first_slot=0,
@@ -232,7 +233,7 @@ class Engine:
             ids_BN,
             first_slot=0,
             starts=starts,
-            positions_BT=starts_B1 + tree.depths_BN,
+            positions_BT=self._in_context(starts_B1 + tree.depths_BN),
             mask_B1TS=self._masks.tree(starts, tree.seen_BNN),
         )
         depths = tree.depths_BN.tolist()
@@ -252,6 +253,11 @@ class Engine:
         paths_BT = torch.tensor([path + path[-1:] * (rows - len(path)) for path in paths], device=device)
         aux = self._runner.aux().gather(1, paths_BT[..., None].expand(-1, -1, 3 * hidden_BNH.shape[-1]))
         drafter.extend(0, starts, aux, chosen_BN.gather(1, paths_BT), starts_B1 + self._offsets[:rows], counts)
+
+    def _in_context(self, positions: Tensor) -> Tensor:
+        """No draft behind the context's last position is kept, but by some rotary embeddings (dynamic, longrope) one
+        position past the target's length turns every row of the forward, other requests' too."""
+        return positions.clamp_max(self.context_length - 1)
 
     def _choose(self, logits_BTV: Tensor, requests: list[Request], depths: list[list[int]] | None) -> Tensor:
         """The target's next token at each row, [B, T]. `depths[b][t]` says how far the row is behind the newest

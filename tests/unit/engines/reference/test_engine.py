@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.engines.reference import engine as engine_module
@@ -13,7 +15,7 @@ from eyrie.engines.reference.drafter import Drafter
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.sampling import SamplingParams
 from eyrie.engines.target import TargetModel
-from tests.unit.engines.reference.conftest import make_engine
+from tests.unit.engines.reference.conftest import make_engine, random_head
 
 CHAIN, TREE, WIDE = (4, 1, 5), (3, 3, 9), (2, 4, 6)
 GREEDY = SamplingParams(max_new_tokens=24, ignore_eos=True)
@@ -224,6 +226,30 @@ def test_the_context_length_bounds_prompt_and_output(
     with pytest.raises(ValueError, match="empty"):
         engine.submit([], GREEDY)
     engine.close()
+
+
+@pytest.mark.parametrize("shape", [CHAIN, TREE])
+@pytest.mark.parametrize("rope_type", ["dynamic", "longrope"])
+def test_drafts_behind_the_context_s_end_do_not_turn_what_stands_in_the_same_forward(
+    target: TargetModel, rope_type: str, shape: tuple[int, int, int]
+) -> None:
+    """These rotary embeddings turn a whole forward otherwise once one position in it is past the target's length."""
+    rope: dict[str, Any] = {"rope_type": rope_type, "rope_theta": 10000.0, "factor": 4.0}
+    if rope_type == "longrope":
+        rope |= {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 32}
+    config = target.config.to_dict() | {"max_position_embeddings": 32, "rope_parameters": rope}
+    torch.manual_seed(2)
+    turned = LlamaForCausalLM(LlamaConfig(**config)).eval()
+    own = replace(target, model=turned, config=turned.config)
+    head = random_head(own, draft_vocab_size=120, seed=7)
+    # the first ends at the context's end while the others are under way
+    prompts = [torch.randint(6, 300, (length,), generator=torch.Generator().manual_seed(5)) for length in (20, 5, 14)]
+    answers = [
+        outputs(make_engine(own, head if drafts else None, drafts), [ids.tolist() for ids in prompts], GREEDY)
+        for drafts in (None, shape)
+    ]
+    assert [len(answer) for answer in answers[0]] == [12, 24, 18]
+    assert answers[1] == answers[0]
 
 
 @pytest.mark.parametrize("shape", [None, CHAIN, TREE])
