@@ -18,6 +18,10 @@ import torch
 from torch import Tensor
 
 
+_LEAST_TEMPERATURE = 1e-6  # below it SGLang is greedy, and logits divided by it leave float32
+_LEAST_TOP_P = 1e-6  # float32 makes 0 of much less, and of the nucleus nothing
+
+
 @dataclass(frozen=True)
 class SamplingParams:
     """How one request is decoded. `temperature` 0 is greedy; `seed` None draws one. `top_logprobs` most likely tokens
@@ -61,6 +65,7 @@ class UniformStream:
 
 def sample(logits_TV: Tensor, *, temperature: float, top_p: float, uniforms: Sequence[float]) -> Tensor:
     """Token ids [T] of softmax(logits / temperature) cut to its `top_p` nucleus. `temperature` > 0."""
+    temperature, top_p = max(temperature, _LEAST_TEMPERATURE), max(top_p, _LEAST_TOP_P)
     probs_TV = torch.softmax(logits_TV.float() / temperature, dim=-1)
     order_TV = None
     if top_p < 1.0:

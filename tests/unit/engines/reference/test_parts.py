@@ -150,6 +150,15 @@ def test_sampling_never_returns_an_id_outside_the_vocabulary() -> None:
 
 
 @pytest.mark.parametrize(
+    ("temperature", "top_p"), [(1e-300, 1.0), (1e-45, 1.0), (1e-38, 0.9), (1.0, 1e-300), (1.0, 1e-46)]
+)
+def test_next_to_no_temperature_or_nucleus_leaves_the_most_likely_token(temperature: float, top_p: float) -> None:
+    logits = torch.randn(5, 40, generator=torch.Generator().manual_seed(0)) * 20
+    chosen = sample(logits, temperature=temperature, top_p=top_p, uniforms=[0.0, 0.2, 0.5, 0.9, 1 - 2**-53])
+    assert chosen.tolist() == logits.argmax(-1).tolist()
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, not 0"),
