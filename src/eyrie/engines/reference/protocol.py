@@ -4,6 +4,7 @@ Unknown fields are ignored as OpenAI servers do, but a field that would change t
 refused. Extra response fields ride in `meta_info`, as SGLang's do.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,7 +24,22 @@ _UNSUPPORTED: dict[str, tuple[Any, ...]] = {  # field -> the values that ask for
     "frequency_penalty": (None, 0),
     "logit_bias": (None, {}),
     "tools": (None, []),
+    "tool_choice": (None, "none", "auto"),
+    "functions": (None, []),
     "response_format": (None, {"type": "text"}),
+    "reasoning_effort": (None,),
+    # SGLang's own
+    "top_k": (None, -1),
+    "min_p": (None, 0),
+    "min_tokens": (None, 0),
+    "repetition_penalty": (None, 1),
+    "stop_token_ids": (None, []),
+    "stop_regex": (None, [], ""),
+    "regex": (None,),
+    "ebnf": (None,),
+    "json_schema": (None,),
+    "skip_special_tokens": (None, True),
+    "continue_final_message": (None, False),
 }
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
@@ -34,6 +50,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
@@ -68,23 +89,46 @@ class TextPart(BaseModel):
 
 
 class Message(BaseModel):
+    """Other fields (reasoning of an earlier turn, a name) go to the template as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
     role: str
     content: str | list[TextPart]
 
-    def plain(self) -> dict[str, str]:
+    def plain(self) -> dict[str, Any]:
+        """As the template takes it. Raises ValueError."""
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return {"role": self.role, "content": text}
+        check_text(text)
+        return {**(self.model_extra or {}), "role": self.role, "content": text}
 
 
 class ChatBody(OpenAIBody):
     messages: Annotated[list[Message], Field(min_length=1)]
     max_tokens: NewTokens | None = None
     max_completion_tokens: NewTokens | None = None
+    chat_template_kwargs: dict[str, Any] = {}
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raises ValueError where the template is to be rendered under other variables than the server's `settings`."""
+        for name, value in self.chat_template_kwargs.items():
+            if name not in settings or settings[name] != value:
+                raise ValueError(
+                    f"chat_template_kwargs.{name} is not supported by the reference engine but as the server was "
+                    "started with it (target.chat_template_settings)"
+                )
 
 
 class CompletionBody(OpenAIBody):
     prompt: str | list[int]
     max_tokens: NewTokens = 16
+
+    def prompt_ids(self, tokenizer: Any) -> list[int]:
+        """Raises ValueError."""
+        if isinstance(self.prompt, list):
+            return self.prompt
+        check_text(self.prompt)
+        return list(tokenizer(self.prompt)["input_ids"])
 
 
 class GenerateSampling(BaseModel):
@@ -115,6 +159,16 @@ class GenerateBody(BaseModel):
             given.ignore_eos,
             self.top_logprobs_num if self.return_logprob else 0,
         )
+
+
+def check_text(text: str) -> None:
+    """Raises ValueError for half of a surrogate pair, which JSON can hold and no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text is not valid Unicode at character {error.start}: half of a surrogate pair"
+        ) from None
 
 
 def usage(request: Request) -> dict[str, int]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-
 _LEAST_TEMPERATURE = 1e-6  # below it SGLang is greedy, and logits divided by it leave float32
 _LEAST_TOP_P = 1e-6  # float32 makes 0 of much less, and of the nucleus nothing
 

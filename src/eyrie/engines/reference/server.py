@@ -103,6 +103,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def chat(body: ChatBody, http: HttpRequest) -> Response:
+        body.check_settings(engine.target.chat.settings)
         prompt_ids = engine.target.chat.prompt_ids([message.plain() for message in body.messages])
         room = max(engine.context_length - len(prompt_ids), 1)
         request = loop.submit(prompt_ids, body.sampling(body.max_completion_tokens or body.max_tokens or room))
@@ -110,8 +111,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
 
     @app.post("/v1/completions")
     async def completions(body: CompletionBody, http: HttpRequest) -> Response:
-        prompt_ids = tokenizer(body.prompt)["input_ids"] if isinstance(body.prompt, str) else body.prompt
-        request = loop.submit(prompt_ids, body.sampling(body.max_tokens))
+        request = loop.submit(body.prompt_ids(tokenizer), body.sampling(body.max_tokens))
         return await _answer(_TEXT, body, request, http)
 
     async def _answer(kind: _Kind, body: OpenAIBody, request: Request, http: HttpRequest) -> Response:

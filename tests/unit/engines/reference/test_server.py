@@ -20,6 +20,7 @@ import pytest
 from eyrie.eagle3.checkpoint import save_head
 from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.command import main
+from eyrie.engines.reference.protocol import ChatBody, Message
 from eyrie.engines.target import TargetModel
 from tests.conftest import make_target
 from tests.unit.engines.reference.conftest import random_head
@@ -136,6 +137,15 @@ def test_models_and_server_info_describe_what_runs(arm: Arm) -> None:
         ("/v1/chat/completions", {"messages": []}, "messages: List should have at least 1 item"),
         ("/v1/chat/completions", {"messages": MESSAGES, "temperature": 3}, r"temperature: .* equal to 2 \(got 3\)"),
         ("/v1/chat/completions", {"messages": MESSAGES, "n": 2}, r"n is not supported .*\(got 2\)"),
+        ("/v1/chat/completions", {"messages": MESSAGES, "top_k": 1}, r"top_k is not supported .*\(got 1\)"),
+        ("/v1/chat/completions", {"messages": MESSAGES, "min_p": 0.1}, r"min_p is not supported .*\(got 0.1\)"),
+        ("/v1/chat/completions", {"messages": MESSAGES, "stop_token_ids": [7]}, r"stop_token_ids is not supported"),
+        ("/v1/chat/completions", {"messages": MESSAGES, "repetition_penalty": 1.2}, "repetition_penalty is not supp"),
+        ("/v1/chat/completions", {"messages": MESSAGES, "tool_choice": "required"}, "tool_choice is not supported"),
+        ("/v1/chat/completions", {"messages": MESSAGES, "chat_template_kwargs": {"mood": 1}}, r"kwargs\.mood is not"),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a\ud800b"}]}, "half of a surrogate pair"),
+        ("/v1/completions", {"prompt": "a\udfffb"}, "not valid Unicode at character 1"),
+        ("/v1/completions", {"prompt": "x", "stop": ["y"]}, "stop is not supported"),
         ("/v1/completions", {"prompt": [7] * 600}, "600 tokens; at most 511 fit the context length of 512"),
         ("/generate", {"input_ids": [1000]}, "token id 1000; ids must be between 0 and 299"),
         ("/generate", {"input_ids": [1], "text": "x"}, "text: Extra inputs"),
@@ -147,6 +157,30 @@ def test_wrong_requests_get_400_and_one_sentence(arm: Arm, path: str, body: dict
     status, answer = arm.post(path, body)
     assert status == 400
     assert re.search(message, answer["error"]["message"])
+
+
+def test_fields_that_ask_for_nothing_or_hold_null_are_taken(arm: Arm) -> None:
+    plain = {"messages": MESSAGES, "max_tokens": 4, "temperature": 0}
+    nothing = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "tool_choice": "auto", "chat_template_kwargs": {}}
+    null = dict.fromkeys(("top_p", "seed", "stream", "stream_options", "n", "stop", "max_completion_tokens", "tools"))
+    answers = [arm.post("/v1/chat/completions", plain | more) for more in ({}, nothing, null)]
+    assert [status for status, _ in answers] == [200, 200, 200]
+    assert len({answer["choices"][0]["message"]["content"] for _, answer in answers}) == 1
+    assert arm.post("/v1/completions", {"prompt": "x", "max_tokens": None, "temperature": None})[0] == 200
+
+
+def test_settings_of_the_template_are_the_server_s_own_or_refused() -> None:
+    settings = {"enable_thinking": False, "effort": "low"}
+    body = ChatBody(messages=[Message(role="user", content="x")], chat_template_kwargs={"enable_thinking": False})
+    body.check_settings(settings)
+    body.chat_template_kwargs["enable_thinking"] = True
+    with pytest.raises(ValueError, match=r"chat_template_kwargs\.enable_thinking is not supported"):
+        body.check_settings(settings)
+
+
+def test_the_template_gets_every_field_of_a_message() -> None:
+    message = Message.model_validate({"role": "assistant", "content": "4", "thinking": "2 + 2", "name": "sum"})
+    assert message.plain() == {"role": "assistant", "content": "4", "thinking": "2 + 2", "name": "sum"}
 
 
 def test_a_client_that_goes_away_frees_its_slot(arm: Arm) -> None:
