@@ -146,6 +146,10 @@ def check_parts(target: Target) -> None:
     name, head = type(model).__name__, model.get_output_embeddings()
     if not hasattr(decoder_of(model), "layers"):
         raise TargetError(f"target {target.model}: {name} has no list of layers whose outputs could be read")
+    if getattr(model.config.get_text_config(), "altup_num_inputs", None):  # Gemma 3n
+        raise TargetError(
+            f"target {target.model}: layers of {name} hand on several hidden states per token; a head reads one of each"
+        )
     if not any(parameter.endswith(EMBEDDING) for parameter, _ in model.named_parameters()):
         raise TargetError(
             f"target {target.model}: {name} has no embedding named ...{EMBEDDING} that a head could share"

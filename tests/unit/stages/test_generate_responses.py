@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import FalconConfig, GPTNeoXConfig, OlmoConfig, PhiConfig, Qwen3NextConfig
+from transformers import FalconConfig, Gemma3nTextConfig, GPTNeoXConfig, OlmoConfig, PhiConfig, Qwen3NextConfig
 
 from eyrie.eagle3.config import HeadConfigError
 from eyrie.engines import answering
@@ -82,6 +82,11 @@ def test_a_target_that_no_head_fits_answers_nothing(copy_target: Path, clean: Pa
             GPTNeoXConfig(num_hidden_layers=8),
             {},
             r"GPTNeoXForCausalLM has no embedding named \.\.\.embed_tokens",
+        ),
+        (
+            Gemma3nTextConfig(num_hidden_layers=8, num_kv_shared_layers=0, activation_sparsity_pattern=[0.0] * 8),
+            {},
+            "layers of Gemma3nForCausalLM hand on several hidden states per token",
         ),
         (PhiConfig(num_hidden_layers=8), {}, "its output matrix has a bias"),
         (Qwen3NextConfig(num_hidden_layers=8), {}, r"not evaluated: set train_head\.decode_prompts to 0, and run"),
