@@ -98,7 +98,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
     async def generate(body: GenerateBody, http: HttpRequest) -> JSONResponse:
         request = loop.submit(body.input_ids, body.sampling())
         await _unless_disconnected(http, loop.finish(request))
-        text = tokenizer.decode(request.output_ids, skip_special_tokens=True)
+        text = tokenizer.decode(_said(request, request.output_ids), skip_special_tokens=True)
         return JSONResponse({"text": text, "output_ids": request.output_ids, "meta_info": meta_info(request)})
 
     @app.post("/v1/chat/completions")
@@ -121,7 +121,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
             pieces = _stream(kind, header, request, with_usage=options is not None and options.include_usage)
             return StreamingResponse(pieces, media_type="text/event-stream")
         await _unless_disconnected(http, loop.finish(request))
-        text = tokenizer.decode(request.output_ids, skip_special_tokens=True)
+        text = tokenizer.decode(_said(request, request.output_ids), skip_special_tokens=True)
         choice = {"index": 0, **kind.full(text), "logprobs": None, "finish_reason": request.finish_reason}
         return JSONResponse(
             {
@@ -143,7 +143,7 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
         async with contextlib.aclosing(loop.tokens(request)) as pieces:
             async for ids in pieces:
                 finished = request.finish_reason is not None
-                text = detokenizer.push(ids) + (detokenizer.flush() if finished else "")
+                text = detokenizer.push(_said(request, ids)) + (detokenizer.flush() if finished else "")
                 if text and not finished:
                     yield chunk(text, None)
                     first = False
@@ -161,6 +161,11 @@ def build_app(loop: EngineLoop, *, model_name: str) -> FastAPI:
         yield "data: [DONE]\n\n"
 
     return app
+
+
+def _said(request: Request, newest: list[int]) -> list[int]:
+    """The newest ids without the token that ended the answer: special or not it is none of the text, as on SGLang."""
+    return newest[:-1] if request.finish_reason == "stop" else newest
 
 
 def _event(payload: dict[str, Any]) -> str:

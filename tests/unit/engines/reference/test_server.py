@@ -1,5 +1,6 @@
 """The server over HTTP, as a real process: what clients send, see and break."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,20 +11,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
 from eyrie.eagle3.checkpoint import save_head
+from eyrie.eagle3.head import Eagle3Head
 from eyrie.engines.launch import free_port, launch_server
 from eyrie.engines.reference.command import main
+from eyrie.engines.reference.loop import EngineLoop
 from eyrie.engines.reference.protocol import ChatBody, Message
+from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.engines.reference.server import build_app
 from eyrie.engines.target import TargetModel
 from tests.conftest import make_target
-from tests.unit.engines.reference.conftest import random_head
+from tests.unit.engines.reference.conftest import make_engine, random_head
 
 MESSAGES: Any = [{"role": "user", "content": "héllo wörld 🦅"}]
 
@@ -167,6 +173,37 @@ def test_fields_that_ask_for_nothing_or_hold_null_are_taken(arm: Arm) -> None:
     assert [status for status, _ in answers] == [200, 200, 200]
     assert len({answer["choices"][0]["message"]["content"] for _, answer in answers}) == 1
     assert arm.post("/v1/completions", {"prompt": "x", "max_tokens": None, "temperature": None})[0] == 200
+
+
+@pytest.mark.parametrize("shape", [None, (3, 1, 4)])
+def test_a_stop_token_that_is_an_ordinary_one_is_none_of_the_text(
+    target: TargetModel, head: Eagle3Head, shape: tuple[int, int, int] | None
+) -> None:
+    prompt = [9, 30, 7]
+    engine = make_engine(target, None, None)
+    (free,) = engine.generate([prompt], SamplingParams(12, ignore_eos=True))
+    engine.close()
+    position = next(at for at in range(3, 12) if free.output_ids[at] not in free.output_ids[:at])
+    stopping = replace(target, chat=replace(target.chat, stop_ids=frozenset({free.output_ids[position]})))
+    before = target.tokenizer.decode(free.output_ids[:position], skip_special_tokens=True)
+    loop = EngineLoop(make_engine(stopping, head if shape else None, shape))
+    body = {"prompt": prompt, "max_tokens": 12, "temperature": 0}
+
+    async def ask() -> tuple[str, str, Any]:
+        stepping = asyncio.create_task(loop.run())
+        transport = httpx.ASGITransport(build_app(loop, model_name="tiny"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://tiny") as client:
+            whole = (await client.post("/v1/completions", json=body)).json()
+            streamed = (await client.post("/v1/completions", json=body | {"stream": True})).text
+        stepping.cancel()
+        events = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: {")]
+        text = "".join(event["choices"][0]["text"] for event in events)
+        return whole["choices"][0]["text"], text, whole
+
+    text, streamed, whole = asyncio.run(ask())
+    loop.engine.close()
+    assert (text, streamed) == (before, before)
+    assert (whole["usage"]["completion_tokens"], whole["choices"][0]["finish_reason"]) == (position + 1, "stop")
 
 
 def test_settings_of_the_template_are_the_server_s_own_or_refused() -> None:
