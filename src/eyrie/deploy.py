@@ -31,6 +31,7 @@ _USER = 10001
 _ENTRY = "/opt/eyrie/start_with_key.py"
 _PROBE_S = 10
 _START_S = 1800  # loading weights and capturing CUDA graphs
+_DRAIN_S = 300  # told to end, SGLang finishes the answers under way; Kubernetes alone would wait for 30
 # Of a Service's name, the strictest of those in the manifest: an RFC 1035 label.
 _KUBERNETES_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(
@@ -169,6 +170,9 @@ def kubernetes_manifest(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": _DRAIN_S,
+        # as the first process of its own namespace a server that still loads would not hear the signal to end
+        "shareProcessNamespace": True,
         "containers": [container],
         "volumes": [
             {"name": "api-key", "secret": {"secretName": f"{name}-api-key", "items": [secret], "defaultMode": 0o440}},

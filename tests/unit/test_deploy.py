@@ -75,6 +75,15 @@ def test_the_kubernetes_manifest_fits_the_schema(spec: ServerSpec, tmp_path: Pat
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
 
 
+def test_a_pod_that_is_told_to_end_finishes_its_answers_or_ends_at_once_while_it_loads(
+    spec: ServerSpec, tmp_path: Path
+) -> None:
+    deployment, _ = yaml.safe_load_all(written(spec, "kubernetes", tmp_path)["serving.yaml"])
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 300
+    assert pod["shareProcessNamespace"]
+
+
 def test_a_target_on_the_hub_may_have_a_token_from_a_secret(spec: ServerSpec, tmp_path: Path) -> None:
     def container(of: ServerSpec) -> dict[str, Any]:
         deployment, _ = yaml.safe_load_all(written(of, "kubernetes", tmp_path)["serving.yaml"])
