@@ -31,7 +31,7 @@ from eyrie.engines.servers import server_addresses
 from eyrie.engines.serving import ServerSpec, running_server, servable_context
 from eyrie.engines.sglang import PromptFailedError, sglang_generator
 from eyrie.engines.sglang_server import CONTEXT_KEPT
-from eyrie.engines.sglang_targets import check_drafts_are_served
+from eyrie.engines.sglang_targets import check_drafts_are_served, check_positions_are_alike
 from eyrie.engines.target import TargetError, check_parts, load_chat, load_config, load_target, resolve_device
 from eyrie.engines.transformers import transformers_generator
 from eyrie.io import progress
@@ -60,6 +60,7 @@ def check_whole_way(params: Params) -> None:
     check_parts(params.target)
     load_chat(params.target)
     check_drafts_are_served(params, config.architectures)
+    check_positions_are_alike(params, config.get_text_config())
     try:
         longest_context(config.get_text_config())
     except TargetError as error:

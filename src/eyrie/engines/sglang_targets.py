@@ -5,6 +5,7 @@ SGLang 0.5.23; read from its code once, because importing it takes many seconds 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from eyrie.engines.servers import ServerError, named_server
 from eyrie.params import Params
@@ -37,6 +38,21 @@ def check_drafts_are_served(params: Params, architectures: Sequence[str] | None)
             check_can_draft(architectures)
         except ServerError as error:
             raise ServerError(f"benchmark.engine: {error}; set it to reference") from None
+
+
+def check_positions_are_alike(params: Params, config: Any) -> None:
+    """Raises ServerError when SGLang turns the positions of the target (`config` is its text configuration) otherwise
+    than transformers, whose hidden states heads are taught: of "dynamic" frequencies SGLang stretches those of short
+    sequences too, and its target is another one."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    engines = {"generate_responses": params.generate_responses.engine, "benchmark": params.benchmark.engine}
+    by_sglang = [f"{stage}.engine" for stage, engine in engines.items() if engine == "sglang"]
+    if rope.get("rope_type") == "dynamic" and by_sglang:
+        raise ServerError(
+            f"target {params.target.model}: its rope_type is dynamic, by which SGLang turns positions otherwise than "
+            f"transformers, so its hidden states are not those that a head is taught; set {' and '.join(by_sglang)} to "
+            "reference"
+        )
 
 
 def check_can_draft(architectures: Sequence[str] | None) -> None:

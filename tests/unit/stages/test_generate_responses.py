@@ -14,7 +14,15 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import FalconConfig, Gemma3nTextConfig, GPTNeoXConfig, OlmoConfig, PhiConfig, Qwen3NextConfig
+from transformers import (
+    FalconConfig,
+    Gemma3nTextConfig,
+    GPTNeoXConfig,
+    LlamaConfig,
+    OlmoConfig,
+    PhiConfig,
+    Qwen3NextConfig,
+)
 
 from eyrie.eagle3.config import HeadConfigError
 from eyrie.engines import answering
@@ -54,6 +62,9 @@ PROMPT_ROWS = [
 ]
 
 
+DYNAMIC: dict[str, Any] = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
+
+
 @pytest.fixture(scope="module")
 def target(tiny_target: Path) -> TargetModel:
     return load_target(tiny_params(tiny_target).target)
@@ -90,6 +101,11 @@ def test_a_target_that_no_head_fits_answers_nothing(copy_target: Path, clean: Pa
         ),
         (PhiConfig(num_hidden_layers=8), {}, "its output matrix has a bias"),
         (Qwen3NextConfig(num_hidden_layers=8), {}, r"not evaluated: set train_head\.decode_prompts to 0, and run"),
+        (
+            LlamaConfig(num_hidden_layers=8, rope_parameters=DYNAMIC),
+            {"engine": "sglang"},
+            r"its rope_type is dynamic, .*; set benchmark\.engine to reference",
+        ),
         (OlmoConfig(num_hidden_layers=8), {"engine": "sglang"}, "no EAGLE-3 head for .* OlmoForCausalLM"),
     ],
     ids=lambda value: type(value).__name__,
