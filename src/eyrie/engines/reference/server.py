@@ -198,6 +198,8 @@ def _refusal(message: str) -> JSONResponse:
 
 async def _invalid_body(_http: HttpRequest, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes) and error.body:
+        return _refusal("the body was not read as JSON: its Content-Type must be application/json")
     lines = []
     for detail in error.errors():
         where = ".".join(str(part) for part in detail["loc"] if part != "body")

@@ -175,6 +175,15 @@ def test_fields_that_ask_for_nothing_or_hold_null_are_taken(arm: Arm) -> None:
     assert arm.post("/v1/completions", {"prompt": "x", "max_tokens": None, "temperature": None})[0] == 200
 
 
+def test_a_body_without_its_content_type_is_refused_by_that_name(arm: Arm) -> None:
+    """curl -d sends it as a form."""
+    request = urllib.request.Request(f"{arm.base_url}/v1/completions", json.dumps({"prompt": "x"}).encode())
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 400
+    assert "Content-Type must be application/json" in refused.value.read().decode()
+
+
 @pytest.mark.parametrize("shape", [None, (3, 1, 4)])
 def test_a_stop_token_that_is_an_ordinary_one_is_none_of_the_text(
     target: TargetModel, head: Eagle3Head, shape: tuple[int, int, int] | None
