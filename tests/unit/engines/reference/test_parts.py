@@ -181,6 +181,13 @@ def test_streamed_text_joins_to_the_whole_text_and_never_splits_a_character(targ
     assert "".join(pieces) + detokenizer.flush() == text
 
 
+def test_special_tokens_are_none_of_the_streamed_text(target: TargetModel) -> None:
+    ids = target.tokenizer("<|eot_id|>the<|eot_id|> user<|begin_of_text|>", add_special_tokens=False)["input_ids"]
+    assert set(target.tokenizer.all_special_ids) & set(ids)
+    detokenizer = IncrementalDetokenizer(target.tokenizer)
+    assert "".join(detokenizer.push([token]) for token in ids) + detokenizer.flush() == "the user"
+
+
 def test_flush_gives_out_a_character_that_stays_incomplete(target: TargetModel) -> None:
     ids = target.tokenizer("a🦅", add_special_tokens=False)["input_ids"][:-1]
     detokenizer = IncrementalDetokenizer(target.tokenizer)
