@@ -17,10 +17,16 @@ from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import md5_of
 
 DVC_CONFIG = Path(".dvc/config")
+SILENT = "the remote could not be asked"
+ASK_S = 15.0  # for one small answer of a remote; storage libraries try again and again for minutes
 
 
 class NoRepositoryError(ValueError):
     """DVC cannot work in this folder."""
+
+
+class RemoteError(ValueError):
+    """The DVC remote could not be asked."""
 
 
 @contextmanager
@@ -100,6 +106,30 @@ def absent_from_cache(repo: Any, md5: str) -> list[str]:
     except ValueError:
         return [""]
     return [entry["relpath"] for entry in entries if not (cache / entry["md5"][:2] / entry["md5"][2:]).is_file()]
+
+
+def is_in_remote(repo: Any, md5: str) -> bool:
+    """Whether the DVC remote holds an object. Raises RemoteError when it refuses, cannot be reached, or does not answer
+    within ASK_S seconds.
+
+    Not `odb.exists`, which takes every error for a no.
+    """
+    from fsspec.asyn import AsyncFileSystem, sync  # type: ignore[import-untyped]
+
+    try:
+        odb = repo.cloud.get_remote_odb()
+        path, storage = odb.oid_to_path(md5), odb.fs.fs
+        if isinstance(storage, AsyncFileSystem):
+            sync(storage.loop, storage._info, path, timeout=ASK_S)
+        else:
+            storage.info(path)
+    except FileNotFoundError:
+        return False
+    except TimeoutError:
+        raise RemoteError(f"{SILENT} (no answer within {ASK_S:.0f} s)") from None
+    except Exception as error:  # whatever a storage library raises
+        raise RemoteError(f"{SILENT} ({type(error).__name__})") from None
+    return True
 
 
 def evict(outputs: list[Path]) -> None:

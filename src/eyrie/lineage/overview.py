@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eyrie.lineage.cache import NoRepositoryError, absent_from_cache, dvc_repo
+from eyrie.lineage.cache import SILENT, NoRepositoryError, RemoteError, absent_from_cache, dvc_repo, is_in_remote
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.layout import NEVER_PUSHED, STAGES, UNSCREENED, upstream_of
 from eyrie.lineage.lockfile import LockFile
@@ -16,7 +16,6 @@ from eyrie.params import Params
 
 ORDER: tuple[State, ...] = ("damaged", "stale", "missing", "current")
 MOST_REASONS = 5
-SILENT = "the remote could not be asked"
 
 
 @dataclass(frozen=True)
@@ -111,20 +110,10 @@ def _find(repo: Any, name: str, lock: LockFile, silent: str) -> str:
     if silent:
         return silent
     try:
-        odb = repo.cloud.get_remote_odb()
-        found = all(_is_in(odb, md5) for md5 in hashes)
-    except Exception as error:  # whatever a storage library raises, status goes on and says so
-        return f"{SILENT} ({type(error).__name__})"
+        found = all(is_in_remote(repo, md5) for md5 in hashes)
+    except RemoteError as error:
+        return str(error)
     return f"pullable from the remote: eyrie pull {name}" if found else "not in the remote"
-
-
-def _is_in(odb: Any, md5: str) -> bool:
-    """Not `odb.exists`, which takes every error for a no."""
-    try:
-        odb.fs.info(odb.oid_to_path(md5))
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _outs_of(repo: Any, name: str) -> list[tuple[str, bool]]:

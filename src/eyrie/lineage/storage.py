@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from eyrie.lineage.cache import absent_from_cache, dvc_repo, evict, files_of
+from eyrie.lineage.cache import absent_from_cache, dvc_repo, evict, files_of, is_in_remote
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.dvcfile import IN_GIT
 from eyrie.lineage.jobs import job_of, keep_build, manifest_path
@@ -40,11 +40,13 @@ def set_remote(url: str) -> None:
 def pull(params: Params, stages: list[str], *, shard: int | None = None, jobs: int | None = None) -> list[str]:
     """Pull the outputs of `stages` (all recorded ones when empty), or one shard of a stage.
 
-    Returns a sentence per stage. Raises PullError naming what is not recorded, not in the remote, or not whole.
+    Returns a sentence per stage. Raises PullError naming what is not recorded, not in the remote, or not whole, and
+    RemoteError when the remote gives no answer.
     """
     lock = LockFile()
     wanted = stages or [name for name in STAGES if name in lock.stages]
     targets = _targets(params, wanted, lock, shard)
+    _ask_first(wanted, targets, lock)
     for _ in range(2):  # what was damaged here already passes for whole with DVC: without it the remote is asked
         _fetch(targets, jobs, lock)
         digests = Digests()
@@ -93,6 +95,23 @@ def _targets(params: Params, stages: list[str], lock: LockFile, shard: int | Non
         raise PullError("--shard needs exactly one stage")
     outputs = list(job_of(params, stages[0], shard).outputs.values())
     return [str(path) for path in (*outputs, manifest_path(outputs[0]))]
+
+
+def _ask_first(stages: list[str], targets: list[str], lock: LockFile) -> None:
+    """Raise RemoteError when something has to come from a remote that gives no answer: DVC would try for minutes and
+    then count files."""
+    names = None if targets == stages else {"", *(Path(target).name for target in targets)}  # of one shard
+    outs = [out for name in stages for out in lock.outs_of(name).items()]
+    with dvc_repo() as repo:
+        if not repo.config["core"].get("remote"):
+            return
+        for md5 in (md5 for path, md5 in outs if not path.startswith(IN_GIT)):
+            absent = absent_from_cache(repo, md5)
+            if names is not None:
+                absent = [name for name in absent if name in names]
+            if absent:
+                is_in_remote(repo, md5)
+                return
 
 
 def _fetch(targets: list[str], jobs: int | None, lock: LockFile) -> None:

@@ -4,8 +4,10 @@ import errno
 import hashlib
 import json
 import logging
+import socket
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -19,15 +21,16 @@ from dvc.utils.serialize import dumps_yaml
 from typer.testing import CliRunner
 
 from eyrie.cli import app
-from eyrie.lineage import recording
-from eyrie.lineage.cache import NoRepositoryError, claimed_outputs, dvc_repo, evict
+from eyrie.lineage import cache, recording, storage
+from eyrie.lineage.cache import NoRepositoryError, RemoteError, claimed_outputs, dvc_repo, evict
 from eyrie.lineage.dvcfile import sync_dvc_yaml
 from eyrie.lineage.guard import BusyError
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import DVC_LOCK, LockFile
 from eyrie.lineage.overview import status
 from eyrie.lineage.recording import drop_forced_records
-from eyrie.lineage.storage import set_remote
+from eyrie.lineage.storage import pull, set_remote
+from eyrie.params import Params
 from tests.conftest import REPOSITORY, tiny_params
 
 LOCK = """\
@@ -81,6 +84,48 @@ def test_status_goes_on_without_git(unpacked: Path, tiny_target: Path) -> None:
     assert notes["train_head"] == ("never recorded in dvc.lock",)
 
 
+def _with_records_and_a_remote_at(port: int, target: Path) -> Params:
+    """A folder whose dvc.lock records two stages, of which nothing is here, and whose remote is at this port."""
+    subprocess.run(["git", "init", "-q"], check=True)
+    Repo.init().close()
+    set_remote("gs://bucket/path")
+    settings = {"endpointurl": f"http://127.0.0.1:{port}", "allow_anonymous_login": True}
+    with dvc_repo() as repo, repo.config.edit("local") as config:
+        config["remote"]["storage"] = settings
+    params = tiny_params(target)
+    sync_dvc_yaml(params)
+    outs = {
+        "filter_prompts": [{"path": STAGES["filter_prompts"].outputs["clean"], "md5": "0" * 32}],
+        "train_head": [{"path": STAGES["train_head"].outputs["head"], "md5": "1" * 32}],
+    }
+    lock = {"schema": "2.0", "stages": {stage: {"cmd": "none", "outs": out} for stage, out in outs.items()}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    return params
+
+
+def test_a_pull_from_a_remote_that_does_not_answer_ends_in_one_sentence_before_dvc_tries_for_minutes(
+    tiny_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    monkeypatch.setattr(cache, "ASK_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        params = _with_records_and_a_remote_at(silent.getsockname()[1], tiny_target)
+        started = time.monotonic()
+        with pytest.raises(RemoteError, match=r"^the remote could not be asked \(no answer within 1 s\)$"):
+            pull(params, [])
+        assert time.monotonic() - started < 20
+    cached = Path(".dvc/cache/files/md5/11") / ("1" * 30)
+    cached.parent.mkdir(parents=True)
+    cached.write_text("a head")
+    asked: list[str] = []
+    monkeypatch.setattr(storage, "is_in_remote", lambda repo, md5: asked.append(md5))
+    monkeypatch.setattr(storage, "_fetch", lambda *_: None)
+    pull(params, ["train_head"])
+    assert not asked  # what DVC's cache holds needs no remote
+    pull(params, [])
+    assert asked == ["0" * 32]
+
+
 def test_a_remote_that_cannot_be_asked_is_asked_once_and_said_without_a_traceback(
     tiny_target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,20 +141,8 @@ def test_a_remote_that_cannot_be_asked_is_asked_once_and_said_without_a_tracebac
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     server = HTTPServer(("127.0.0.1", 0), Refuses)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    subprocess.run(["git", "init", "-q"], check=True)
-    Repo.init().close()
-    set_remote("gs://bucket/path")
-    settings = {"endpointurl": f"http://127.0.0.1:{server.server_port}", "allow_anonymous_login": True}
-    with dvc_repo() as repo, repo.config.edit("local") as config:
-        config["remote"]["storage"] = settings
-    params = tiny_params(tiny_target)
-    sync_dvc_yaml(params)
-    outs = {
-        "filter_prompts": [{"path": STAGES["filter_prompts"].outputs["clean"], "md5": "0" * 32}],
-        "train_head": [{"path": STAGES["train_head"].outputs["head"], "md5": "1" * 32}],
-    }
-    lock = {"schema": "2.0", "stages": {stage: {"cmd": "none", "outs": out} for stage, out in outs.items()}}
-    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    params = _with_records_and_a_remote_at(server.server_port, tiny_target)
+    outs = ("filter_prompts", "train_head")
     with caplog.at_level(logging.ERROR):
         notes = {stage.name: stage.notes[0] for stage in status(params)}
     server.shutdown()
