@@ -83,6 +83,8 @@ def run(stages: StagesArgument = None) -> None:
         typer.echo("dvc.yaml brought up to date.")
     started, started_at = time.monotonic(), time.time()
     if status_code := repro.repro(params, asked, PARAMS, say=typer.echo):
+        if "SNAKEMAKE_PROFILE" not in os.environ:  # the default one keeps back whatever Snakemake itself says
+            typer.echo("eyrie run: where nothing above says why, `snakemake --cores 1` does.", err=True)
         raise typer.Exit(status_code)
     if any(timing["finished"] > started_at for timing in timings.read_timings().values()):
         timings.record_timing(timings.RUN, time.monotonic() - started)

@@ -377,3 +377,14 @@ def test_a_door_that_is_started_by_its_path_finds_the_commands_beside_it(place: 
         done = run_in(project, *command, PATH=os.defpath)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "report: report built in" in done.stdout + done.stderr
+
+
+def test_a_run_that_snakemake_ends_without_a_word_says_how_to_hear_it(place: Callable[[str], Path]) -> None:
+    project = place("original")
+    change_params(project, "report", title="Three")
+    done = run_in(project, "eyrie", "run", HOME="/proc")  # Snakemake keeps a cache there, and cannot
+    assert done.returncode != 0
+    assert "/proc" not in done.stdout + done.stderr
+    assert "where nothing above says why, `snakemake --cores 1` does" in done.stderr
+    heard = run_in(project, "snakemake", "--cores", "1", HOME="/proc")
+    assert "/proc/.cache" in heard.stdout + heard.stderr

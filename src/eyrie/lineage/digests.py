@@ -46,14 +46,16 @@ class Digests:
 
     def touch(self, path: Path, mtime_ns: int) -> None:
         """Set a file's or a folder's modification time without losing what is known about it. Of a symbolic link it is
-        the link's own: the file belongs to DVC's cache, which others may share."""
+        the link's own: the file belongs to DVC's cache, which others may share.
+
+        Raises PermissionError naming a file of another user: only its owner may set a time."""
         if path.is_dir():
             for entry in path.iterdir():
                 self.touch(entry, mtime_ns)
-            os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+            _set_mtime(path, mtime_ns)
             return
         digest = self._remembered(path)
-        os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+        _set_mtime(path, mtime_ns)
         if digest is not None:
             self._new[_key(path)] = [*_signature(path), digest]
 
@@ -83,6 +85,13 @@ class Digests:
             if found is not None and found[:3] == signature:
                 return str(found[3])
         return None
+
+
+def _set_mtime(path: Path, mtime_ns: int) -> None:
+    try:
+        os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+    except PermissionError as error:  # it names no file
+        raise PermissionError(error.errno, "belongs to another user, so its time cannot be set", str(path)) from None
 
 
 def _key(path: Path) -> str:

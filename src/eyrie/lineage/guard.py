@@ -64,6 +64,8 @@ def tell_of_another_run() -> None:
             lock.acquire(timeout=0)
         except Timeout:
             sys.stderr.write(f"eyrie: {_BUSY}\n")
+        except OSError:  # another user's folder: what this process did in vain has been said
+            return
         else:
             lock.release()
 

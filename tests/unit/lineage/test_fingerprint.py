@@ -1,6 +1,8 @@
 """A stage's fingerprint changes with what decides its output, and with nothing else."""
 
 import ast
+import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -210,6 +212,21 @@ def test_digests_follow_a_file_that_changed_after_being_remembered(tmp_path: Pat
     assert Digests().of(path) == digest
     path.write_text("two")
     assert Digests().of(path) != digest
+
+
+def test_a_time_that_only_another_user_may_set_is_named_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "theirs"
+    path.touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as os.utime says it, without the file
+
+    monkeypatch.setattr(os, "utime", refuse)
+    with pytest.raises(PermissionError, match="belongs to another user") as caught:
+        Digests().touch(path, 1)
+    assert caught.value.filename == str(path)
 
 
 def test_dvc_takes_any_file_name_of_a_source_as_it_is(tiny_target: Path, tmp_path: Path) -> None:

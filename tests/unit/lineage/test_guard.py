@@ -101,6 +101,14 @@ def test_a_job_goes_when_the_door_above_it_is_killed(tmp_path: Path) -> None:
         time.sleep(0.1)
 
 
+def test_a_run_lock_that_this_user_cannot_open_adds_nothing_to_what_was_said(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    guard.RUN_LOCK.mkdir(parents=True)  # root may open another user's file, but nobody a folder
+    guard.tell_of_another_run()
+    assert capfd.readouterr().err == ""
+
+
 def test_half_of_dvc_s_list_of_readers_is_removed_unless_somebody_is_writing_it() -> None:
     guard.DVC_READERS.parent.mkdir(parents=True)
     guard.DVC_READERS.write_text('{"read": {}}', encoding="utf-8")
