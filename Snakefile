@@ -39,6 +39,7 @@ try:
         atexit.register(guard.tell_of_another_run)
         doors.find_commands()
         alone = guard.hold_workflow_lock()
+        recording.ask_for_a_side(PARAMS)
         write_stamps(PARAMS)
         for sentence in settle(PARAMS, alone=alone):
             print(f"eyrie: {sentence}", file=sys.stderr)

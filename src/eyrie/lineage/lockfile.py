@@ -99,6 +99,14 @@ class LockFile:
             _rewrite(ordered)
 
 
+def in_conflict() -> bool:
+    """Whether `dvc.lock` holds the marks of a merge that waits for somebody to take a side."""
+    try:
+        return any(line.startswith(b"<<<<<<< ") for line in DVC_LOCK.read_bytes().splitlines())
+    except FileNotFoundError:
+        return False
+
+
 def _rewrite(stages: list[str]) -> None:
     """Leave the records of `stages` in `dvc.lock`, in that order, each byte as DVC writes it."""
     from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update

@@ -70,6 +70,8 @@ def _reasons(jobs: list[Verdict]) -> list[str]:
 def _missing(name: str, jobs: list[Verdict], lock: LockFile, params: Params, where: dict[str, str]) -> str:
     absent = sum(verdict.state == "missing" for verdict in jobs)
     shards = f"{absent} of {len(jobs)} jobs' outputs are not here; " if len(jobs) > 1 and absent < len(jobs) else ""
+    if lock.damaged:
+        return f"{shards}dvc.lock cannot be read (a merge, perhaps), so nothing is known of it: take one side of it"
     if name not in where:
         return f"{shards}never recorded in dvc.lock"
     if lock.differs(name, params):

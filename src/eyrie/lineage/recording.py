@@ -14,8 +14,8 @@ from typing import Any, Literal
 from eyrie.lineage.cache import dvc_repo
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.guard import BusyError
-from eyrie.lineage.layout import STAGES
-from eyrie.lineage.lockfile import DVC_LOCK, LockFile
+from eyrie.lineage.layout import STAGES, UNSCREENED
+from eyrie.lineage.lockfile import DVC_LOCK, LockFile, in_conflict
 from eyrie.lineage.settle import stray_files
 from eyrie.lineage.verdicts import Verdict, judge
 from eyrie.params import Params, load_params
@@ -97,6 +97,23 @@ def drop_forced_records(params: Params) -> list[str]:
     if forced:
         lock.drop(forced)
     return forced
+
+
+def ask_for_a_side(params: Params) -> None:
+    """Raise RecordError when `dvc.lock` holds a merge's conflict and outputs are not here: without their records all
+    that made them, answers and features of days perhaps, would run again."""
+    if not in_conflict():
+        return
+    digests = Digests()
+    verdicts = judge(params, digests)
+    digests.save()
+    absent = [name for name, jobs in verdicts.items() if any(job.state == "missing" for job in jobs)]
+    absent = [name for name in absent if not UNSCREENED & {*STAGES[name].outputs.values()}]
+    if absent:
+        raise RecordError(
+            f"dvc.lock holds a merge's conflict, and what {', '.join(absent)} made is not here: without its record it "
+            "would be made again; take one side first, `git checkout --ours dvc.lock` or `--theirs`"
+        )
 
 
 def set_damaged_lock_aside() -> bool:

@@ -14,6 +14,7 @@ def repro(params: Params, stages: list[str], params_path: Path, *, say: Callable
 
     Raises ValueError when params.yaml was edited meanwhile, and what `recording.record` raises.
     """
+    recording.ask_for_a_side(params)
     if recording.set_damaged_lock_aside():
         say(f"dvc.lock cannot be read: kept as {recording.DAMAGED_LOCK}, and written again from the manifests.")
         recording.record(params, params_path)

@@ -28,7 +28,8 @@ from eyrie.lineage.guard import BusyError
 from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import DVC_LOCK, LockFile
 from eyrie.lineage.overview import status
-from eyrie.lineage.recording import drop_forced_records
+from eyrie.lineage.recording import RecordError, ask_for_a_side, drop_forced_records
+from eyrie.lineage.repro import repro
 from eyrie.lineage.storage import pull, set_remote
 from eyrie.params import Params
 from tests.conftest import REPOSITORY, tiny_params
@@ -153,6 +154,22 @@ def test_a_remote_that_cannot_be_asked_is_asked_once_and_said_without_a_tracebac
     Path("dvc.yaml").write_text("<<<<<<< HEAD\n{")
     notes = {stage.name: stage.notes[0] for stage in status(params)}
     assert "dvc.yaml' validation failed" in notes["train_head"]
+
+
+def test_a_merge_s_conflict_in_the_lock_is_said_and_never_costs_what_only_the_lock_knew_of(
+    unpacked: Path, tiny_target: Path
+) -> None:
+    params = tiny_params(tiny_target)
+    (unpacked / "dvc.lock").write_text(f"<<<<<<< HEAD\n{LOCK}=======\n>>>>>>> theirs\n")
+    notes = {stage.name: stage.notes[0] for stage in status(params)}
+    assert all("dvc.lock cannot be read (a merge, perhaps)" in note for note in notes.values())
+    with pytest.raises(RecordError, match=r"a merge's conflict, and what filter_prompts, .* made is not here"):
+        repro(params, [], unpacked / "params.yaml", say=print)
+    assert (unpacked / "dvc.lock").exists()
+    assert not Path(".eyrie/stamps").exists()
+    for outcome in ("=======", LOCK):  # damage of another kind, and none
+        (unpacked / "dvc.lock").write_text(outcome)
+        ask_for_a_side(params)
 
 
 def test_a_damaged_object_goes_though_the_output_is_a_copy_of_it_and_a_whole_one_of_its_size_stays(
