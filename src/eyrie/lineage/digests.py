@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,14 +23,18 @@ def target_revision(model: str, revision: str | None) -> str:
 
 
 class Digests:
-    """sha256 of files and folders. Call `save` at the end to keep what was learnt; `fresh` starts without a memory."""
+    """sha256 of files and folders, or another hash of files with a memory of its own. Call `save` at the end to keep
+    what was learnt; `fresh` starts without a memory."""
 
-    def __init__(self, *, fresh: bool = False) -> None:
+    def __init__(
+        self, *, fresh: bool = False, memory: Path = MEMORY, hash_file: Callable[[Path], str] = file_digest
+    ) -> None:
+        self._memory, self._hash_file = memory, hash_file
         self._known: dict[str, list[int | str]] = {}
         self._new: dict[str, list[int | str]] = {}
         if not fresh:
             with contextlib.suppress(OSError, ValueError, TypeError):
-                self._known = dict(json.loads(MEMORY.read_text(encoding="utf-8")))
+                self._known = dict(json.loads(memory.read_text(encoding="utf-8")))
 
     def of(self, path: Path) -> str:
         """Hex sha256 of a file's bytes, or of a folder's relative names and digests. Raises FileNotFoundError."""
@@ -41,7 +45,7 @@ class Digests:
         unknown = [path for path in paths if path.is_file() and self._remembered(path) is None]
         if len(unknown) > 1:
             with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-                for path, (signature, digest) in zip(unknown, pool.map(_read, unknown), strict=True):
+                for path, (signature, digest) in zip(unknown, pool.map(self._read, unknown), strict=True):
                     self._learn(path, signature, digest)
 
     def touch(self, path: Path, mtime_ns: int) -> None:
@@ -64,15 +68,20 @@ class Digests:
         if not self._new:
             return
         with contextlib.suppress(OSError):
-            write_text(MEMORY, json.dumps(self._known | self._new))
+            write_text(self._memory, json.dumps(self._known | self._new))
 
     def _of_file(self, path: Path) -> str:
         known = self._remembered(path)
         if known is not None:
             return known
-        signature, digest = _read(path)
+        signature, digest = self._read(path)
         self._learn(path, signature, digest)
         return digest
+
+    def _read(self, path: Path) -> tuple[list[int], str]:
+        """The signature before reading, and the digest: a file that changes meanwhile is not remembered as it was."""
+        signature = _signature(path)
+        return signature, self._hash_file(path)
 
     def _learn(self, path: Path, signature: list[int], digest: str) -> None:
         if time.time_ns() - signature[1] > SETTLED_NS:
@@ -101,9 +110,3 @@ def _key(path: Path) -> str:
 def _signature(path: Path) -> list[int]:
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-
-
-def _read(path: Path) -> tuple[list[int], str]:
-    """The signature before reading, and the digest: a file that changes meanwhile is not remembered as it was."""
-    signature = _signature(path)
-    return signature, file_digest(path)

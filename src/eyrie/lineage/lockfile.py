@@ -5,12 +5,14 @@ In: `dvc.lock`, damaged or not. Out: which stages would be others now, and which
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from eyrie.io import folder_files, write_text
+from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
 from eyrie.lineage.jobs import read_manifest
 from eyrie.lineage.layout import STAGES
@@ -18,12 +20,15 @@ from eyrie.lineage.verdicts import jobs_of
 from eyrie.params import Params, load_yaml
 
 DVC_LOCK = Path("dvc.lock")
+MD5S = Path(".eyrie/md5s.json")  # a target on this disk may have 140 GB, and every start of Snakemake asks
 
 
 class LockFile:
-    """The stages that `dvc.lock` holds; none when it is missing or cannot be read (`damaged`)."""
+    """The stages that `dvc.lock` holds; none when it is missing or cannot be read (`damaged`). `fresh`: files that
+    params name are read again instead of trusting size and time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh: bool = False) -> None:
+        self._md5s = Digests(fresh=fresh, memory=MD5S, hash_file=md5_of)
         self.damaged = False
         self.stages: dict[str, dict[str, Any]] = {}
         try:
@@ -65,7 +70,8 @@ class LockFile:
         deps = self.deps_of(stage_name)
         code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage_name)]
         now = {**{name: md5_of(PACKAGE.parent.parent / name) for name in code}}
-        now |= {name: md5_of(Path(name)) for name in local_files(params, stage)}
+        now |= {name: md5_of(Path(name), self._md5s.of) for name in local_files(params, stage)}
+        self._md5s.save()
         files = {name: md5 for name, md5 in deps.items() if name.startswith("src/eyrie/")}
         return files != {name: now[name] for name in code} or any(deps.get(name) != now[name] for name in now)
 
@@ -119,12 +125,16 @@ def _rewrite(stages: list[str]) -> None:
     write_text(DVC_LOCK, dumps_yaml(document))
 
 
-def md5_of(path: Path) -> str:
-    """DVC's hash of a file, or of a folder (md5 of the JSON list of its files, with the suffix `.dir`)."""
+def md5_of(path: Path, of_file: Callable[[Path], str] | None = None) -> str:
+    """DVC's hash of a file, or of a folder (md5 of the JSON list of its files, with the suffix `.dir`). `of_file`: what
+    gives a file's, if it is not to be read."""
+    if not path.is_dir() and of_file is not None:
+        return of_file(path)
     if not path.is_dir():
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    entries = [{"md5": md5_of(item), "relpath": item.relative_to(path).as_posix()} for item in folder_files(path)]
+    files = folder_files(path)
+    entries = [{"md5": md5_of(item, of_file), "relpath": item.relative_to(path).as_posix()} for item in files]
     entries.sort(key=lambda entry: entry["relpath"])
     text = json.dumps(entries, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"

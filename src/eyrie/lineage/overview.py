@@ -37,7 +37,7 @@ def status(params: Params, *, verify: bool = False) -> list[StageStatus]:
     digests = Digests(fresh=verify)
     verdicts = judge(params, digests)
     digests.save()
-    lock = LockFile()
+    lock = LockFile(fresh=verify)
     missing = [name for name, jobs in verdicts.items() if _worst(jobs) == "missing"]
     where = _where_to_get(missing, lock) if missing else {}
     changing: set[str] = set()

@@ -1,10 +1,17 @@
 """Reading `dvc.lock`: what DVC would not read is damaged, wherever it was cut."""
 
+import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dvc.utils.serialize import dump_yaml, load_yaml
 
+from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
+from eyrie.lineage.layout import STAGES
 from eyrie.lineage.lockfile import DVC_LOCK, LockFile, md5_of
+from tests.conftest import REPOSITORY, tiny_params
 
 LOCK = """schema: '2.0'
 stages:
@@ -54,8 +61,6 @@ def test_bytes_that_are_no_text_are_damage(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dvc.utils.serialize import dump_yaml, load_yaml
-
     monkeypatch.chdir(tmp_path)
     DVC_LOCK.write_text(LOCK, encoding="utf-8")
     document = load_yaml(DVC_LOCK)
@@ -84,3 +89,36 @@ def test_a_folder_has_the_hash_that_dvc_gives_it_whatever_belongs_to_git_or_dvc_
         (out,) = stage.outs
         assert sorted("/".join(key) for key, _, _ in out.obj) == sorted(content)
         assert md5_of(Path("model")) == out.hash_info.value
+
+
+def test_the_target_s_files_are_read_once_for_the_lock_and_again_when_they_change(
+    copy_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+    params, stage = tiny_params(copy_target), STAGES["build_vocab"]
+    weights = copy_target / "model.safetensors"
+    os.utime(weights, ns=(1, 1))  # a file of this second could change within a tick of the clock: not remembered
+    deps = {f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}": md5_of(path) for path in code_of("build_vocab")}
+    deps |= {name: md5_of(Path(name)) for name in local_files(params, stage)}
+    record = {
+        "cmd": "none",
+        "deps": [{"path": path, "md5": md5} for path, md5 in deps.items()],
+        "params": {"params.yaml": dvc_params(parameters_of(params, stage))},
+    }
+    dump_yaml(DVC_LOCK, {"schema": "2.0", "stages": {"build_vocab": record}})
+    read: list[str] = []
+    file_digest = hashlib.file_digest
+
+    def counted(handle: Any, kind: Any) -> Any:
+        read.append(handle.name)
+        return file_digest(handle, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    for _ in range(3):
+        assert LockFile().vouches_for("build_vocab", params)
+    assert read.count(str(weights)) == 1
+    assert LockFile(fresh=True).vouches_for("build_vocab", params)
+    assert read.count(str(weights)) == 2
+    weights.write_bytes(weights.read_bytes() + b"0")
+    assert not LockFile().vouches_for("build_vocab", params)
