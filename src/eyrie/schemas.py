@@ -218,19 +218,29 @@ class BenchmarkCell(Document):
     acceptance_length: float | None = Field(description="pooled over the requests; null for the baseline")
 
 
+Range = tuple[float, float]  # the lowest and the highest repeat
+
+
 class Comparison(Document):
-    """Baseline and eagle3 of one workload (or `all`) at one concurrency: medians over repeats of each one's median."""
+    """Baseline and eagle3 of one workload (or `all`) at one concurrency: medians over repeats of each one's median, and
+    the range of the repeats. A repeat of `all` is its requests of all workloads pooled."""
 
     workload: Workload | Literal["all"]
     concurrency: int
     baseline_tpot_ms: float
+    baseline_tpot_range_ms: Range
     eagle3_tpot_ms: float
+    eagle3_tpot_range_ms: Range
     tpot_ratio: Annotated[float, Field(description="eagle3 / baseline; below 1 is faster")]
     baseline_throughput_tok_s: float
+    baseline_throughput_range_tok_s: Range
     eagle3_throughput_tok_s: float
+    eagle3_throughput_range_tok_s: Range
     throughput_ratio: Annotated[float, Field(description="eagle3 / baseline; above 1 is faster")]
     baseline_ttft_ms: float
+    baseline_ttft_range_ms: Range
     eagle3_ttft_ms: float
+    eagle3_ttft_range_ms: Range
     ttft_ratio: Annotated[float, Field(description="eagle3 / baseline; above 1: the first token comes later")]
     acceptance_length: float
 
@@ -243,6 +253,7 @@ class ArmFigure(Document):
     tpot_ms: float
     ttft_ms: float
     output_throughput_tok_s: float
+    output_throughput_range_tok_s: Range
     acceptance_length: float | None = Field(description="null for the baseline")
 
 

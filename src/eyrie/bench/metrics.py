@@ -17,7 +17,7 @@ import numpy as np
 
 from eyrie.bench.client import RequestRecord
 from eyrie.params import Arm, Workload
-from eyrie.schemas import ArmFigure, BenchmarkCell, Comparison, Quantiles
+from eyrie.schemas import ArmFigure, BenchmarkCell, Comparison, Quantiles, Range
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ def to_cell(measurement: Measurement) -> BenchmarkCell:
 
 @dataclass(frozen=True)
 class ArmSums:
-    """Median over repeats of the pooled requests' medians, in ms and tokens per second; the pooled acceptance."""
+    """Per repeat, in their order, the median of the pooled requests in ms, and their tokens per second; the acceptance
+    of all repeats pooled."""
 
-    tpot_ms: float
-    ttft_ms: float
-    throughput_tok_s: float
+    tpots_ms: list[float]
+    ttfts_ms: list[float]
+    throughputs_tok_s: list[float]
     acceptance_length: float | None
 
 
@@ -155,9 +156,10 @@ def pooled_figures(measurements: Sequence[Measurement], accepted: Mapping[tuple[
                 ArmFigure(
                     arm=arm,
                     concurrency=concurrency,
-                    tpot_ms=sums.tpot_ms,
-                    ttft_ms=sums.ttft_ms,
-                    output_throughput_tok_s=sums.throughput_tok_s,
+                    tpot_ms=statistics.median(sums.tpots_ms),
+                    ttft_ms=statistics.median(sums.ttfts_ms),
+                    output_throughput_tok_s=statistics.median(sums.throughputs_tok_s),
+                    output_throughput_range_tok_s=_range(sums.throughputs_tok_s),
                     acceptance_length=sums.acceptance_length or accepted.get((arm, "all")),
                 )
             )
@@ -172,36 +174,52 @@ def _comparison(
 ) -> Comparison:
     here = [item for item in measurements if item.concurrency == concurrency and workload in ("all", item.workload)]
     baseline, eagle3 = (_sums([item for item in here if item.arm == arm]) for arm in ("baseline", "eagle3"))
+    tpots, throughputs, ttfts = (
+        [statistics.median(of_repeats) for of_repeats in of_arms]
+        for of_arms in (
+            (baseline.tpots_ms, eagle3.tpots_ms),
+            (baseline.throughputs_tok_s, eagle3.throughputs_tok_s),
+            (baseline.ttfts_ms, eagle3.ttfts_ms),
+        )
+    )
     return Comparison(
         workload=workload,
         concurrency=concurrency,
-        baseline_tpot_ms=baseline.tpot_ms,
-        eagle3_tpot_ms=eagle3.tpot_ms,
-        tpot_ratio=eagle3.tpot_ms / baseline.tpot_ms,
-        baseline_throughput_tok_s=baseline.throughput_tok_s,
-        eagle3_throughput_tok_s=eagle3.throughput_tok_s,
-        throughput_ratio=eagle3.throughput_tok_s / baseline.throughput_tok_s,
-        baseline_ttft_ms=baseline.ttft_ms,
-        eagle3_ttft_ms=eagle3.ttft_ms,
-        ttft_ratio=eagle3.ttft_ms / baseline.ttft_ms,
+        baseline_tpot_ms=tpots[0],
+        baseline_tpot_range_ms=_range(baseline.tpots_ms),
+        eagle3_tpot_ms=tpots[1],
+        eagle3_tpot_range_ms=_range(eagle3.tpots_ms),
+        tpot_ratio=tpots[1] / tpots[0],
+        baseline_throughput_tok_s=throughputs[0],
+        baseline_throughput_range_tok_s=_range(baseline.throughputs_tok_s),
+        eagle3_throughput_tok_s=throughputs[1],
+        eagle3_throughput_range_tok_s=_range(eagle3.throughputs_tok_s),
+        throughput_ratio=throughputs[1] / throughputs[0],
+        baseline_ttft_ms=ttfts[0],
+        baseline_ttft_range_ms=_range(baseline.ttfts_ms),
+        eagle3_ttft_ms=ttfts[1],
+        eagle3_ttft_range_ms=_range(eagle3.ttfts_ms),
+        ttft_ratio=ttfts[1] / ttfts[0],
         acceptance_length=eagle3.acceptance_length or accepted.get(("eagle3", workload), 1.0),
     )
 
 
+def _range(repeats: Sequence[float]) -> Range:
+    return min(repeats), max(repeats)
+
+
 def _sums(measurements: Sequence[Measurement]) -> ArmSums:
-    """Requests of one repeat are pooled; the figure of an arm is the median of its repeats."""
+    """Requests of one repeat are pooled."""
     numbers = sorted({item.repeat for item in measurements})
     by_repeat = [[item for item in measurements if item.repeat == number] for number in numbers]
     pooled = [[record for item in items for record in item.finished] for items in by_repeat]
     return ArmSums(
-        tpot_ms=statistics.median(quantiles_ms(_tpots(records)).median for records in pooled),
-        ttft_ms=statistics.median(
-            quantiles_ms(record.ttft_s for record in _with_text(records)).median for records in pooled
-        ),
-        throughput_tok_s=statistics.median(
+        tpots_ms=[quantiles_ms(_tpots(records)).median for records in pooled],
+        ttfts_ms=[quantiles_ms(record.ttft_s for record in _with_text(records)).median for records in pooled],
+        throughputs_tok_s=[
             sum(record.output_tokens for record in records) / sum(item.duration_s for item in items)
             for records, items in zip(pooled, by_repeat, strict=True)
-        ),
+        ],
         acceptance_length=acceptance_length([record for records in pooled for record in records]),
     )
 

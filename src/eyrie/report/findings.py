@@ -6,14 +6,12 @@ A difference between the arms counts only when the ranges of their repeats do no
 no range, and the page says so beside the figures.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Literal
 
 from eyrie.params import Arm
 from eyrie.report.inputs import Inputs
-from eyrie.schemas import BenchmarkCell, Comparison
+from eyrie.schemas import Comparison
 
 Verdict = Literal["faster", "slower", "within"]
 
@@ -101,10 +99,8 @@ class Speed:
 
 
 def measure_speed(inputs: Inputs) -> Speed:
-    """Join the comparisons with the spread of the cells they were made from."""
-    cells = _compared(inputs)
-    points = [_point(comparison, cells) for comparison in inputs.benchmark.comparisons]
-    points.sort(key=lambda point: point.concurrency)
+    """The comparisons as points, by concurrency."""
+    points = sorted(map(_point, inputs.benchmark.comparisons), key=lambda point: point.concurrency)
     names = dict.fromkeys(comparison.workload for comparison in inputs.benchmark.comparisons)
     return Speed(
         pooled=[point for point in points if point.workload == "all"],
@@ -114,22 +110,19 @@ def measure_speed(inputs: Inputs) -> Speed:
 
 
 def measure_arms(inputs: Inputs) -> list[ArmPoint]:
-    """Every drafting arm against the baseline, in the order of the parameters, by concurrency."""
-    cells, points = _compared(inputs), []
+    """Every arm against the baseline, in the order of the parameters, by concurrency."""
+    points = []
     for concurrency in sorted({figure.concurrency for figure in inputs.benchmark.figures}):
-        here = {figure.arm: figure for figure in inputs.benchmark.figures if figure.concurrency == concurrency}
-        spreads = {
-            arm: _spread(
-                figure.output_throughput_tok_s,
-                _by_workload(cells, arm, concurrency, lambda cell: cell.output_throughput_tok_s),
-            )
-            for arm, figure in here.items()
+        here = [figure for figure in inputs.benchmark.figures if figure.concurrency == concurrency]
+        measured = {
+            figure.arm: Measured(figure.output_throughput_tok_s, *figure.output_throughput_range_tok_s)
+            for figure in here
         }
-        base = spreads["baseline"]
-        for arm, figure in here.items():
-            mine = spreads[arm]
+        base = measured["baseline"]
+        for figure in here:
+            mine = measured[figure.arm]
             speedup = Measured(mine.value / base.value, low=mine.low / base.high, high=mine.high / base.low)
-            points.append(ArmPoint(arm, concurrency, mine, speedup, figure.acceptance_length))
+            points.append(ArmPoint(figure.arm, concurrency, mine, speedup, figure.acceptance_length))
     return points
 
 
@@ -138,55 +131,24 @@ def cost_per_million(price_per_hour: float, tokens_per_second: float) -> float:
     return price_per_hour / 3600 / tokens_per_second * 1e6
 
 
-def _compared(inputs: Inputs) -> list[BenchmarkCell]:
-    """The cells behind the figures: not those of a load that the arms did not finish alike."""
-    pairs = {(comparison.workload, comparison.concurrency) for comparison in inputs.benchmark.comparisons}
-    return [cell for cell in inputs.cells if (cell.workload, cell.concurrency) in pairs]
-
-
-def _point(comparison: Comparison, cells: Sequence[BenchmarkCell]) -> Point:
-    here = [cell for cell in cells if comparison.workload in ("all", cell.workload)]
-
-    def pair(baseline: float, eagle3: float, of: Callable[[BenchmarkCell], float], *, lower: bool) -> Pair:
-        return Pair(
-            baseline=_spread(baseline, _by_workload(here, "baseline", comparison.concurrency, of)),
-            eagle3=_spread(eagle3, _by_workload(here, "eagle3", comparison.concurrency, of)),
-            lower_is_faster=lower,
-        )
-
+def _point(one: Comparison) -> Point:
     return Point(
-        workload=comparison.workload,
-        concurrency=comparison.concurrency,
-        tpot=pair(comparison.baseline_tpot_ms, comparison.eagle3_tpot_ms, lambda cell: cell.tpot_ms.median, lower=True),
-        throughput=pair(
-            comparison.baseline_throughput_tok_s,
-            comparison.eagle3_throughput_tok_s,
-            lambda cell: cell.output_throughput_tok_s,
-            lower=False,
+        workload=one.workload,
+        concurrency=one.concurrency,
+        tpot=Pair(
+            Measured(one.baseline_tpot_ms, *one.baseline_tpot_range_ms),
+            Measured(one.eagle3_tpot_ms, *one.eagle3_tpot_range_ms),
+            lower_is_faster=True,
         ),
-        ttft=pair(comparison.baseline_ttft_ms, comparison.eagle3_ttft_ms, lambda cell: cell.ttft_ms.median, lower=True),
-        acceptance_length=comparison.acceptance_length,
+        throughput=Pair(
+            Measured(one.baseline_throughput_tok_s, *one.baseline_throughput_range_tok_s),
+            Measured(one.eagle3_throughput_tok_s, *one.eagle3_throughput_range_tok_s),
+            lower_is_faster=False,
+        ),
+        ttft=Pair(
+            Measured(one.baseline_ttft_ms, *one.baseline_ttft_range_ms),
+            Measured(one.eagle3_ttft_ms, *one.eagle3_ttft_range_ms),
+            lower_is_faster=True,
+        ),
+        acceptance_length=one.acceptance_length,
     )
-
-
-def _by_workload(
-    cells: Sequence[BenchmarkCell], arm: Arm, concurrency: int, of: Callable[[BenchmarkCell], float]
-) -> dict[str, dict[int, float]]:
-    """Workload -> repeat -> figure."""
-    found: dict[str, dict[int, float]] = {}
-    for cell in cells:
-        if (cell.arm, cell.concurrency) == (arm, concurrency):
-            found.setdefault(cell.workload, {})[cell.repeat] = of(cell)
-    return found
-
-
-def _spread(value: float, repeats: dict[str, dict[int, float]]) -> Measured:
-    """The range over repeats around `value`. `repeats` is workload -> repeat -> measurement.
-
-    Each repeat counts as the sum over workloads relative to the sum of the workloads' medians, so that the pooled
-    range is about the pooled value however that was pooled; for one workload it is the plain range.
-    """
-    centre = sum(median(of_one.values()) for of_one in repeats.values())
-    shared = set.intersection(*(set(of_one) for of_one in repeats.values()))
-    relative = [sum(of_one[repeat] for of_one in repeats.values()) / centre for repeat in shared]
-    return Measured(value, low=value * min([1.0, *relative]), high=value * max([1.0, *relative]))

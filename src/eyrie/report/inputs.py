@@ -6,6 +6,7 @@ Out: `Inputs`. A missing, truncated or contradictory file is one sentence with i
 
 import csv
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -20,6 +21,7 @@ from eyrie.schemas import (
     EvaluationMetrics,
     FeatureMetrics,
     PromptMetrics,
+    Range,
     ResponseMetrics,
     SchemaError,
     SelectionMetrics,
@@ -119,13 +121,21 @@ def _check_cells(
     for number, cell in enumerate(cells, start=1):
         if min(cell.tpot_ms.median, cell.ttft_ms.median, cell.output_throughput_tok_s) <= 0:
             raise SchemaError(f"{cells_path}:{number}: the median TPOT, TTFT and the output throughput must be above 0")
+    for figure in benchmark.figures:
+        each = (figure.output_throughput_tok_s, figure.output_throughput_range_tok_s)
+        _check_figures([each], f"{benchmark_path}: arm {figure.arm} at concurrency {figure.concurrency}")
     found = {(str(cell.workload), cell.concurrency, cell.arm) for cell in cells}
     for comparison in benchmark.comparisons:
-        times = [comparison.baseline_tpot_ms, comparison.eagle3_tpot_ms]
-        times += [comparison.baseline_ttft_ms, comparison.eagle3_ttft_ms]
-        if min(*times, comparison.baseline_throughput_tok_s, comparison.eagle3_throughput_tok_s) <= 0:
-            where = f"workload {comparison.workload} at concurrency {comparison.concurrency}"
-            raise SchemaError(f"{benchmark_path}: {where} has a TPOT, TTFT or throughput of 0 or less")
+        figures = [
+            (comparison.baseline_tpot_ms, comparison.baseline_tpot_range_ms),
+            (comparison.eagle3_tpot_ms, comparison.eagle3_tpot_range_ms),
+            (comparison.baseline_throughput_tok_s, comparison.baseline_throughput_range_tok_s),
+            (comparison.eagle3_throughput_tok_s, comparison.eagle3_throughput_range_tok_s),
+            (comparison.baseline_ttft_ms, comparison.baseline_ttft_range_ms),
+            (comparison.eagle3_ttft_ms, comparison.eagle3_ttft_range_ms),
+        ]
+        where = f"workload {comparison.workload} at concurrency {comparison.concurrency}"
+        _check_figures(figures, f"{benchmark_path}: {where}")
         for arm in ("baseline", "eagle3"):
             here = {str(cell.workload) for cell in cells if cell.concurrency == comparison.concurrency}
             wanted = (here or {"any"}) if comparison.workload == "all" else {comparison.workload}
@@ -135,6 +145,14 @@ def _check_cells(
                         f"{cells_path}: no {arm} cell of workload {workload} at concurrency "
                         f"{comparison.concurrency}, which {benchmark_path} compares"
                     )
+
+
+def _check_figures(figures: Iterable[tuple[float, Range]], where: str) -> None:
+    for value, (low, high) in figures:
+        if low <= 0:
+            raise SchemaError(f"{where} has a TPOT, TTFT or throughput of 0 or less")
+        if not low <= value <= high:
+            raise SchemaError(f"{where}: {value} is not between its lowest repeat, {low}, and its highest, {high}")
 
 
 def _read_train_curve(folder: Path) -> list[TrainPoint]:

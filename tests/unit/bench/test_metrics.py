@@ -75,7 +75,11 @@ def test_a_comparison_takes_the_median_of_the_repeats_medians() -> None:
     chat, everything = compare(measurements, {})
     assert (chat.workload, everything.workload) == ("chat", "all")
     assert (chat.baseline_tpot_ms, chat.eagle3_tpot_ms, chat.tpot_ratio) == (1000.0, 250.0, 0.25)
+    assert chat.baseline_tpot_range_ms == (500.0, 2000.0)
+    assert chat.eagle3_tpot_range_ms == (250.0, 250.0)
     assert chat.baseline_throughput_tok_s == 1.5  # of 6/4, 15/4 and 2/4
+    assert chat.baseline_throughput_range_tok_s == (0.5, 3.75)
+    assert chat.eagle3_throughput_range_tok_s == (2.25, 2.25)
     assert chat.throughput_ratio == 1.5
     assert chat.acceptance_length == 4.0
 
@@ -101,6 +105,7 @@ def test_the_time_to_the_first_token_is_compared_too() -> None:
     ]
     chat = compare(measurements, {})[0]
     assert (chat.baseline_ttft_ms, chat.eagle3_ttft_ms) == (500.0, 600.0)
+    assert (chat.baseline_ttft_range_ms, chat.eagle3_ttft_range_ms) == ((500.0, 500.0), (600.0, 600.0))
     assert chat.ttft_ratio == pytest.approx(1.2)
 
 
@@ -136,6 +141,21 @@ def test_an_arm_that_refuses_the_slow_prompts_gets_no_speed_up() -> None:
         ("all", 9 / 5),
     ]
     assert [figure.output_throughput_tok_s for figure in pooled_figures(measurements, {})] == [5 / 4, 9 / 4]
+
+
+def test_loads_that_are_not_compared_do_not_widen_the_pooled_range() -> None:
+    quick, slow, failed = record(tokens=5), record(tokens=5, latency=40.5), RequestRecord(error="HTTP 400")
+    measurements = [measured(arm, repeat, [quick]) for arm in ("baseline", "eagle3") for repeat in (0, 1)]
+    measurements += [
+        Measurement("code", 1, "baseline", 0, [quick, quick], 4.0),
+        Measurement("code", 1, "baseline", 1, [slow, slow], 80.0),
+        Measurement("code", 1, "eagle3", 0, [quick, quick], 4.0),
+        Measurement("code", 1, "eagle3", 1, [slow, failed], 40.0),
+    ]
+    everything = compare(measurements, {})[-1]
+    assert everything.baseline_throughput_range_tok_s == everything.eagle3_throughput_range_tok_s == (5 / 4, 5 / 4)
+    assert everything.baseline_tpot_range_ms == everything.eagle3_tpot_range_ms == (500.0, 500.0)
+    assert [figure.output_throughput_range_tok_s for figure in pooled_figures(measurements, {})] == [(5 / 4, 5 / 4)] * 2
 
 
 def test_as_many_failures_of_other_requests_are_no_even_load() -> None:

@@ -285,16 +285,26 @@ def benchmark_documents(
 
 def figure(arm: str, level: int, cells: list[BenchmarkCell]) -> ArmFigure:
     mine = [cell for cell in cells if (cell.arm, cell.concurrency) == (arm, level)]
+    rates = repeats_of(mine, "rate")
     return ArmFigure.model_validate(
         {
             "arm": arm,
             "concurrency": level,
             "tpot_ms": median(cell.tpot_ms.median for cell in mine),
             "ttft_ms": median(cell.ttft_ms.median for cell in mine),
-            "output_throughput_tok_s": median(cell.output_throughput_tok_s for cell in mine),
+            "output_throughput_tok_s": median(rates),
+            "output_throughput_range_tok_s": (min(rates), max(rates)),
             "acceptance_length": None if arm == "baseline" else 3.1,
         }
     )
+
+
+def repeats_of(cells: list[BenchmarkCell], field: str) -> list[float]:
+    """The mean over workloads of each repeat."""
+    found: dict[int, list[float]] = {}
+    for cell in cells:
+        found.setdefault(cell.repeat, []).append(FIELDS[field](cell))
+    return [sum(values) / len(values) for values in found.values()]
 
 
 def benchmark_cell(
@@ -325,14 +335,13 @@ def benchmark_cell(
 
 
 def compare(name: str, level: int, cells: list[BenchmarkCell], members: list[str]) -> Comparison:
-    def middle(arm: str, field: str) -> float:
-        per_workload = []
-        for member in members:
-            of_one = [cell for cell in cells if (cell.workload, cell.concurrency, cell.arm) == (member, level, arm)]
-            per_workload.append(median(FIELDS[field](cell) for cell in of_one))
-        return sum(per_workload) / len(per_workload)
-
-    tpots, rates, first = [[middle(arm, field) for arm in ("baseline", "eagle3")] for field in FIELDS]
+    here = [
+        [cell for cell in cells if cell.workload in members and (cell.concurrency, cell.arm) == (level, arm)]
+        for arm in ("baseline", "eagle3")
+    ]
+    found = [[repeats_of(of_arm, field) for of_arm in here] for field in FIELDS]
+    tpots, rates, first = [[median(values) for values in of_arms] for of_arms in found]
+    tpot_ranges, rate_ranges, first_ranges = [[(min(values), max(values)) for values in of_arms] for of_arms in found]
     return Comparison.model_validate(
         {
             "workload": name,
@@ -345,6 +354,12 @@ def compare(name: str, level: int, cells: list[BenchmarkCell], members: list[str
             "throughput_ratio": rates[1] / rates[0],
             "baseline_ttft_ms": first[0],
             "eagle3_ttft_ms": first[1],
+            "baseline_tpot_range_ms": tpot_ranges[0],
+            "eagle3_tpot_range_ms": tpot_ranges[1],
+            "baseline_throughput_range_tok_s": rate_ranges[0],
+            "eagle3_throughput_range_tok_s": rate_ranges[1],
+            "baseline_ttft_range_ms": first_ranges[0],
+            "eagle3_ttft_range_ms": first_ranges[1],
             "ttft_ratio": first[1] / first[0],
             "acceptance_length": sum(ACCEPTANCE[member] for member in members) / len(members),
         }

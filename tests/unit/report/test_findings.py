@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from eyrie.bench.client import RequestRecord
+from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell
+from eyrie.params import Arm, Workload
 from eyrie.report.findings import Measured, Pair, Speed, cost_per_million, measure_arms, measure_speed
 from eyrie.report.inputs import read_inputs
 from tests.unit.report.made_up import write_inputs
@@ -78,17 +81,38 @@ def test_cost_is_the_price_of_the_time_that_a_million_tokens_take() -> None:
     assert cost_per_million(3.6, 1000.0) == pytest.approx(1.0)
 
 
-def test_loads_that_are_not_compared_do_not_widen_the_pooled_range(tmp_path: Path) -> None:
-    inputs = read_inputs(**write_inputs(tmp_path, workloads=("chat", "code"), wobble=0.02))
-    cells = [
-        cell.model_copy(update={"output_throughput_tok_s": cell.output_throughput_tok_s * (1 + cell.repeat)})
-        if (cell.workload, cell.concurrency) == ("code", 2)
-        else cell
-        for cell in inputs.cells
+def _loads(arm: Arm, seconds_per_token: dict[Workload, tuple[float, float]]) -> list[Measurement]:
+    """Two repeats of one request of 101 tokens, answered one token at a time."""
+    return [
+        Measurement(workload, 1, arm, repeat, [_request(each)], 0.1 + 100 * each)
+        for workload, repeats in seconds_per_token.items()
+        for repeat, each in enumerate(repeats)
     ]
-    compared = [item for item in inputs.benchmark.comparisons if (item.workload, item.concurrency) != ("code", 2)]
-    partly = replace(inputs, cells=cells, benchmark=inputs.benchmark.model_copy(update={"comparisons": compared}))
-    pooled = next(point for point in measure_speed(partly).pooled if point.concurrency == 2)
-    assert pooled.throughput.baseline.high / pooled.throughput.baseline.low < 1.03
-    eagle3 = next(point for point in measure_arms(partly) if (point.arm, point.concurrency) == ("eagle3", 2))
-    assert eagle3.throughput.high / eagle3.throughput.low < 1.03
+
+
+def _request(seconds_per_token: float) -> RequestRecord:
+    return RequestRecord(10, 101, ttft_s=0.1, latency_s=0.1 + 100 * seconds_per_token, gaps_s=[seconds_per_token] * 100)
+
+
+def test_a_pooled_range_is_that_of_the_repeats_pooled(tmp_path: Path) -> None:
+    """A slow workload takes most of the time of all: when it varies, so does the pooled throughput, though its own
+    tokens per second are few."""
+    loads = _loads("baseline", {"chat": (0.01, 0.01), "code": (0.1, 0.13)})
+    loads += _loads("eagle3", {"chat": (0.01, 0.01), "code": (0.105, 0.11)})
+    inputs = read_inputs(**write_inputs(tmp_path))
+    document = inputs.benchmark.model_copy(
+        update={"comparisons": compare(loads, {}), "figures": pooled_figures(loads, {})}
+    )
+    measured = replace(inputs, benchmark=document, cells=[to_cell(load) for load in loads])
+    seconds = {
+        arm: [sum(load.duration_s for load in loads if (load.arm, load.repeat) == (arm, repeat)) for repeat in (0, 1)]
+        for arm in ("baseline", "eagle3")
+    }
+    pair = measure_speed(measured).first.throughput
+    for arm, found in (("baseline", pair.baseline), ("eagle3", pair.eagle3)):
+        assert (found.low, found.high) == pytest.approx((202 / seconds[arm][1], 202 / seconds[arm][0]))
+    assert pair.verdict == "within"
+    alone = next(point for point in measure_arms(measured) if point.arm == "eagle3")
+    assert (alone.throughput.low, alone.throughput.high) == (pair.eagle3.low, pair.eagle3.high)
+    tpot = measure_speed(measured).first.tpot.baseline
+    assert (tpot.low, tpot.high) == pytest.approx((55.0, 70.0))  # the medians of (10, 100) and of (10, 130)

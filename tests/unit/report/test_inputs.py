@@ -1,5 +1,6 @@
 """A missing, truncated or contradictory input is one sentence with its path."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,21 @@ def test_a_cell_that_was_compared_but_is_not_there_is_named(tmp_path: Path) -> N
     message = _failure(paths)
     assert str(paths["cells"]) in message
     assert "no eagle3 cell of workload math at concurrency 1" in message
+
+
+@pytest.mark.parametrize(("low", "says"), [(0.0, "of 0 or less"), (1e9, "is not between its lowest repeat")])
+@pytest.mark.parametrize("part", ["comparisons", "figures"])
+def test_a_range_that_does_not_hold_its_figure_is_named(tmp_path: Path, part: str, low: float, says: str) -> None:
+    paths = write_inputs(tmp_path)
+    path = paths["metrics_dir"] / "benchmark.json"
+    document = json.loads(path.read_text())
+    name = "baseline_ttft_range_ms" if part == "comparisons" else "output_throughput_range_tok_s"
+    document[part][0][name][0] = low
+    path.write_text(json.dumps(document))
+    message = _failure(paths)
+    assert message.startswith(str(path))
+    assert "at concurrency 1" in message
+    assert says in message
 
 
 def test_a_truncated_cell_is_named_by_line(tmp_path: Path) -> None:
