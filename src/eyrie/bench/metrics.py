@@ -19,6 +19,9 @@ from eyrie.bench.client import RequestRecord
 from eyrie.params import Arm, Workload
 from eyrie.schemas import ArmFigure, BenchmarkCell, Comparison, Quantiles, Range
 
+# Tokens that verify steps produced and the steps, of the fixed set of answers: for a client that tells no counts.
+Accepted = Mapping[tuple[Arm, Workload], tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -126,12 +129,9 @@ def _comparable(measurements: Sequence[Measurement]) -> list[Measurement]:
     return [item for item in measurements if (item.workload, item.concurrency) not in apart]
 
 
-def compare(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, str], float]) -> list[Comparison]:
+def compare(measurements: Sequence[Measurement], accepted: Accepted) -> list[Comparison]:
     """Baseline and eagle3 per workload and concurrency, then all workloads pooled per concurrency. Needs both of each;
-    where arms are `uneven` there is no comparison, and the pooled one leaves the workload out.
-
-    `accepted` is the acceptance length per arm and workload (and `all`) for a client that does not tell.
-    """
+    where arms are `uneven` there is no comparison, and the pooled one leaves the workload out."""
     measurements = _comparable(measurements)
     workloads = list(dict.fromkeys(item.workload for item in measurements))
     concurrencies = sorted({item.concurrency for item in measurements})
@@ -144,14 +144,15 @@ def compare(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, st
     ]
 
 
-def pooled_figures(measurements: Sequence[Measurement], accepted: Mapping[tuple[Arm, str], float]) -> list[ArmFigure]:
+def pooled_figures(measurements: Sequence[Measurement], accepted: Accepted) -> list[ArmFigure]:
     """Every arm at every concurrency, all workloads together but for those that are `uneven` there."""
     measurements = _comparable(measurements)
     arms = list(dict.fromkeys(item.arm for item in measurements))
     figures = []
     for concurrency in sorted({item.concurrency for item in measurements}):
         for arm in arms:
-            sums = _sums([item for item in measurements if (item.concurrency, item.arm) == (concurrency, arm)])
+            here = [item for item in measurements if (item.concurrency, item.arm) == (concurrency, arm)]
+            sums = _sums(here)
             figures.append(
                 ArmFigure(
                     arm=arm,
@@ -160,7 +161,7 @@ def pooled_figures(measurements: Sequence[Measurement], accepted: Mapping[tuple[
                     ttft_ms=statistics.median(sums.ttfts_ms),
                     output_throughput_tok_s=statistics.median(sums.throughputs_tok_s),
                     output_throughput_range_tok_s=_range(sums.throughputs_tok_s),
-                    acceptance_length=sums.acceptance_length or accepted.get((arm, "all")),
+                    acceptance_length=sums.acceptance_length or _of_fixed_set(accepted, here),
                 )
             )
     return figures
@@ -170,10 +171,11 @@ def _comparison(
     workload: Workload | Literal["all"],
     concurrency: int,
     measurements: Sequence[Measurement],
-    accepted: Mapping[tuple[Arm, str], float],
+    accepted: Accepted,
 ) -> Comparison:
     here = [item for item in measurements if item.concurrency == concurrency and workload in ("all", item.workload)]
-    baseline, eagle3 = (_sums([item for item in here if item.arm == arm]) for arm in ("baseline", "eagle3"))
+    drafted = [item for item in here if item.arm == "eagle3"]
+    baseline, eagle3 = _sums([item for item in here if item.arm == "baseline"]), _sums(drafted)
     tpots, throughputs, ttfts = (
         [statistics.median(of_repeats) for of_repeats in of_arms]
         for of_arms in (
@@ -200,8 +202,16 @@ def _comparison(
         eagle3_ttft_ms=ttfts[1],
         eagle3_ttft_range_ms=_range(eagle3.ttfts_ms),
         ttft_ratio=ttfts[1] / ttfts[0],
-        acceptance_length=eagle3.acceptance_length or accepted.get(("eagle3", workload), 1.0),
+        acceptance_length=eagle3.acceptance_length or _of_fixed_set(accepted, drafted) or 1.0,
     )
+
+
+def _of_fixed_set(accepted: Accepted, measurements: Sequence[Measurement]) -> float | None:
+    """Pooled over the workloads of `measurements`, and no others; None when nothing was verified."""
+    pairs = {(item.arm, item.workload) for item in measurements}
+    found = [accepted[pair] for pair in pairs if pair in accepted]
+    steps = sum(count for _, count in found)
+    return sum(tokens for tokens, _ in found) / steps if steps else None
 
 
 def _range(repeats: Sequence[float]) -> Range:

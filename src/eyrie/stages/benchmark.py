@@ -18,7 +18,7 @@ from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.gate import GateAnswer, check_answers
 from eyrie.bench.hardware import conditions, describe_device
 from eyrie.bench.measuring import Bench, Client
-from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell, uneven
+from eyrie.bench.metrics import Accepted, Measurement, compare, pooled_figures, to_cell, uneven
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_signals
 from eyrie.engines.servers import API_KEY_VARIABLE, check_arms, is_installed, named_servers
@@ -86,9 +86,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
         measurements = bench.measurements
         answers = {arm: bench.answers(arm) for arm in section.arms}
         not_measured, partly = bench.left_out, bench.partly
-    accepted = _accepted(
-        {arm: [one for one in given if one.workload not in not_measured] for arm, given in answers.items()}
-    )
+    accepted = _accepted(answers)
     comparisons = compare(measurements, accepted)
     not_compared = _not_compared(measurements)
     if not comparisons:
@@ -142,16 +140,15 @@ def _merge(given: Iterable[Mapping[Workload, str]]) -> dict[Workload, str]:
     return {workload: "; ".join(whys) for workload, whys in found.items()}
 
 
-def _accepted(answers: Mapping[Arm, Sequence[GateAnswer]]) -> dict[tuple[Arm, str], float]:
-    """Acceptance length per arm and workload (and `all`), from the per-request verify counts of the fixed set."""
-    sums: dict[tuple[Arm, str], tuple[int, int]] = {}
+def _accepted(answers: Mapping[Arm, Sequence[GateAnswer]]) -> Accepted:
+    """From the per-request verify counts of the fixed set."""
+    sums: dict[tuple[Arm, Workload], tuple[int, int]] = {}
     for arm, given in answers.items():
         for answer in given:
-            for name in (str(answer.workload), "all"):
-                tokens, steps = sums.get((arm, name), (0, 0))
-                if answer.num_verify_steps:
-                    sums[arm, name] = (tokens + len(answer.output) - 1, steps + answer.num_verify_steps)
-    return {key: tokens / steps for key, (tokens, steps) in sums.items()}
+            if answer.num_verify_steps:
+                tokens, steps = sums.get((arm, answer.workload), (0, 0))
+                sums[arm, answer.workload] = (tokens + len(answer.output) - 1, steps + answer.num_verify_steps)
+    return sums
 
 
 def _log(document: BenchmarkMetrics) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from eyrie.bench.client import RequestRecord
 from eyrie.bench.metrics import (
+    Accepted,
     Measurement,
     acceptance_length,
     compare,
@@ -111,9 +112,26 @@ def test_the_time_to_the_first_token_is_compared_too() -> None:
 
 def test_a_client_that_does_not_tell_verify_counts_gets_those_of_the_fixed_set() -> None:
     measurements = [measured(arm, 0, [record(tokens=3)]) for arm in ("baseline", "eagle3")]
-    accepted: dict[tuple[Arm, str], float] = {("eagle3", "chat"): 2.5, ("eagle3", "all"): 2.75}
-    assert [item.acceptance_length for item in compare(measurements, accepted)] == [2.5, 2.75]
-    assert [figure.acceptance_length for figure in pooled_figures(measurements, accepted)] == [None, 2.75]
+    measurements += [Measurement("code", 1, arm, 0, [record(tokens=3)], 4.0) for arm in ("baseline", "eagle3")]
+    accepted: Accepted = {("eagle3", "chat"): (25, 10), ("eagle3", "code"): (60, 15)}
+    assert [item.acceptance_length for item in compare(measurements, accepted)] == [2.5, 4.0, 85 / 25]
+    assert [figure.acceptance_length for figure in pooled_figures(measurements, accepted)] == [None, 85 / 25]
+
+
+def test_the_pooled_acceptance_of_the_fixed_set_is_of_the_workloads_that_are_pooled() -> None:
+    """One that has no load at this concurrency, or whose arms did not do the same work, is in none of the figures."""
+    failed = RequestRecord(error="HTTP 400")
+    measurements = [measured(arm, 0, [record(tokens=3)]) for arm in ("baseline", "eagle3")]
+    measurements += [
+        Measurement("code", 1, "baseline", 0, [record(tokens=3)], 4.0),
+        Measurement("code", 1, "eagle3", 0, [failed], 4.0),
+    ]
+    accepted: Accepted = {("eagle3", "chat"): (25, 10), ("eagle3", "code"): (60, 15), ("eagle3", "math"): (9, 2)}
+    assert [(item.workload, item.acceptance_length) for item in compare(measurements, accepted)] == [
+        ("chat", 2.5),
+        ("all", 2.5),
+    ]
+    assert [figure.acceptance_length for figure in pooled_figures(measurements, accepted)] == [None, 2.5]
 
 
 def test_every_arm_has_a_pooled_figure() -> None:
