@@ -51,7 +51,7 @@ def describe_mismatch(
         workload=workload,
         position=before + index,
         baseline_margin=margin,
-        near_tie=margin is not None and margin <= near_tie_margin(dtype),
+        near_tie=margin is not None and abs(margin) <= near_tie_margin(dtype),
         shared_text=chat.decode(baseline[max(index - _CONTEXT_TOKENS, 0) : index]),
         baseline_text=chat.decode(baseline[index : index + _BRANCH_TOKENS]),
         eagle3_text=chat.decode(eagle3[index : index + _BRANCH_TOKENS]),

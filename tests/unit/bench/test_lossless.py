@@ -59,6 +59,17 @@ def test_a_token_that_was_not_among_the_likeliest_is_no_near_tie(chat: ChatTempl
     assert not mismatch.near_tie
 
 
+def test_a_baseline_that_passed_over_its_own_likeliest_token_is_no_near_tie(chat: ChatTemplate) -> None:
+    """Rounding explains neither a large margin nor one of the other sign: what answered was not greedy."""
+    top = [[(11, -0.1), (10, -4.0)]]
+    (mismatch,) = check_answers(chat, [answer([10], top=top)], [answer([11])], dtype="bfloat16").mismatches
+    assert mismatch.baseline_margin == pytest.approx(-3.9)
+    assert not mismatch.near_tie
+    top = [[(11, -0.8), (10, -0.9)]]
+    (mismatch,) = check_answers(chat, [answer([10], top=top)], [answer([11])], dtype="bfloat16").mismatches
+    assert mismatch.near_tie
+
+
 def test_where_all_that_is_known_is_a_near_tie_a_token_beyond_is_not_excused(chat: ChatTemplate) -> None:
     top = [[(10, -1.5), (11, -1.6), (13, -1.7)]]
     (mismatch,) = check_answers(chat, [answer([10], top=top)], [answer([12])], dtype="bfloat16").mismatches
