@@ -9,15 +9,18 @@ import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from eyrie.engines.servers import error_kind, failure
+from eyrie.engines.servers import ServerError, error_kind, failure
 from eyrie.io import digest_of
 
 Messages = list[dict[str, Any]]
+
+_IDLE_WITHIN_S = 60  # as SGLang's own client waits
 
 
 @dataclass
@@ -67,14 +70,14 @@ class Load:
 async def run_load(
     base_url: str, model: str, requests: Sequence[Messages], load: Load, *, api_key: str | None = None
 ) -> LoadResult:
-    """Ask everything once, after the server's cache was emptied."""
+    """Ask everything once, after the server's cache was emptied. Raises ServerError when it cannot be."""
     waiting = iter(enumerate(requests))
     records = [RequestRecord()] * len(requests)
     timeout = aiohttp.ClientTimeout(total=load.timeout_s)
     connector = aiohttp.TCPConnector(limit=load.concurrency)
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     async with aiohttp.ClientSession(base_url, timeout=timeout, connector=connector, headers=headers) as session:
-        await _flush_cache(session)
+        await _flush_cache(session, base_url)
 
         async def worker() -> None:
             for index, messages in waiting:
@@ -89,13 +92,20 @@ class _BadAnswerError(Exception):
     """In words of our own, which quote nothing."""
 
 
-async def _flush_cache(session: aiohttp.ClientSession) -> None:
-    """What an earlier load left must not help this one. A server without such a route keeps what it keeps."""
+async def _flush_cache(session: aiohttp.ClientSession, base_url: str) -> None:
+    """What an earlier load left must not help this one. A server without such a route keeps what it keeps; SGLang
+    refuses as long as it is busy with the end of a request, and waits when it is told to (0.5.23, `flush_wrapper`)."""
     try:
-        async with session.post("/flush_cache"):
-            pass
+        async with session.post("/flush_cache", params={"timeout": str(_IDLE_WITHIN_S)}) as response:
+            status = response.status
     except (aiohttp.ClientError, TimeoutError):
         return  # the requests will tell
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if refused and status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        raise ServerError(
+            f"{base_url}/flush_cache: status {status}: its cache was not emptied, and what an earlier load left there "
+            "would help this one"
+        )
 
 
 async def _ask(session: aiohttp.ClientSession, model: str, messages: Messages, load: Load) -> RequestRecord:

@@ -11,10 +11,13 @@ from aiohttp import web
 
 from eyrie.bench.client import Load, LoadResult, Messages, run_load
 from eyrie.bench.metrics import tpot_s
+from eyrie.engines.servers import ServerError
 from eyrie.io import digest_of
 from tests.services.raw import NOT_TO_BE_QUOTED, PROMPT, raw_server
 
 Handler = Callable[[dict[str, Any], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+Flush = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def chunk(text: str) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def usage(tokens: int, steps: int | None = None) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def stand_in(handler: Handler) -> AsyncIterator[str]:
+async def stand_in(handler: Handler, flush: Flush | None = None) -> AsyncIterator[str]:
     """A server whose chat completions stream whatever `handler` sends."""
 
     async def chat(http: web.Request) -> web.StreamResponse:
@@ -46,6 +49,8 @@ async def stand_in(handler: Handler) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", chat)
+    if flush is not None:
+        app.router.add_post("/flush_cache", flush)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -56,9 +61,16 @@ async def stand_in(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def measure(handler: Handler, requests: list[Messages], *, concurrency: int = 1, timeout_s: float = 5) -> LoadResult:
+def measure(
+    handler: Handler,
+    requests: list[Messages],
+    *,
+    concurrency: int = 1,
+    timeout_s: float = 5,
+    flush: Flush | None = None,
+) -> LoadResult:
     async def run() -> LoadResult:
-        async with stand_in(handler) as base_url:
+        async with stand_in(handler, flush) as base_url:
             return await run_load(base_url, "m", requests, Load(concurrency, 5, 0.0, 1, timeout_s))
 
     return asyncio.run(run())
@@ -199,6 +211,29 @@ def test_an_answer_that_the_server_broke_off_is_an_error() -> None:
 
     (record,) = measure(break_off, [ask("hi")]).records
     assert record.error == "ClientError: the server broke the answer off"
+
+
+@pytest.mark.parametrize("status", [200, 404, 400, 401])
+def test_a_load_begins_with_an_empty_cache_or_not_at_all(status: int) -> None:
+    """SGLang refuses while a request's end is on its way still, unless it is told how long to wait."""
+    asked: list[str] = []
+
+    async def flush(http: web.Request) -> web.Response:
+        asked.append(http.query.get("timeout", "0"))
+        return web.Response(status=status if float(asked[-1]) > 0 else 400)
+
+    async def answer(_body: Any, send: Any) -> None:
+        await send(chunk("one"))
+        await send(usage(1))
+        await send(None)
+
+    if status in (200, 404):
+        assert [record.error for record in measure(answer, [ask("hi")], flush=flush).records] == [None]
+    else:
+        with pytest.raises(ServerError, match=rf"/flush_cache: status {status}: its cache was not emptied") as caught:
+            measure(answer, [ask("hi")], flush=flush)
+        assert str(caught.value).startswith("http://127.0.0.1:")
+    assert [float(seconds) > 0 for seconds in asked] == [True]
 
 
 def test_no_more_requests_are_open_than_the_concurrency() -> None:
