@@ -91,11 +91,17 @@ def run_sglang_client(
             f"{base_url}: SGLang's load generator ended with status {done.returncode}, lastly: {_last_words(log)}; its "
             f"log is {log}"
         )
-    return read_output(json.loads(result.splitlines()[-1]), num_requests=len(requests))
+    return read_output(
+        json.loads(result.splitlines()[-1]), num_requests=len(requests), most_tokens=load.output_tokens
+    )
 
 
-def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
-    """Records from one line of its detailed output. Raises ServerError when it measured another number of requests."""
+def read_output(result: dict[str, Any], *, num_requests: int, most_tokens: int) -> LoadResult:
+    """Records from one line of its detailed output. Raises ServerError when it measured another number of requests.
+
+    An error that comes inside a stream is none to it: it gives the request the tokens that the last usage told, or the
+    `most_tokens` that were asked for. That shows where no text came before.
+    """
     names = ("input_lens", "output_lens", "ttfts", "itls", "generated_texts", "errors")
     columns = [result[name] for name in names]
     for name, column in zip(names, columns, strict=True):
@@ -104,8 +110,8 @@ def read_output(result: dict[str, Any], *, num_requests: int) -> LoadResult:
                 f"SGLang's load generator gave {name} of {len(column)} requests instead of {num_requests}"
             )
     records = [
-        RequestRecord(error=_kind_of_failure(error))
-        if error
+        RequestRecord(error=_kind_of_failure(error) if error else "the stream held no answer")
+        if error or output_tokens == 0 or (not text and output_tokens == most_tokens > 1)
         else RequestRecord(
             input_tokens=input_tokens,
             output_tokens=output_tokens,

@@ -108,11 +108,29 @@ def test_its_failed_requests_are_errors_and_its_gaps_add_up_to_the_latency() -> 
         "errors": ["", f"Traceback (most recent call last):\n  in f\na.ValueError: {QUOTED}\n{QUOTED}", REFUSED],
         "duration": 2.0,
     }
-    good, bad, refused = read_output(result, num_requests=3).records
+    good, bad, refused = read_output(result, num_requests=3, most_tokens=3).records
     assert (good.latency_s, good.ttft_s, good.error, good.num_verify_steps) == (1.0, 0.25, None, None)
     assert (bad.error, refused.error) == ("a.ValueError", "Bad Request (BadRequestError, 400)")
     with pytest.raises(ServerError, match="gave input_lens of 3 requests instead of 4"):
-        read_output(result, num_requests=4)
+        read_output(result, num_requests=4, most_tokens=3)
+
+
+def test_a_stream_that_held_an_error_instead_of_an_answer_is_a_failed_request() -> None:
+    """It says that such a request has no error, and gives it the tokens of the last usage, or the most asked for."""
+    result = {
+        "input_lens": [5, 5, 5, 5],
+        "output_lens": [0, 8, 1, 8],
+        "ttfts": [0.0, 0.0, 0.0, 0.25],
+        "itls": [[], [], [], [0.5]],
+        "generated_texts": ["", "", "", "ab"],
+        "errors": ["", "", "", ""],
+        "duration": 2.0,
+    }
+    at_once, without_usage, only_a_stop_token, whole = read_output(result, num_requests=4, most_tokens=8).records
+    assert at_once.error == without_usage.error == "the stream held no answer"
+    assert (at_once.output_tokens, without_usage.output_tokens) == (0, 0)
+    assert (only_a_stop_token.error, only_a_stop_token.output_tokens) == (None, 1)
+    assert (whole.error, whole.output_tokens) == (None, 8)
 
 
 def test_a_tokenizer_is_saved_whole_or_not_at_all(
