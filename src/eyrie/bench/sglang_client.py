@@ -91,9 +91,7 @@ def run_sglang_client(
             f"{base_url}: SGLang's load generator ended with status {done.returncode}, lastly: {_last_words(log)}; its "
             f"log is {log}"
         )
-    return read_output(
-        json.loads(result.splitlines()[-1]), num_requests=len(requests), most_tokens=load.output_tokens
-    )
+    return read_output(json.loads(result.splitlines()[-1]), num_requests=len(requests), most_tokens=load.output_tokens)
 
 
 def read_output(result: dict[str, Any], *, num_requests: int, most_tokens: int) -> LoadResult:
