@@ -53,11 +53,10 @@ class Record:
                 for draft in range(min(emitted, depth)):
                     accepted[draft] += 1
                 num_tokens, num_verify_steps, position = num_tokens + emitted, num_verify_steps + 1, position + emitted
-        steps = max(num_verify_steps, 1)
         return OfflineShape(
             drafting=shape,
-            acceptance_length=num_tokens / steps,
-            acceptance_by_position=[count / steps for count in accepted],
+            acceptance_length=num_tokens / num_verify_steps if num_verify_steps else 1.0,
+            acceptance_by_position=[count / max(num_verify_steps, 1) for count in accepted],
         )
 
 

@@ -202,7 +202,8 @@ def _run(engine: Engine, prompts: Sequence[list[int]], sampling: SamplingParams,
 
 
 def _pool(dialogues: Sequence[_Dialogue]) -> Acceptance:
-    """Sums over all requests; the token that prefill gave is not counted."""
+    """Sums over all requests; the token that prefill gave is not counted. Where nothing else was answered no draft was
+    ever accepted: a length of 1."""
     requests = [request for item in dialogues for request in item.eagle3]
     num_tokens = sum(len(request.output_ids) - 1 for request in requests)
     num_steps = sum(request.num_verify_steps for request in requests)
@@ -212,7 +213,7 @@ def _pool(dialogues: Sequence[_Dialogue]) -> Acceptance:
         num_identical=sum(item.identical for item in dialogues),
         num_tokens=num_tokens,
         num_verify_steps=num_steps,
-        acceptance_length=num_tokens / max(num_steps, 1),
+        acceptance_length=num_tokens / num_steps if num_steps else 1.0,
         acceptance_by_position=[count / max(num_steps, 1) for count in accepted],
     )
 

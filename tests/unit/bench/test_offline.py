@@ -36,6 +36,11 @@ def test_every_shapes_offline_acceptance_is_the_engines(
     assert found.acceptance_by_position == [count / totals.num_verify_steps for count in totals.accepted_by_position]
 
 
+def test_answers_that_leave_nothing_to_verify_have_the_acceptance_of_no_draft() -> None:
+    found = Record([[7]], [[9]], 2, {1: [[]]}).accept(Drafting(num_steps=2, topk=1, num_draft_tokens=3))
+    assert (found.acceptance_length, found.acceptance_by_position) == (1.0, [0.0, 0.0])
+
+
 def test_larger_trees_accept_more(record: Record) -> None:
     lengths = [
         record.accept(Drafting(num_steps=5, topk=4, num_draft_tokens=tokens)).acceptance_length

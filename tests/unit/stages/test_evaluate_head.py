@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from eyrie.eagle3.checkpoint import CheckpointError, save_head
 from eyrie.engines.reference.engine import Engine
 from eyrie.engines.reference.request import Request
+from eyrie.engines.reference.sampling import SamplingParams, UniformStream
 from eyrie.engines.slots import num_slots
 from eyrie.engines.target import load_target
 from eyrie.io import read_json, read_jsonl
@@ -84,6 +85,16 @@ def test_both_arms_answer_every_held_out_prompt_with_the_same_tokens(
 def test_few_prompts_still_cover_every_workload(tiny_target: Path, head: Path, clean: Path, tmp_path: Path) -> None:
     metrics, _ = evaluate(tiny_target, head, clean, tmp_path, max_prompts=2)
     assert set(metrics.workloads) == {"chat", "multi_turn"}
+
+
+def test_answers_of_one_token_have_the_acceptance_of_no_draft() -> None:
+    sampling = SamplingParams(8)
+    request = Request([7], sampling, UniformStream(0), [0, 0], output_ids=[9], finish_reason="stop")
+    conversation: Any = None
+    dialogue = evaluate_head._Dialogue("p", "chat", conversation, [[7]], [request], [request])
+    found = evaluate_head._pool([dialogue])
+    assert (found.num_tokens, found.num_verify_steps, found.num_identical) == (0, 0, 1)
+    assert (found.acceptance_length, found.acceptance_by_position) == (1.0, [0.0, 0.0])
 
 
 def test_a_difference_is_reported_with_its_place_and_margin(
