@@ -48,6 +48,7 @@ def render(params: Params, inputs: Inputs) -> str:
         verdict=headline(speed.first),
         losses=losing(speed),
         tally=tally(speed.each),
+        luck=math.comb(2 * speed.repeats, speed.repeats) // 2,  # of the orders of both arms' repeats, two are apart
         num_raw=inputs.selection.funnel[0].kept + sum(inputs.selection.funnel[0].dropped.values()),
         entities=entity_rows(inputs),
         lossless_checked=inputs.evaluation.temperature == 0.0,

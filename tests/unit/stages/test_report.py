@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from eyrie.schemas import Mismatch
 from eyrie.stages import report
-from tests.conftest import tiny_params
+from tests.conftest import raw_params, tiny_params
 from tests.unit.report.made_up import benchmark_documents, write_inputs
 
 SMALL: dict[str, Any] = {"workloads": ("code",), "concurrency": (1,)}  # one workload at one concurrency draws fastest
@@ -107,6 +108,35 @@ def test_a_difference_within_the_spread_is_no_gain(tmp_path: Path) -> None:
     assert "no gain can be claimed" in text
     assert "the difference lies within the spread" in text
     assert "EAGLE-3 loses here" not in text
+
+
+@pytest.mark.parametrize(("repeats", "pairings"), [(2, 3), (3, 10), (5, 126)])
+def test_how_often_repeats_lie_apart_by_luck_is_said(tmp_path: Path, repeats: int, pairings: int) -> None:
+    """Of all places that one arm's repeats may take among those of both, the lowest and the highest."""
+    assert len(list(combinations(range(2 * repeats), repeats))) == 2 * pairings
+    text = _text(_write(tmp_path, repeats=repeats, **SMALL))
+    assert f"{repeats} repeats of each would still lie apart by luck in one of {pairings} pairings." in text
+
+
+def test_arms_that_ran_one_after_the_other_and_on_several_gpus_are_said_to(tmp_path: Path) -> None:
+    changes = {"benchmark": {"sglang": raw_params()["benchmark"]["sglang"] | {"tp_size": 4}}}
+    made_up = {"engine": "sglang", "device": "cuda: NVIDIA H100 80GB HBM3, 79 GiB", **SMALL}
+    text = _text(_write(tmp_path, changes=changes, **made_up))
+    assert "the arms ran one after the other, so that what changed in between is in no range" in text
+    assert "Hardware cuda: NVIDIA H100 80GB HBM3, 79 GiB, 4 of them for each server" in text
+    text = _text(_write(tmp_path, changes=changes, named_servers=["eagle3"], **made_up))
+    assert "4 of them" not in text
+    assert "of them for each server" not in _text(_write(tmp_path, changes=changes, **SMALL))
+
+
+def test_a_tree_of_few_nodes_accepts_no_more_than_they_are(tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, **SMALL)
+    path = inputs["metrics_dir"] / "evaluate_head.json"
+    for steps, topk, tokens, most in ((4, 1, 5, 5), (5, 4, 4, 4), (3, 4, 16, 4)):
+        shape = {"num_steps": steps, "topk": topk, "num_draft_tokens": tokens}
+        path.write_text(json.dumps(json.loads(path.read_text()) | shape))
+        report.run(tiny_params(tmp_path), **inputs, report=tmp_path / "report.html", chart=tmp_path / "chart.png")
+        assert f"{most} is the most here." in _text((tmp_path / "report.html").read_text(encoding="utf-8"))
 
 
 def test_a_single_repeat_is_said_to_have_no_spread(tmp_path: Path) -> None:
