@@ -100,7 +100,7 @@ class Speed:
 
 def measure_speed(inputs: Inputs) -> Speed:
     """The comparisons as points, by concurrency."""
-    points = sorted(map(_point, inputs.benchmark.comparisons), key=lambda point: point.concurrency)
+    points = sorted(map(point_of, inputs.benchmark.comparisons), key=lambda point: point.concurrency)
     names = dict.fromkeys(comparison.workload for comparison in inputs.benchmark.comparisons)
     return Speed(
         pooled=[point for point in points if point.workload == "all"],
@@ -131,7 +131,7 @@ def cost_per_million(price_per_hour: float, tokens_per_second: float) -> float:
     return price_per_hour / 3600 / tokens_per_second * 1e6
 
 
-def _point(one: Comparison) -> Point:
+def point_of(one: Comparison) -> Point:
     return Point(
         workload=one.workload,
         concurrency=one.concurrency,

@@ -6,10 +6,18 @@ from rich.console import Console
 from rich.table import Table
 
 from eyrie.io import read_json
+from eyrie.report.findings import Pair, point_of
 from eyrie.schemas import BenchmarkMetrics, EvaluationMetrics, PromptMetrics, TrainMetrics
 
 METRICS = Path("reports/metrics")
 REPORT = Path("reports/report.html")
+
+
+_WITHIN = "\N{ALMOST EQUAL TO}"
+
+
+def _gain(pair: Pair) -> str:
+    return f"{_WITHIN} {pair.speedup:.2f}x" if pair.verdict == "within" else f"{pair.speedup:.2f}x"
 
 
 def print_summary() -> None:
@@ -31,18 +39,21 @@ def print_summary() -> None:
     ):
         first = column == "workload"  # a long name is folded, or rich would cut the figures short
         table.add_column(column, justify="left" if first else "right", no_wrap=not first, overflow="fold")
-    for comparison in benchmark.comparisons:
+    points = [point_of(comparison) for comparison in benchmark.comparisons]
+    for comparison, point in zip(benchmark.comparisons, points, strict=True):
         table.add_row(
             f"{comparison.workload} *" if comparison.workload in benchmark.stand_ins else comparison.workload,
             str(comparison.concurrency),
             f"{comparison.baseline_tpot_ms:.2f} ms",
             f"{comparison.eagle3_tpot_ms:.2f} ms",
-            f"{1 / comparison.tpot_ratio:.2f}x",
-            f"{comparison.throughput_ratio:.2f}x",
+            _gain(point.tpot),
+            _gain(point.throughput),
             f"{comparison.acceptance_length:.2f}",
             end_section=comparison.concurrency == max(item.concurrency for item in benchmark.comparisons),
         )
     console.print(table)
+    if any("within" in (point.tpot.verdict, point.throughput.verdict) for point in points):
+        console.print(f"{_WITHIN} within the spread of the repeats: neither a gain nor a loss", highlight=False)
     if benchmark.stand_ins:
         console.print(
             "* a stand-in: prompts written for this repository in place of a public data set", highlight=False

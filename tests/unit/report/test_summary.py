@@ -33,6 +33,22 @@ def test_stand_ins_gaps_and_defects_are_said(
     assert "Answers that differ by more than rounding explains: 1." in printed
 
 
+def test_a_difference_within_the_spread_is_marked_and_one_beyond_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    mark = "\N{ALMOST EQUAL TO}"
+    for name, gain, wobble in (("noisy", 1.05, 0.4), ("clear", 1.9, 0.02)):
+        write_inputs(tmp_path / name / "reports", workloads=("code",), concurrency=(1,), gain=gain, wobble=wobble)
+        monkeypatch.chdir(tmp_path / name)
+        print_summary()
+        printed = capsys.readouterr().out
+        assert (f"{mark} within the spread of the repeats: neither a gain nor a loss" in printed) == (name == "noisy")
+        rows = [line for line in printed.splitlines() if " ms " in line]
+        assert [row.count(mark) for row in rows] == [2 if name == "noisy" else 0] * 2
+        assert max(len(line) for line in printed.splitlines()) <= 80
+
+
 def test_samples_that_differ_are_no_defect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
