@@ -24,6 +24,7 @@ from eyrie.features.encodings import num_bits, planes_of
 from eyrie.params import Params
 
 SCREENING_CORE_HOURS_PER_MILLION = 0.33  # docs/decisions.md, Screening
+CLIENT_START_S = 15.0  # docs/decisions.md: SGLang's load generator, for every load
 OPTIMIZER_BYTES = 16  # per weight of the head: float32 weight, gradient and two moments
 
 
@@ -256,7 +257,7 @@ def _training_memory(estimate: Estimate, params: Params, facts: TargetFacts, dev
 
 
 def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: Device, lengths: Lengths) -> None:
-    """Both as if drafting gained nothing, so upper bounds."""
+    """Both as if drafting gained nothing, and with one turn a prompt."""
     evaluate, bench = params.evaluate_head, params.benchmark
     longest = params.generate_responses.max_prompt_tokens + evaluate.max_new_tokens  # every cache has room for it
     at_once = num_slots(evaluate.max_prompts, longest)
@@ -276,17 +277,22 @@ def _measuring(estimate: Estimate, params: Params, facts: TargetFacts, device: D
     how = f"weights + {at_once} caches x {longest:,} tokens, the longest prompt taken for max_prompt_tokens, "
     how += f"+ {device.count} x head"
     add_memory(estimate, "evaluate_head", needed, device, how)
-    total = 0.0
+    cells = len(bench.arms) * bench.repeats * len(bench.workloads)
+    starts = CLIENT_START_S * cells * len(bench.concurrency) if bench.engine == "sglang" else 0.0
+    total = starts
     for at_once in bench.concurrency:
         step = _step(params, facts, device, at_once, lengths.prompt + bench.output_tokens // 2)
-        requests = max(bench.num_prompts, at_once) * len(bench.workloads)
-        total += len(bench.arms) * bench.repeats * requests * bench.output_tokens / at_once * step.seconds
+        requests = cells * max(bench.num_prompts, at_once)
+        prefill = 2 * facts.active_weights * requests * lengths.prompt / device.all_flops
+        total += requests * bench.output_tokens / at_once * step.seconds + prefill
     estimate.seconds["benchmark"] = total
     estimate.add(
         "benchmark",
         in_hours(total),
         f"{len(bench.arms)} arms x {bench.repeats} repeats x {len(bench.workloads)} workloads x {bench.num_prompts} "
-        f"prompts x {bench.output_tokens} tokens at concurrency {bench.concurrency}; loading the servers is not in it",
+        f"prompts x ({lengths.prompt} prompt + {bench.output_tokens} answer) at concurrency {bench.concurrency}"
+        + (f" + {starts:.0f} s in which SGLang's client starts, {CLIENT_START_S:.0f} a load" if starts else "")
+        + "; every further turn is a request more, and loading the servers is not in it",
     )
 
 

@@ -198,6 +198,28 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     assert wide.memory_bytes["evaluate_head"] == 2 * estimate.memory_bytes["evaluate_head"]  # caches are wider, too
 
 
+def test_the_hours_of_measuring_are_those_of_the_steps_the_prompts_and_the_clients_starts() -> None:
+    device = Device("made up", 2, flops=1e14, bytes_per_s=1e12, memory_bytes=80e9)
+    params = recipe("llama-3.1-8b")
+    bench = params.benchmark
+    assert (bench.engine, bench.concurrency, bench.num_prompts, bench.output_tokens) == ("sglang", [1, 4, 16], 16, 256)
+    facts, lengths = target_facts(params), Lengths(prompt=300, answer=512)
+    estimate = make_estimate(params, facts, device, lengths)
+    weights, cache, active = 8_029_995_008 * 2, 2 * 2 * 32 * 8 * 128, 8_029_995_008 - 128_256 * 4096
+    steps = 2 * 100 * 512 / 9
+    assert estimate.seconds["evaluate_head"] == pytest.approx(steps * (weights + 9 * (300 + 256) * cache) / 2e12)
+    requests = 2 * 2 * 6 * 16  # arms, repeats, workloads, prompts
+    read = {1: 2 * active, 4: weights, 16: weights}  # one token needs one row of the embedding
+    answers = sum(requests * 256 / level * (read[level] + level * (300 + 128) * cache) / 2e12 for level in read)
+    prompts = 3 * requests * 300 * 2 * active / 2e14
+    starts = 2 * 2 * 6 * 3 * 15
+    assert estimate.seconds["benchmark"] == pytest.approx(answers + prompts + starts)
+    (line,) = (line for line in estimate.lines if line.name == "benchmark")
+    assert " + 1080 s in which SGLang's client starts, 15 a load;" in line.arithmetic
+    here = params.model_copy(update={"benchmark": bench.model_copy(update={"engine": "reference"})})
+    assert make_estimate(here, facts, device, lengths).seconds["benchmark"] == pytest.approx(answers + prompts)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_estimated_on_every_device(name: str) -> None:
     for gpu in ("A100", "H100", "H200", "B200", "L4"):
