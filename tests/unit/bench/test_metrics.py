@@ -30,6 +30,8 @@ def measured(arm: Arm, repeat: int, records: list[RequestRecord], *, duration_s:
 def test_tpot_leaves_out_the_first_token_and_the_time_until_it() -> None:
     assert tpot_s(record(tokens=5)) == 0.5
     assert tpot_s(record(tokens=1)) is None
+    assert tpot_s(record(tokens=5, ttft=0.0)) is None  # no text came
+    assert tpot_s(record(tokens=5, ttft=2.5)) is None  # all of it came at once
 
 
 def test_quantiles_are_milliseconds_and_interpolate() -> None:
@@ -46,6 +48,7 @@ def test_acceptance_length_pools_sums_and_leaves_out_prefills_token() -> None:
     """(21 - 1 + 5 - 1) / (4 + 4), not the mean of 5 and 1."""
     assert acceptance_length([record(tokens=21, steps=4), record(tokens=5, steps=4)]) == 3.0
     assert acceptance_length([record(tokens=21)]) is None
+    assert acceptance_length([record(tokens=21, steps=4), record(tokens=81)]) == 5.0  # of one no steps are known
 
 
 def test_a_cell_counts_errors_and_measures_the_rest() -> None:
@@ -97,6 +100,19 @@ def test_all_pools_the_requests_of_every_workload() -> None:
     assert everything.baseline_tpot_ms == 2000.0  # median of 0.5, 2, 2, 2
     assert everything.baseline_throughput_tok_s == (5 + 6) / 6.0
     assert everything.acceptance_length == 8 / 5
+
+
+def test_a_workload_without_a_load_at_a_concurrency_is_in_no_figure_there() -> None:
+    measurements = [measured(arm, 0, [record(tokens=5)]) for arm in ("baseline", "eagle3")]
+    measurements += [
+        Measurement("code", level, arm, 0, [record(tokens=3)], 2.0) for level in (1, 4) for arm in ("baseline", "eagle3")
+    ]
+    found = {(item.workload, item.concurrency): item.baseline_tpot_ms for item in compare(measurements, {})}
+    assert found == {("chat", 1): 500, ("code", 1): 1000, ("code", 4): 1000, ("all", 1): 750, ("all", 4): 1000}
+    assert [(each.concurrency, each.tpot_ms) for each in pooled_figures(measurements, {}) if each.arm == "eagle3"] == [
+        (1, 750.0),
+        (4, 1000.0),
+    ]
 
 
 def test_the_time_to_the_first_token_is_compared_too() -> None:
