@@ -166,6 +166,13 @@ class AnswerCheck(Document):
     mismatches: list[Mismatch]
 
 
+class LoadCheck(Document):
+    """Answers under load, text for text, against the baseline's to the same requests."""
+
+    num_answers: int
+    num_identical: int
+
+
 class EvaluationOutput(Document):
     """One line of evaluate_head's outputs: both arms' token ids, one list per turn, and no text."""
 
@@ -274,5 +281,9 @@ class BenchmarkMetrics(Document):
     stand_ins: list[Workload] = Field(description="measured with Eyrie's own stand-ins, not with the named data set")
     left_out: dict[Workload, str] = Field(description="workload -> why it, or part of it, was not measured or compared")
     answers: dict[Arm, AnswerCheck] = Field(description="drafting arm -> its greedy answers against the baseline's")
+    load_answers: dict[Arm, LoadCheck] = Field(
+        description="arm -> its answers under load against those of the baseline's same load; the baseline's against "
+        "those of its first repeat"
+    )
     comparisons: list[Comparison]
     figures: list[ArmFigure]

@@ -17,7 +17,7 @@ import numpy as np
 
 from eyrie.bench.client import RequestRecord
 from eyrie.params import Arm, Workload
-from eyrie.schemas import ArmFigure, BenchmarkCell, Comparison, Quantiles, Range
+from eyrie.schemas import ArmFigure, BenchmarkCell, Comparison, LoadCheck, Quantiles, Range
 
 # Tokens that verify steps produced and the steps, of the fixed set of answers: for a client that tells no counts.
 Accepted = Mapping[tuple[Arm, Workload], tuple[int, int]]
@@ -127,6 +127,26 @@ def _failed(measurement: Measurement) -> list[int]:
 def _comparable(measurements: Sequence[Measurement]) -> list[Measurement]:
     apart = uneven(measurements)
     return [item for item in measurements if (item.workload, item.concurrency) not in apart]
+
+
+def check_load(measurements: Sequence[Measurement]) -> dict[Arm, LoadCheck]:
+    """Per arm, how many requests that finished have the text of the baseline's answer in the same load. The baseline is
+    held against its own first repeat: what differs there is what batches of other sizes do without any draft. Left out
+    are requests that did not finish in both."""
+    baseline = {
+        (item.workload, item.concurrency, item.repeat): item.records for item in measurements if item.arm == "baseline"
+    }
+    first = min(item.repeat for item in measurements)
+    sums: dict[Arm, tuple[int, int]] = {}
+    for item in measurements:
+        if item.arm == "baseline" and item.repeat == first:
+            continue
+        other = baseline[item.workload, item.concurrency, first if item.arm == "baseline" else item.repeat]
+        both = [pair for pair in zip(item.records, other, strict=True) if pair[0].error is None is pair[1].error]
+        same = sum(one.answer_digest == two.answer_digest for one, two in both)
+        num_answers, num_identical = sums.get(item.arm, (0, 0))
+        sums[item.arm] = (num_answers + len(both), num_identical + same)
+    return {arm: LoadCheck(num_answers=number, num_identical=same) for arm, (number, same) in sums.items()}
 
 
 def compare(measurements: Sequence[Measurement], accepted: Accepted) -> list[Comparison]:

@@ -18,7 +18,7 @@ from eyrie.bench.arms import context_to_share, serve_arms, server_threads
 from eyrie.bench.gate import GateAnswer, check_answers
 from eyrie.bench.hardware import conditions, describe_device
 from eyrie.bench.measuring import Bench, Client
-from eyrie.bench.metrics import Accepted, Measurement, compare, pooled_figures, to_cell, uneven
+from eyrie.bench.metrics import Accepted, Measurement, check_load, compare, pooled_figures, to_cell, uneven
 from eyrie.bench.workloads import benchmark_prompts
 from eyrie.engines.launch import stop_on_signals
 from eyrie.engines.servers import API_KEY_VARIABLE, check_arms, is_installed, named_servers
@@ -115,6 +115,7 @@ def run(params: Params, *, head: Path, clean: Path, cells: Path, metrics: Path, 
             for arm, drafted in answers.items()
             if arm != "baseline"
         },
+        load_answers=check_load(measurements),
         comparisons=comparisons,
         figures=pooled_figures(measurements, accepted),
     )

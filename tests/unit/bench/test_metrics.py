@@ -7,6 +7,7 @@ from eyrie.bench.metrics import (
     Accepted,
     Measurement,
     acceptance_length,
+    check_load,
     compare,
     pooled_figures,
     quantiles_ms,
@@ -103,10 +104,9 @@ def test_all_pools_the_requests_of_every_workload() -> None:
 
 
 def test_a_workload_without_a_load_at_a_concurrency_is_in_no_figure_there() -> None:
-    measurements = [measured(arm, 0, [record(tokens=5)]) for arm in ("baseline", "eagle3")]
-    measurements += [
-        Measurement("code", level, arm, 0, [record(tokens=3)], 2.0) for level in (1, 4) for arm in ("baseline", "eagle3")
-    ]
+    arms: tuple[Arm, ...] = ("baseline", "eagle3")
+    measurements = [measured(arm, 0, [record(tokens=5)]) for arm in arms]
+    measurements += [Measurement("code", level, arm, 0, [record(tokens=3)], 2.0) for level in (1, 4) for arm in arms]
     found = {(item.workload, item.concurrency): item.baseline_tpot_ms for item in compare(measurements, {})}
     assert found == {("chat", 1): 500, ("code", 1): 1000, ("code", 4): 1000, ("all", 1): 750, ("all", 4): 1000}
     assert [(each.concurrency, each.tpot_ms) for each in pooled_figures(measurements, {}) if each.arm == "eagle3"] == [
@@ -190,6 +190,22 @@ def test_loads_that_are_not_compared_do_not_widen_the_pooled_range() -> None:
     assert everything.baseline_throughput_range_tok_s == everything.eagle3_throughput_range_tok_s == (5 / 4, 5 / 4)
     assert everything.baseline_tpot_range_ms == everything.eagle3_tpot_range_ms == (500.0, 500.0)
     assert [figure.output_throughput_range_tok_s for figure in pooled_figures(measurements, {})] == [(5 / 4, 5 / 4)] * 2
+
+
+def test_answers_under_load_are_held_against_the_baselines_of_the_same_load() -> None:
+    def load(arm: Arm, repeat: int, digests: list[str]) -> Measurement:
+        records = [RequestRecord(output_tokens=3, answer_digest=digest) for digest in digests]
+        return measured(arm, repeat, [*records, RequestRecord(error="HTTP 400")])
+
+    measurements = [
+        load("baseline", 0, ["a", "b", "c"]),
+        load("eagle3", 0, ["a", "b", "x"]),
+        load("eagle3", 1, ["a", "b2", "c"]),
+        load("baseline", 1, ["a", "b2", "c"]),
+    ]
+    found = {arm: (check.num_identical, check.num_answers) for arm, check in check_load(measurements).items()}
+    assert found == {"baseline": (2, 3), "eagle3": (5, 6)}
+    assert list(check_load(measurements[:2])) == ["eagle3"]  # one repeat has no other
 
 
 def test_as_many_failures_of_other_requests_are_no_even_load() -> None:

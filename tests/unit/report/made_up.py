@@ -18,6 +18,7 @@ from eyrie.schemas import (
     EvaluationMetrics,
     FeatureMetrics,
     FunnelStep,
+    LoadCheck,
     Mismatch,
     MixDistance,
     PromptMetrics,
@@ -271,6 +272,11 @@ def benchmark_documents(
         "stand_ins": [],
         "left_out": {},
         "answers": {arm: AnswerCheck(num_answers=20, num_identical=20, mismatches=[]) for arm in arms[1:]},
+        "load_answers": {
+            arm: LoadCheck(num_answers=40, num_identical=40 if arm == "baseline" else 39)
+            for arm in arms
+            if repeats > 1 or arm != "baseline"
+        },
         "figures": [figure(arm, level, cells) for level in concurrency for arm in arms],
         "named_servers": [],
         "device": "cpu: Intel(R) Xeon(R) Platinum 8481C, 2 cores, 2 threads",

@@ -151,6 +151,8 @@ def check_documents(folder: Path) -> None:
     ]
     check = metrics.answers["eagle3"]
     assert (check.num_answers, check.num_identical, check.mismatches) == (4, 4, [])
+    under_load = {arm: check.num_answers for arm, check in metrics.load_answers.items()}
+    assert under_load == {"eagle3": 2 * 2 * 2 * 2, "baseline": 2 * 2 * 2}  # its first repeat is what it is held against
     assert metrics.num_prompts == {"chat": 2, "multi_turn": 1}
     assert "tokens with their answers; the context holds 512" in metrics.left_out["long_context"]
     assert metrics.stand_ins == []

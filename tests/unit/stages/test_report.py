@@ -129,6 +129,15 @@ def test_arms_that_ran_one_after_the_other_and_on_several_gpus_are_said_to(tmp_p
     assert "of them for each server" not in _text(_write(tmp_path, changes=changes, **SMALL))
 
 
+def test_answers_under_the_timed_load_are_held_against_the_baselines(tmp_path: Path) -> None:
+    text = _text(_write(tmp_path, **SMALL))
+    assert "EAGLE-3: 39 of 40 answers have the text of the baseline’s to the same request in the same load." in text
+    assert "Baseline: 40 of 40 answers have the text of the first repeat." in text
+    text = _text(_write(tmp_path, repeats=1, **SMALL))
+    assert "first repeat" not in text
+    assert "as those of the baseline part from its own" not in text
+
+
 def test_a_tree_of_few_nodes_accepts_no_more_than_they_are(tmp_path: Path) -> None:
     inputs = write_inputs(tmp_path, **SMALL)
     path = inputs["metrics_dir"] / "evaluate_head.json"
