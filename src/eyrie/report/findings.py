@@ -126,6 +126,17 @@ def measure_arms(inputs: Inputs) -> list[ArmPoint]:
     return points
 
 
+def mean_in_flight(inputs: Inputs) -> dict[int, float]:
+    """Concurrency -> how many requests were open on average over its loads, of all arms: fewer than asked for, because
+    towards the end of a load none is left to take the place of one that ends."""
+    found: dict[int, float] = {}
+    for level in sorted({cell.concurrency for cell in inputs.cells}):
+        here = [cell for cell in inputs.cells if cell.concurrency == level]
+        open_s = sum(cell.e2e_ms.mean / 1e3 * (cell.num_requests - cell.num_errors) for cell in here)
+        found[level] = open_s / sum(cell.duration_s for cell in here)
+    return found
+
+
 def cost_per_million(price_per_hour: float, tokens_per_second: float) -> float:
     """What a million output tokens cost on a machine that makes so many a second and does nothing else."""
     return price_per_hour / 3600 / tokens_per_second * 1e6

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eyrie.params import Params
 from eyrie.report import bars, charts, numbers
-from eyrie.report.findings import Point, Speed, cost_per_million, measure_arms, measure_speed
+from eyrie.report.findings import Point, Speed, cost_per_million, mean_in_flight, measure_arms, measure_speed
 from eyrie.report.inputs import Inputs
 from eyrie.report.palette import DARK, LIGHT
 
@@ -58,6 +58,7 @@ def render(params: Params, inputs: Inputs) -> str:
         later=[point for point in speed.pooled if point.ttft.verdict == "slower"],
         position_chart=bars.position_panel(inputs.evaluation.overall.acceptance_by_position),
         ablation_chart=bars.ablation_panel(arms) if len(inputs.benchmark.arms) > 2 else None,
+        in_flight=mean_in_flight(inputs),
         arms=arms,
         arm_names=charts.NAMES,
         costs=_costs(params, speed),

@@ -9,7 +9,7 @@ import pytest
 from eyrie.bench.client import RequestRecord
 from eyrie.bench.metrics import Measurement, compare, pooled_figures, to_cell
 from eyrie.params import Arm, Workload
-from eyrie.report.findings import Measured, Pair, Speed, cost_per_million, measure_arms, measure_speed
+from eyrie.report.findings import Measured, Pair, Speed, cost_per_million, mean_in_flight, measure_arms, measure_speed
 from eyrie.report.inputs import read_inputs
 from tests.unit.report.made_up import write_inputs
 
@@ -79,6 +79,20 @@ def test_every_arm_is_set_against_the_baseline_with_its_spread(tmp_path: Path) -
 
 def test_cost_is_the_price_of_the_time_that_a_million_tokens_take() -> None:
     assert cost_per_million(3.6, 1000.0) == pytest.approx(1.0)
+
+
+def test_requests_open_on_average_are_their_latencies_over_the_time_that_the_loads_took(tmp_path: Path) -> None:
+    inputs = read_inputs(**write_inputs(tmp_path, workloads=("code",), concurrency=(2, 1), repeats=1))
+    first, second = (cell for cell in inputs.cells if cell.concurrency == 2)
+    around = first.e2e_ms.model_copy(update={"mean": 1500.0})
+    cells = [
+        first.model_copy(update={"e2e_ms": around, "num_requests": 5, "num_errors": 1, "duration_s": 4.0}),
+        second.model_copy(update={"e2e_ms": around, "num_requests": 8, "num_errors": 0, "duration_s": 6.0}),
+        *(cell for cell in inputs.cells if cell.concurrency == 1),
+    ]
+    found = mean_in_flight(replace(inputs, cells=cells))
+    assert list(found) == [1, 2]
+    assert found[2] == pytest.approx((4 * 1.5 + 8 * 1.5) / 10)
 
 
 def _loads(arm: Arm, seconds_per_token: dict[Workload, tuple[float, float]]) -> list[Measurement]:

@@ -138,6 +138,19 @@ def test_answers_under_the_timed_load_are_held_against_the_baselines(tmp_path: P
     assert "as those of the baseline part from its own" not in text
 
 
+def test_how_many_requests_were_open_on_average_stands_beside_the_concurrency(tmp_path: Path) -> None:
+    folder = tmp_path / "inputs"
+    inputs = write_inputs(folder, workloads=("code",), concurrency=(1,))
+    lines = [json.loads(line) for line in inputs["cells"].read_text().splitlines()]
+    for line in lines:
+        line["e2e_ms"]["mean"] = 125.0 * line["duration_s"] / 2 * 1.5
+    inputs["cells"].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report.run(tiny_params(tmp_path), **inputs, report=tmp_path / "report.html", chart=tmp_path / "chart.png")
+    assert "requests at a time (on average over a load, which ends with fewer: 0.75 at 1)" in _text(
+        (tmp_path / "report.html").read_text(encoding="utf-8")
+    )
+
+
 def test_a_tree_of_few_nodes_accepts_no_more_than_they_are(tmp_path: Path) -> None:
     inputs = write_inputs(tmp_path, **SMALL)
     path = inputs["metrics_dir"] / "evaluate_head.json"
