@@ -4,12 +4,18 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from eyrie.bench.client import Messages
 from eyrie.bench.gate import Gate, GateAnswer
+from eyrie.bench.workloads import BenchPrompt
 from eyrie.engines.servers import ServerError
+from eyrie.engines.target import load_chat
+from tests.conftest import tiny_params
 from tests.services.raw import NOT_TO_BE_QUOTED, PROMPT, raw_server
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -67,6 +73,53 @@ def test_a_server_that_hangs_is_given_up_with_the_time_it_had() -> None:
         return web.Response()
 
     assert said_of(hang, timeout_s=0.2) == "/generate did not answer within 0.2 s"
+
+
+def test_the_baseline_plays_conversations_with_its_own_answers_and_the_others_get_the_very_same_prompts(
+    tiny_target: Path,
+) -> None:
+    chat = load_chat(tiny_params(tiny_target).target)
+    said, seen = chat.tokenize(" the assistant"), list[dict[str, Any]]()
+
+    async def answer(http: web.Request) -> web.Response:
+        seen.append(await http.json() | {"key": http.headers.get("Authorization")})
+        top = [[[-0.25, token, None], [-2.5, 7, None]] for token in said] if seen[-1].get("return_logprob") else None
+        info = {"finish_reason": {"type": "length"}, "output_top_logprobs": top, "spec_verify_ct": len(seen)}
+        return web.json_response({"output_ids": said, "meta_info": info})
+
+    asked: list[Messages] = [[{"role": "system", "content": "be the system"}, {"role": "user", "content": "the user"}]]
+    for text in ("and now", "and then"):
+        asked.append(
+            [*asked[-1], {"role": "assistant", "content": chat.decode(said)}, {"role": "user", "content": text}]
+        )
+    ids = [chat.prompt_ids(messages) for messages in asked]
+    context_length = len(ids[1]) + 3
+    assert len(ids[2]) >= context_length  # the third turn does not fit
+    prompts = {
+        "chat": [BenchPrompt("p", "be the system", ("the user", "and now", "and then"))],
+        "code": [BenchPrompt("q", "", ("the user",))],
+    }
+    with stand_in(answer) as address:
+        gate = Gate(address, chat, 6, context_length, concurrency=1, timeout_s=5, api_key="k")
+        played = gate.play(prompts)
+        again = gate.replay(played)
+    plain: Messages = [{"role": "user", "content": "the user"}]
+    assert [(each.prompt_id, each.workload, each.turn) for each in played] == [
+        ("p", "chat", 0),
+        ("p", "chat", 1),
+        ("q", "code", 0),
+    ]
+    assert [each.messages for each in played] == [asked[0], asked[1], plain]
+    assert [each.asked for each in played] == [each.asked for each in again] == [*ids[:2], chat.prompt_ids(plain)]
+    assert [each.num_verify_steps for each in again] == [4, 5, 6]
+    assert all(each.output == said for each in played + again)
+    assert all(each.top == [[(token, -0.25), (7, -2.5)] for token in said] for each in played)
+    assert [each.top for each in again] == [[]] * 3
+    assert [body.get("top_logprobs_num") for body in seen] == [20] * 3 + [None] * 3
+    assert [body["sampling_params"] for body in seen[:2]] == [
+        {"max_new_tokens": room, "temperature": 0.0} for room in (min(6, context_length - len(ids[0])), 3)
+    ]
+    assert {body["key"] for body in seen} == {"Bearer k"}
 
 
 @pytest.mark.parametrize("kind", NOT_TO_BE_QUOTED)

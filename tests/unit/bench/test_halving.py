@@ -37,6 +37,8 @@ def test_a_shortlist_is_spread_from_the_cheapest_to_the_most_accepted() -> None:
     front = [offline(shape(steps), 1.0 + steps / 4) for steps in range(1, 9)]
     assert [item.num_steps for item in worth_measuring(front, 3)] in ([1, 4, 8], [1, 5, 8])
     assert worth_measuring(front, 1) == [shape(8)]
+    alike = [offline(shape(4), 2.5), offline(shape(2, 4, 8), 2.5)]  # of two that accept most the one that verifies less
+    assert worth_measuring(alike, 1) == worth_measuring(alike[::-1], 1) == [shape(4)]
 
 
 def test_the_faster_half_goes_on_and_the_baseline_is_not_counted() -> None:
@@ -64,6 +66,7 @@ def test_bands_cover_every_concurrency_and_turn_drafting_off_where_it_loses() ->
         (33, None, None),
     ]
     assert [band.speedup for band in bands] == pytest.approx([2.0, 1.1, 1.0])
+    assert serving_bands(measured[::-1]) == bands
     plan = ServingPlan(
         engine="reference",
         device="cpu",

@@ -76,6 +76,15 @@ def test_where_all_that_is_known_is_a_near_tie_a_token_beyond_is_not_excused(cha
     assert (mismatch.baseline_margin, mismatch.near_tie) == (None, False)
 
 
+@pytest.mark.parametrize(("baseline", "drafted"), [([10, 11], [10]), ([10], [10, 11])])
+def test_an_answer_that_ends_early_has_no_margin_and_is_no_near_tie(
+    chat: ChatTemplate, baseline: list[int], drafted: list[int]
+) -> None:
+    top = [[(token, -0.1), (12, -0.2)] for token in baseline]
+    (mismatch,) = check_answers(chat, [answer(baseline, top=top)], [answer(drafted)], dtype="bfloat16").mismatches
+    assert (mismatch.position, mismatch.baseline_margin, mismatch.near_tie) == (1, None, False)
+
+
 def test_positions_count_over_the_answers_of_a_conversation(chat: ChatTemplate) -> None:
     pairs = ([answer([10, 11, 12]), answer([13, 14])], [answer([10, 11, 12]), answer([13, 15])])
     pairs[0][1].top.extend([[], []])  # a server that gives no log-probabilities there
