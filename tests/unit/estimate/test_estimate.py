@@ -23,7 +23,7 @@ from eyrie.io import write_json
 from eyrie.params import Params, load_params
 from tests.architectures import ARCHITECTURES
 from tests.conftest import REPOSITORY, tiny_params
-from tests.unit.report.made_up import benchmark_documents
+from tests.unit.report.made_up import benchmark_documents, write_inputs
 
 RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.yaml"))
 
@@ -281,6 +281,14 @@ def test_after_a_run_the_estimate_stands_beside_what_was_measured(
     rows = {row[0]: row[2] for row in compare(estimate, same_device=True)}
     assert rows == {"train_head, seconds": "100", "extract_features, seconds": "34"}
     assert compare(estimate, same_device=False) == []
+    write_inputs(tmp_path / "reports")
+    assert compare(estimate, same_device=False) == [
+        ("tokens", "81,200,000", "290,144", "0.00"),
+        ("feature bytes", f"{81_200_000 * 32_768:,}", "374,285,760", "0.00"),
+        ("head weights", "424,701,952", "868,000", "0.00"),
+    ]
+    estimate.num_tokens, estimate.feature_bytes = 290_144 // 2, 0
+    assert [row[3] for row in compare(estimate, same_device=False)] == ["2.00", "-", "0.00"]
 
 
 def test_a_run_is_compared_with_as_many_gpus_as_its_servers_had(
