@@ -142,8 +142,12 @@ def check_load(measurements: Sequence[Measurement]) -> dict[Arm, LoadCheck]:
         if item.arm == "baseline" and item.repeat == first:
             continue
         other = baseline[item.workload, item.concurrency, first if item.arm == "baseline" else item.repeat]
-        both = [pair for pair in zip(item.records, other, strict=True) if pair[0].error is None is pair[1].error]
-        same = sum(one.answer_digest == two.answer_digest for one, two in both)
+        both = [
+            (one.answer_digest, two.answer_digest)
+            for one, two in zip(item.records, other, strict=True)
+            if one.error is None and two.error is None
+        ]
+        same = sum(one == two for one, two in both)
         num_answers, num_identical = sums.get(item.arm, (0, 0))
         sums[item.arm] = (num_answers + len(both), num_identical + same)
     return {arm: LoadCheck(num_answers=number, num_identical=same) for arm, (number, same) in sums.items()}

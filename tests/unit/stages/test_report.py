@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eyrie.schemas import Mismatch
+from eyrie.schemas import LoadCheck, Mismatch
 from eyrie.stages import report
 from tests.conftest import raw_params, tiny_params
 from tests.unit.report.made_up import benchmark_documents, write_inputs
@@ -133,9 +133,13 @@ def test_answers_under_the_timed_load_are_held_against_the_baselines(tmp_path: P
     text = _text(_write(tmp_path, **SMALL))
     assert "EAGLE-3: 39 of 40 answers have the text of the baseline’s to the same request in the same load." in text
     assert "Baseline: 40 of 40 answers have the text of the first repeat." in text
+    parts = "as those of the baseline part from its own"
+    assert parts not in text
+    parted = {arm: LoadCheck(num_answers=40, num_identical=39) for arm in ("baseline", "eagle3")}
+    assert parts in _text(_write(tmp_path, load_answers=parted, **SMALL))
     text = _text(_write(tmp_path, repeats=1, **SMALL))
     assert "first repeat" not in text
-    assert "as those of the baseline part from its own" not in text
+    assert parts not in text
 
 
 def test_how_many_requests_were_open_on_average_stands_beside_the_concurrency(tmp_path: Path) -> None:
