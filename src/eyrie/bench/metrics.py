@@ -93,13 +93,28 @@ def to_cell(measurement: Measurement) -> BenchmarkCell:
 
 
 @dataclass(frozen=True)
-class ArmSums:
-    """Per repeat, in their order, the median of the pooled requests in ms, and their tokens per second; the acceptance
-    of all repeats pooled."""
+class Repeats:
+    """One figure of every repeat."""
 
-    tpots_ms: list[float]
-    ttfts_ms: list[float]
-    throughputs_tok_s: list[float]
+    each: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.each)
+
+    @property
+    def range(self) -> Range:
+        return min(self.each), max(self.each)
+
+
+@dataclass(frozen=True)
+class ArmSums:
+    """The median of each repeat's pooled requests in ms, and their tokens per second; the acceptance of all repeats
+    pooled."""
+
+    tpot_ms: Repeats
+    ttft_ms: Repeats
+    throughput_tok_s: Repeats
     acceptance_length: float | None
 
 
@@ -181,10 +196,10 @@ def pooled_figures(measurements: Sequence[Measurement], accepted: Accepted) -> l
                 ArmFigure(
                     arm=arm,
                     concurrency=concurrency,
-                    tpot_ms=statistics.median(sums.tpots_ms),
-                    ttft_ms=statistics.median(sums.ttfts_ms),
-                    output_throughput_tok_s=statistics.median(sums.throughputs_tok_s),
-                    output_throughput_range_tok_s=_range(sums.throughputs_tok_s),
+                    tpot_ms=sums.tpot_ms.median,
+                    ttft_ms=sums.ttft_ms.median,
+                    output_throughput_tok_s=sums.throughput_tok_s.median,
+                    output_throughput_range_tok_s=sums.throughput_tok_s.range,
                     acceptance_length=sums.acceptance_length or _of_fixed_set(accepted, here),
                 )
             )
@@ -200,32 +215,24 @@ def _comparison(
     here = [item for item in measurements if item.concurrency == concurrency and workload in ("all", item.workload)]
     drafted = [item for item in here if item.arm == "eagle3"]
     baseline, eagle3 = _sums([item for item in here if item.arm == "baseline"]), _sums(drafted)
-    tpots, throughputs, ttfts = (
-        [statistics.median(of_repeats) for of_repeats in of_arms]
-        for of_arms in (
-            (baseline.tpots_ms, eagle3.tpots_ms),
-            (baseline.throughputs_tok_s, eagle3.throughputs_tok_s),
-            (baseline.ttfts_ms, eagle3.ttfts_ms),
-        )
-    )
     return Comparison(
         workload=workload,
         concurrency=concurrency,
-        baseline_tpot_ms=tpots[0],
-        baseline_tpot_range_ms=_range(baseline.tpots_ms),
-        eagle3_tpot_ms=tpots[1],
-        eagle3_tpot_range_ms=_range(eagle3.tpots_ms),
-        tpot_ratio=tpots[1] / tpots[0],
-        baseline_throughput_tok_s=throughputs[0],
-        baseline_throughput_range_tok_s=_range(baseline.throughputs_tok_s),
-        eagle3_throughput_tok_s=throughputs[1],
-        eagle3_throughput_range_tok_s=_range(eagle3.throughputs_tok_s),
-        throughput_ratio=throughputs[1] / throughputs[0],
-        baseline_ttft_ms=ttfts[0],
-        baseline_ttft_range_ms=_range(baseline.ttfts_ms),
-        eagle3_ttft_ms=ttfts[1],
-        eagle3_ttft_range_ms=_range(eagle3.ttfts_ms),
-        ttft_ratio=ttfts[1] / ttfts[0],
+        baseline_tpot_ms=baseline.tpot_ms.median,
+        baseline_tpot_range_ms=baseline.tpot_ms.range,
+        eagle3_tpot_ms=eagle3.tpot_ms.median,
+        eagle3_tpot_range_ms=eagle3.tpot_ms.range,
+        tpot_ratio=eagle3.tpot_ms.median / baseline.tpot_ms.median,
+        baseline_throughput_tok_s=baseline.throughput_tok_s.median,
+        baseline_throughput_range_tok_s=baseline.throughput_tok_s.range,
+        eagle3_throughput_tok_s=eagle3.throughput_tok_s.median,
+        eagle3_throughput_range_tok_s=eagle3.throughput_tok_s.range,
+        throughput_ratio=eagle3.throughput_tok_s.median / baseline.throughput_tok_s.median,
+        baseline_ttft_ms=baseline.ttft_ms.median,
+        baseline_ttft_range_ms=baseline.ttft_ms.range,
+        eagle3_ttft_ms=eagle3.ttft_ms.median,
+        eagle3_ttft_range_ms=eagle3.ttft_ms.range,
+        ttft_ratio=eagle3.ttft_ms.median / baseline.ttft_ms.median,
         acceptance_length=eagle3.acceptance_length or _of_fixed_set(accepted, drafted) or 1.0,
     )
 
@@ -238,22 +245,20 @@ def _of_fixed_set(accepted: Accepted, measurements: Sequence[Measurement]) -> fl
     return sum(tokens for tokens, _ in found) / steps if steps else None
 
 
-def _range(repeats: Sequence[float]) -> Range:
-    return min(repeats), max(repeats)
-
-
 def _sums(measurements: Sequence[Measurement]) -> ArmSums:
     """Requests of one repeat are pooled."""
     numbers = sorted({item.repeat for item in measurements})
     by_repeat = [[item for item in measurements if item.repeat == number] for number in numbers]
     pooled = [[record for item in items for record in item.finished] for items in by_repeat]
     return ArmSums(
-        tpots_ms=[quantiles_ms(_tpots(records)).median for records in pooled],
-        ttfts_ms=[quantiles_ms(record.ttft_s for record in _with_text(records)).median for records in pooled],
-        throughputs_tok_s=[
-            sum(record.output_tokens for record in records) / sum(item.duration_s for item in items)
-            for records, items in zip(pooled, by_repeat, strict=True)
-        ],
+        tpot_ms=Repeats([quantiles_ms(_tpots(records)).median for records in pooled]),
+        ttft_ms=Repeats([quantiles_ms(record.ttft_s for record in _with_text(records)).median for records in pooled]),
+        throughput_tok_s=Repeats(
+            [
+                sum(record.output_tokens for record in records) / sum(item.duration_s for item in items)
+                for records, items in zip(pooled, by_repeat, strict=True)
+            ]
+        ),
         acceptance_length=acceptance_length([record for records in pooled for record in records]),
     )
 
