@@ -95,11 +95,8 @@ def run_sglang_client(
 
 
 def read_output(result: dict[str, Any], *, num_requests: int, most_tokens: int) -> LoadResult:
-    """Records from one line of its detailed output. Raises ServerError when it measured another number of requests.
-
-    An error that comes inside a stream is none to it: it gives the request the tokens that the last usage told, or the
-    `most_tokens` that were asked for. That shows where no text came before.
-    """
+    """Records from one line of its detailed output; `most_tokens` were asked for. Raises ServerError when it measured
+    another number of requests."""
     names = ("input_lens", "output_lens", "ttfts", "itls", "generated_texts", "errors")
     columns = [result[name] for name in names]
     for name, column in zip(names, columns, strict=True):
@@ -107,20 +104,31 @@ def read_output(result: dict[str, Any], *, num_requests: int, most_tokens: int) 
             raise ServerError(
                 f"SGLang's load generator gave {name} of {len(column)} requests instead of {num_requests}"
             )
-    records = [
-        RequestRecord(error=_kind_of_failure(error) if error else "the stream held no answer")
-        if error or output_tokens == 0 or (not text and output_tokens == most_tokens > 1)
-        else RequestRecord(
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            ttft_s=ttft_s,
-            latency_s=ttft_s + sum(gaps_s),
-            gaps_s=gaps_s,
-            answer_digest=digest_of(text),
+    records = []
+    for input_tokens, output_tokens, ttft_s, gaps_s, text, error in zip(*columns, strict=True):
+        if failed := _why_failed(error, text, output_tokens, most_tokens):
+            records.append(RequestRecord(error=failed))
+            continue
+        records.append(
+            RequestRecord(
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                ttft_s=ttft_s,
+                latency_s=ttft_s + sum(gaps_s),
+                gaps_s=gaps_s,
+                answer_digest=digest_of(text),
+            )
         )
-        for input_tokens, output_tokens, ttft_s, gaps_s, text, error in zip(*columns, strict=True)
-    ]
     return LoadResult(records, float(result["duration"]))
+
+
+def _why_failed(error: str, text: str, output_tokens: int, most_tokens: int) -> str | None:
+    """An error that comes inside a stream is none to it: it gives the request the tokens that the last usage told, or
+    the most that were asked for. That shows where no text came before."""
+    if error:
+        return _kind_of_failure(error)
+    told_nothing = not text and output_tokens == most_tokens > 1
+    return "the stream held no answer" if output_tokens == 0 or told_nothing else None
 
 
 def _kind_of_failure(error: str) -> str:
