@@ -2,10 +2,13 @@
 
 Out: `model.safetensors` (bfloat16; `d2t` int64, `t2d` bool), `config.json`, `README.md` (the model card). SGLang skips
 names it does not know in silence, so the exact set of names and shapes is checked on the way out and on the way in.
+The only norm before a later layer's attention is `hidden_norm` to SGLang and `input_layernorm` to vLLM 0.32
+(`llama_eagle3.py` in both), and each leaves the other one unused: the file holds it under both names.
 Heads that others published in this layout are read too, whatever floating-point type they have and under older names.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ OLDER_NAMES = {  # as SGLang 0.5.23 understands them, `models/llama_eagle3.py` (
     "aux_norm_high": "fc_norm.2",
 }
 WEIGHTS, CARD = "model.safetensors", "README.md"
+_LATER_NORM = re.compile(r"layers\.[0-9]+\.hidden_norm\.weight")
 
 
 class CheckpointError(ValueError):
@@ -42,6 +46,9 @@ def save_head(head: Eagle3Head, folder: Path, *, model_card: str) -> None:
     }
     path = folder / WEIGHTS
     _check_tensors(path, tensors, head.config)
+    tensors |= {
+        _vllm_name(name): tensor.clone() for name, tensor in tensors.items() if _LATER_NORM.fullmatch(name)
+    }  # clones: the format knows no two names for the same bytes
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         write_tensors(temporary, tensors, {"format": "pt"})
@@ -97,7 +104,7 @@ def check_head(folder: Path, target_config: Any, *, context_length: int | None) 
 def read_tensors(folder: Path, *, headers_only: bool = False) -> dict[str, Tensor]:
     """All tensors of a head's safetensors files, by the names that Eyrie uses. Raises CheckpointError.
 
-    With `headers_only`, all but d2t and t2d are on the meta device: shape and kind, no values.
+    With `headers_only`, all matrices are on the meta device: shape and kind, no values.
     """
     paths = sorted(folder.glob("*.safetensors"))
     if not paths and (pickled := [path.name for path in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]):
@@ -112,15 +119,28 @@ def read_tensors(folder: Path, *, headers_only: bool = False) -> dict[str, Tenso
         try:
             with safe_open(path, framework="pt") as handle:
                 for name in handle.keys():  # noqa: SIM118 - not a mapping
-                    own = _own_name(name)
-                    found[own] = (
-                        _header(handle.get_slice(name))
-                        if headers_only and own not in ("d2t", "t2d")
-                        else handle.get_tensor(name)
-                    )
+                    header = handle.get_slice(name)
+                    only_header = headers_only and len(header.get_shape()) > 1
+                    found[_own_name(name)] = _header(header) if only_header else handle.get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path}: damaged safetensors file: {error}") from None
+    _drop_second_names(folder, found)
     return found
+
+
+def _vllm_name(name: str) -> str:
+    return name.replace("hidden_norm", "input_layernorm")
+
+
+def _drop_second_names(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Leave a later layer's norm under its first name. Raises CheckpointError where the two are not the same."""
+    for name in filter(_LATER_NORM.fullmatch, list(tensors)):
+        second = tensors.pop(_vllm_name(name), None)
+        if second is not None and not torch.equal(second, tensors[name]):
+            raise CheckpointError(
+                f"{folder}: {name}, which SGLang reads, is not {_vllm_name(name)}, which vLLM reads in its place, so "
+                "nothing tells which of them the head was trained with"
+            )
 
 
 def _own_name(name: str) -> str:

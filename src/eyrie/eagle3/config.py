@@ -5,6 +5,7 @@ TensorRT-LLM. Engines disagree about layer ids, so both spellings are written: l
 llama.cpp), layer *outputs* inside `eagle_config` (SGLang adds 1). Sources: arXiv:2503.01840, SGLang 0.5.23, vLLM 0.32.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,14 +92,18 @@ class HeadConfig:
 
         Raises HeadConfigError when the target has too few layers, layers of different sizes or no rotary positions.
         """
-        num_heads = _shared(config, "num_attention_heads")
+        hidden_size = hidden_size or config.hidden_size
+        target_heads = _shared(config, "num_attention_heads")
+        num_heads, num_kv_heads = _head_counts(
+            hidden_size, target_heads, _shared(config, "num_key_value_heads") or target_heads
+        )
         return cls(
-            hidden_size=hidden_size or config.hidden_size,
+            hidden_size=hidden_size,
             target_hidden_size=config.hidden_size,
             intermediate_size=intermediate_size,
             num_attention_heads=num_heads,
-            num_key_value_heads=_shared(config, "num_key_value_heads") or num_heads,
-            head_dim=_shared(config, "head_dim") or config.hidden_size // num_heads,
+            num_key_value_heads=num_kv_heads,
+            head_dim=_shared(config, "head_dim") or config.hidden_size // target_heads,
             rms_norm_eps=getattr(config, "rms_norm_eps", 1e-6),
             rope_parameters=_plain_rope(getattr(config, "rope_parameters", None)),
             max_position_embeddings=config.max_position_embeddings,
@@ -136,6 +141,11 @@ class HeadConfig:
         rope = values["rope_parameters"]
         if not isinstance(rope, dict) or not isinstance(rope.get("rope_theta"), int | float) or "rope_type" not in rope:
             raise HeadConfigError(f"rope_parameters is {rope}; expected a rope_type, and a number as rope_theta")
+        if values["hidden_size"] % values["num_attention_heads"]:
+            raise HeadConfigError(
+                f"num_attention_heads is {values['num_attention_heads']}, which does not divide hidden_size "
+                f"({values['hidden_size']}): SGLang cannot read such a config.json"
+            )
         return cls(aux_layer_ids=_written_layers(raw) or aux_layer_ids(num_target_layers), **values)
 
     def to_json(self) -> dict[str, Any]:
@@ -226,6 +236,17 @@ def check_can_go_on(folder: Path, theirs: HeadConfig, wanted: Mapping[str, Any])
                 f"{folder}: {name} is {found} there, but {value} in the head to train; "
                 + (f"set train_head.{setting} as it is there" if setting else "it was made for another target model")
             )
+
+
+def _head_counts(hidden_size: int, num_heads: int, num_kv_heads: int) -> tuple[int, int]:
+    """Attention and key-value heads: the target's, where a head of this width may have them.
+
+    Engines read its config.json with transformers' LlamaConfig, which refuses a number of heads that does not divide
+    `hidden_size` (GLM-4.5-Air: 96 and 4,096), whatever `head_dim` is. Then it is the largest below that does.
+    """
+    dividing = [count for count in range(num_heads, 0, -1) if hidden_size % count == 0]
+    chosen = next((count for count in dividing if count % num_kv_heads == 0), dividing[0])
+    return chosen, math.gcd(chosen, num_kv_heads)
 
 
 def _shared(config: Any, name: str) -> Any:

@@ -45,6 +45,11 @@ draft, so at temperature 0 the text is the target's own. Made with Eyrie {eyrie_
       --speculative-num-steps {params.evaluate_head.num_steps} --speculative-eagle-topk {params.evaluate_head.topk} \\
       --speculative-num-draft-tokens {params.evaluate_head.num_draft_tokens}
 
+vLLM takes it as a chain of drafts:
+
+    vllm serve {target.model}{pinned} --dtype {target.dtype} --speculative-config \\
+      '{{"method": "eagle3", "model": "THIS_FOLDER", "num_speculative_tokens": {params.evaluate_head.num_steps}}}'
+
 {embedding} Aux hidden states: outputs of layers
 {", ".join(str(layer) for layer in config.aux_layer_ids)} (counted from 0).
 

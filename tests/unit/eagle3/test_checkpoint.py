@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from eyrie.eagle3.checkpoint import CheckpointError, load_head, save_head
+from eyrie.eagle3.checkpoint import CheckpointError, check_head, load_head, save_head
 from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.spread import as_exported
-from tests.unit.eagle3.tiny import target_config, tiny
+from tests.unit.eagle3.tiny import KINDS, target_config, tiny
 
 CPU = torch.device("cpu")
 H, Q, KV, M, D, V = 24, 32, 16, 20, 16, 40
@@ -188,6 +188,34 @@ def test_the_config_file_is_plain_json(folder: Path) -> None:
         3,
         4,
     ]
+
+
+def test_a_later_layers_norm_stands_under_the_name_that_sglang_reads_and_the_one_that_vllm_reads(
+    tmp_path: Path,
+) -> None:
+    head = tiny(torch.float32, kind=KINDS["three layers"]).head
+    save_head(head, tmp_path, model_card="")
+    weights = tmp_path / "model.safetensors"
+    tensors = load_file(weights)
+    for layer in (1, 2):
+        sglang, vllm = (tensors[f"layers.{layer}.{name}.weight"] for name in ("hidden_norm", "input_layernorm"))
+        assert torch.equal(sglang, vllm)
+        assert torch.equal(sglang, head.state_dict()[f"layers.{layer}.hidden_norm.weight"].bfloat16())
+    assert not torch.equal(tensors["midlayer.hidden_norm.weight"], tensors["midlayer.input_layernorm.weight"])
+    assert load(tmp_path).config == check_head(tmp_path, target_config(), context_length=None) == head.config
+
+    tensors["layers.2.input_layernorm.weight"] += 0.5
+    save_file(tensors, weights)
+    message = r"layers.2.hidden_norm.weight, which SGLang reads, is not layers.2.input_layernorm.weight"
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        check_head(tmp_path, target_config(), context_length=None)
+
+    for layer in (1, 2):  # as SGLang's trainer writes them
+        del tensors[f"layers.{layer}.input_layernorm.weight"]
+    save_file(tensors, weights)
+    assert load(tmp_path).config == head.config
 
 
 def publish(head: Eagle3Head, folder: Path) -> None:

@@ -60,6 +60,30 @@ def test_the_exported_config_has_what_engines_need() -> None:
     assert (raw["bos_token_id"], raw["eos_token_id"]) == (1, [2, 3])
 
 
+@pytest.mark.parametrize(
+    ("hidden_size", "target_heads", "expected"),
+    [
+        (4096, (32, 8), (32, 8)),
+        (4096, (96, 8), (64, 8)),  # GLM-4.5-Air
+        (5120, (96, 8), (80, 8)),  # GLM-4.5
+        (2048, (20, 20), (16, 4)),  # GLM-4.7-Flash: none divides the width and is a multiple of 20
+        (160, (5, 1), (5, 1)),
+        (128, (5, 1), (4, 1)),
+    ],
+)
+def test_engines_can_read_the_config_of_a_head_whose_width_the_targets_heads_do_not_divide(
+    hidden_size: int, target_heads: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    num_heads, num_kv_heads = target_heads
+    target = target_config(  # a Llama of this width could not have as many heads, but other classes' targets do
+        hidden_size=num_heads * 8, num_attention_heads=num_heads, num_key_value_heads=num_kv_heads, head_dim=8
+    )
+    head = HeadConfig.from_target(target, draft_vocab_size=16, intermediate_size=20, hidden_size=hidden_size)
+    assert (head.num_attention_heads, head.num_key_value_heads, head.head_dim) == (*expected, 8)
+    assert LlamaConfig.from_dict(head.to_json()).num_attention_heads == expected[0]
+    assert HeadConfig.from_json(head.to_json(), num_target_layers=8) == head
+
+
 LLAMA3 = {
     "rope_type": "llama3",
     "rope_theta": 500000.0,
