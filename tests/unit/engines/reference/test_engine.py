@@ -111,7 +111,7 @@ def test_drafting_returns_the_baselines_sampled_tokens_for_the_same_seed(
 def test_drafts_equal_a_literal_recomputation_without_cache(
     target: TargetModel, head: Eagle3Head, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Catches a shifted aux layer, position, embedding or cache column, which all leave the text unchanged."""
+    """Catches a shifted aux layer, position, embedding, cache column or slot, which all leave the text unchanged."""
     literal, checked = Literal(target, head), 0
     original = Engine._speculate_chain
 
@@ -134,7 +134,12 @@ def test_drafts_equal_a_literal_recomputation_without_cache(
             checked += 1
 
     monkeypatch.setattr(Engine, "_speculate_chain", speculate)
-    outputs(make_engine(target, head, CHAIN), prompts, SamplingParams(max_new_tokens=10, ignore_eos=True))
+    engine = make_engine(target, head, CHAIN)
+    for index, prompt in enumerate(prompts):  # of different lengths, so that requests move into slots that are left
+        engine.submit(prompt, SamplingParams(max_new_tokens=5 + 5 * (index % 3), ignore_eos=True))
+    while engine.has_work:
+        engine.step()
+    engine.close()
     assert checked > 40
 
 
@@ -210,15 +215,17 @@ def test_stop_tokens_end_a_request_and_are_part_of_its_output(
         assert (request.output_ids, request.finish_reason) == (answer[: position + 1], "stop")
 
 
+@pytest.mark.parametrize("shape", [CHAIN, TREE, (3, 4, 4)])  # the last drafts more than it verifies
 def test_the_context_length_bounds_prompt_and_output(
-    target: TargetModel, head: Eagle3Head, prompts: list[list[int]]
+    target: TargetModel, head: Eagle3Head, prompts: list[list[int]], shape: tuple[int, int, int]
 ) -> None:
     from eyrie.params import Drafting
 
-    drafting = Drafting(num_steps=4, topk=1, num_draft_tokens=5)
+    num_steps, topk, num_draft_tokens = shape
+    drafting = Drafting(num_steps=num_steps, topk=topk, num_draft_tokens=num_draft_tokens)
     engine = Engine(target, head=head, drafting=drafting, max_running_requests=1, context_length=48)
     (request,) = engine.generate([prompts[1]], SamplingParams(max_new_tokens=100, ignore_eos=True))
-    assert (len(request.output_ids), request.finish_reason) == (8, "length")
+    assert (request.output_ids, request.finish_reason) == (transformers_greedy(target, prompts[1], 8), "length")
     with pytest.raises(ValueError, match="48 tokens; at most 47 fit"):
         engine.submit([7] * 48, GREEDY)
     with pytest.raises(ValueError, match="token id 300; ids must be between 0 and 299"):
@@ -266,6 +273,7 @@ def test_requests_that_join_late_or_are_cancelled_leave_the_others_alone(
     engine.cancel(requests[5])
     while engine.has_work:
         engine.step()
+    engine.cancel(requests[1])  # has finished
     engine.close()
     assert [request.finish_reason for request in requests] == ["abort"] + ["length"] * 4 + ["abort", "length"]
     for index in (1, 2, 3, 4, 6):
