@@ -66,6 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "decay1": {"ttt_decay": 1.0},
     "warmup10": {"warmup_steps": 10},
     "beta0.98": {"beta2": 0.98},
+    "frozen_output": {},  # lm_head stays the target's rows, as vLLM's speculators trains
 }
 
 
@@ -128,6 +129,7 @@ def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:
     head = Eagle3Head(head_config)
     head.set_vocab(vocab)
     head.start_from(ends.embedding_VH, ends.lm_head_VH)
+    head.lm_head.weight.requires_grad_(variant != "frozen_output")
     batches = partial(train_head._TrainingBatches, features, settings, Processes(), CPU)
     heldout = partial(train_head._heldout_batches, features, settings, Processes(), CPU)
     started = time.process_time()
