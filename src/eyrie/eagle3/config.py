@@ -94,7 +94,7 @@ class HeadConfig:
         """
         hidden_size = hidden_size or config.hidden_size
         target_heads = _shared(config, "num_attention_heads")
-        num_heads, num_kv_heads = _head_counts(
+        num_heads, num_kv_heads = head_counts(
             hidden_size, target_heads, _shared(config, "num_key_value_heads") or target_heads
         )
         return cls(
@@ -238,7 +238,7 @@ def check_can_go_on(folder: Path, theirs: HeadConfig, wanted: Mapping[str, Any])
             )
 
 
-def _head_counts(hidden_size: int, num_heads: int, num_kv_heads: int) -> tuple[int, int]:
+def head_counts(hidden_size: int, num_heads: int, num_kv_heads: int) -> tuple[int, int]:
     """Attention and key-value heads: the target's, where a head of this width may have them.
 
     Engines read its config.json with transformers' LlamaConfig, which refuses a number of heads that does not divide

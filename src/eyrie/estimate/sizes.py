@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import yaml
 
+from eyrie.eagle3.config import head_counts
 from eyrie.engines.target import EMBEDDING, TargetError, decoder_of, load_config, model_without_weights
 from eyrie.params import Params, Target
 
@@ -127,10 +128,11 @@ class HeadSize:
 
 
 def head_size(facts: TargetFacts, params: Params) -> HeadSize:
-    """The head that `params` ask for: heads and head dimension are the target's (`HeadConfig.from_target`)."""
+    """The head that `params` ask for, as `HeadConfig.from_target` makes it."""
     section = params.train_head
     target_hidden, hidden = facts.hidden_size, section.hidden_size or facts.hidden_size
-    query, key_value = facts.num_heads * facts.head_dim, facts.num_kv_heads * facts.head_dim
+    num_heads, num_kv_heads = head_counts(hidden, facts.num_heads, facts.num_kv_heads)
+    query, key_value = num_heads * facts.head_dim, num_kv_heads * facts.head_dim
     layers = section.num_layers
     inputs = 2 * hidden + (layers - 1) * hidden  # the first layer reads 2H, the others H
     return HeadSize(

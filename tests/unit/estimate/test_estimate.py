@@ -17,7 +17,7 @@ from eyrie.engines.slots import num_slots
 from eyrie.estimate import measured
 from eyrie.estimate.lines import Device, Estimate, Lengths, read_device
 from eyrie.estimate.measured import compare
-from eyrie.estimate.plan import feature_bytes_per_token, make_estimate
+from eyrie.estimate.plan import SCREENING_CORE_HOURS_PER_MILLION, feature_bytes_per_token, make_estimate
 from eyrie.estimate.sizes import TargetFacts, head_size, target_facts
 from eyrie.io import write_json
 from eyrie.params import Params, load_params
@@ -144,7 +144,7 @@ def test_weights_of_a_folders_target_are_counted_in_the_model_that_its_config_ma
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("changes", [{}, {"num_layers": 3, "fc_norm": True}, {"hidden_size": 16}])
+@pytest.mark.parametrize("changes", [{}, {"num_layers": 3, "fc_norm": True}, {"hidden_size": 16}, {"hidden_size": 18}])
 def test_weights_of_a_head_are_those_of_the_module(name: str, changes: dict[str, Any], tiny_target: Path) -> None:
     config = ARCHITECTURES[name]().get_text_config()
     params = tiny_params(tiny_target, train_head={"fc_norm": False, **changes}, build_vocab={"draft_vocab_size": 100})
@@ -168,18 +168,22 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     estimate = estimated("llama-3.1-8b", device, max_prompts=1000)
     assert estimate.num_tokens == 812_000
     assert estimate.feature_bytes == 812_000 * 32_768
+    lines = {line.name: line for line in estimate.lines}
+    assert lines["target weights"].arithmetic.endswith("; 8.03 B of them for one token")
+    assert estimate.seconds["filter_prompts"] == pytest.approx(1000 * SCREENING_CORE_HOURS_PER_MILLION * 3600 / 1e6)
     body = 32 * (2 * 4096 * 128 * (32 + 8) + 3 * 4096 * 14336)
     attention = 4 * 32 * 32 * 128 * 406
     assert estimate.seconds["extract_features"] == pytest.approx(812_000 * (2 * body + attention) / 2e14)
     repeated = 424_701_952 - 50_331_648 - 28_672
     per_token = 6 * (50_331_648 + 7 * repeated) + 2 * 4096 * 32_000
     assert estimate.seconds["train_head"] == pytest.approx(20_000 * 16_384 * per_token / 1e14)
-    (disk,) = (line for line in estimate.lines if line.name == "disk")
+    block = 2 * (4 * 4096 + 3 * 14336) + 8 * 4096
+    assert estimate.memory_bytes["extract_features"] == 8_029_995_008 * 2 + 16_384 * block
     rates = (
         estimate.feature_bytes / estimate.seconds["extract_features"],
         20_000 * 16_384 * 32_768 / estimate.seconds["train_head"],
     )
-    assert disk.value == "{:.2g} GB/s to write, {:.2g} GB/s to read".format(*(rate / 1e9 for rate in rates))
+    assert lines["disk"].value == "{:.2g} GB/s to write, {:.2g} GB/s to read".format(*(rate / 1e9 for rate in rates))
     read = 8_029_995_008 * 2 + 64 * 556 * 2 * 2 * 32 * 8 * 128
     prefill = 2 * (body + 128_256 * 4096) * 300_000 / 2e14
     assert estimate.seconds["generate_responses"] == pytest.approx(8000 * read / 2e12 + prefill)
@@ -196,6 +200,14 @@ def test_hours_and_bytes_follow_from_the_sums_that_are_shown() -> None:
     params = params.model_copy(update={"target": params.target.model_copy(update={"dtype": "float32"})})
     wide = make_estimate(params, target_facts(params), device, Lengths(prompt=300, answer=512))
     assert wide.memory_bytes["evaluate_head"] == 2 * estimate.memory_bytes["evaluate_head"]  # caches are wider, too
+
+
+def test_a_step_takes_its_products_where_they_take_longer_than_reading() -> None:
+    slow = Device("made up", 2, flops=1e12, bytes_per_s=1e12, memory_bytes=80e9)
+    estimate = estimated("llama-3.1-8b", slow, max_prompts=1000)
+    active = 8_029_995_008 - 128_256 * 4096
+    steps, prefill = 1000 * 512 / 64, 2 * active * 300_000 / 2e12
+    assert estimate.seconds["generate_responses"] == pytest.approx(steps * 2 * active * 64 / 2e12 + prefill)
 
 
 def test_the_hours_of_measuring_are_those_of_the_steps_the_prompts_and_the_clients_starts() -> None:
