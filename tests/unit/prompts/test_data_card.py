@@ -20,7 +20,7 @@ SOURCE = {
 }
 
 
-def card(**screening: Any) -> str:
+def card(sources: dict[str, Any] | None = None, **screening: Any) -> str:
     selection = SelectionMetrics(
         funnel=[
             FunnelStep(name="read", kept=97, dropped={"not JSON": 3}),
@@ -31,7 +31,7 @@ def card(**screening: Any) -> str:
         mix_distance_before=0.3,
         mix_distance_after=0.1,
         entities={},
-        sources={"logs": SOURCE},
+        sources=sources or {"logs": SOURCE},
         wanted_mix={"chat": 0.5, "math": 0.5},
         mix_axes={"workload": MixDistance(before=0.3, after=0.1), "turns": MixDistance(before=0.2, after=0.05)},
         shortfalls=[Shortfall(workload="math", part="", wanted=20, available=0)],
@@ -62,6 +62,16 @@ def test_the_funnel_runs_from_raw_to_screened() -> None:
 
 def test_an_override_stands_with_its_reason_on_one_line() -> None:
     assert "- logs (other): our own traffic, see contract 7" in card().splitlines()
+
+
+def test_a_source_that_needed_no_override_is_none_of_the_overrides() -> None:
+    cleared = SOURCE | {"override": ""}
+    text = card({"logs": SOURCE, "cleared": cleared})
+    assert "- logs (other): " in text
+    assert "- cleared (" not in text
+    none = card({"cleared": cleared})
+    assert "- cleared (" not in none
+    assert none.splitlines().count("None.") == text.splitlines().count("None.") + 1
 
 
 def test_answers_that_are_trained_on_stand_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +109,9 @@ def test_the_screening_facts_follow_the_backend_and_name_what_it_cannot_find() -
     assert "score threshold" not in facts
     assert "CRYPTO" in facts["in the policy, but not looked for by this backend"].split(", ")
     assert "secret-project" not in " ".join(facts.values())
+    assert facts["dropped prompts kept aside"] == "no"
+    aside = config.model_copy(update={"quarantine": True})
+    assert describe_screening(aside, entities=entities)["dropped prompts kept aside"].startswith("yes, in a file")
     other = config.model_copy(update={"policy": config.policy | {"PERSON": "keep"}})
     assert describe_screening(other, entities=entities)["policy digest"] != facts["policy digest"]
 
@@ -112,5 +125,8 @@ def test_the_screening_facts_list_the_recognisers_that_are_switched_on(tmp_path:
     )
     raw = raw_params()
     raw["filter_prompts"]["analyzer_config"] = str(path)
-    facts = describe_screening(parse_params(raw, origin="test").filter_prompts, entities=[])
+    config = parse_params(raw, origin="test").filter_prompts
+    facts = describe_screening(config, entities=sorted(config.policy))
+    assert "Cloud DLP location" not in facts
+    assert facts["in the policy, but not looked for by this backend"] == "none"
     assert facts["language engine, recognisers"] == "slim, A, C, gitleaks rules"

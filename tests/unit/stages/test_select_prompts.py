@@ -106,6 +106,7 @@ def test_a_workload_that_the_mix_does_not_name_is_left_out_and_said_to_be(
     with caplog.at_level(logging.WARNING):
         rows, _ = select(params_with(folder, workload_mix={"chat": 1.0}, max_prompts=20))
     assert "workload code: none of its 6 training prompts is wanted by the mix" in caplog.text
+    assert caplog.text.count("is wanted by the mix") == 1
     assert {item["workload"] for item in rows if item["split"] == "train"} == {"chat"}
 
 
@@ -374,6 +375,8 @@ def test_the_mix_can_follow_a_sample_of_real_traffic(folder: Path, select: Selec
     assert metrics.mix_axes["length"].before > 0.2
     assert metrics.wanted_mix == {"chat": 1.0}
     assert metrics.shortfalls == []
+    _, metrics = select(params_with(folder, workload_mix=None, traffic_sample=sample, max_prompts=60))
+    assert metrics.shortfalls == []  # 30 long ones are wanted, and there are 30
     _, metrics = select(params_with(folder, workload_mix=None, traffic_sample=sample, max_prompts=80))
     [short] = metrics.shortfalls
     assert (short.workload, short.wanted, short.available) == ("chat", 40, 30)
