@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from eyrie.io import folder_files, write_text
+from eyrie.io import canonical_json, folder_files, write_text
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import PACKAGE, code_of, dvc_params, local_files, parameters_of
 from eyrie.lineage.jobs import read_manifest
@@ -20,6 +20,7 @@ from eyrie.lineage.verdicts import jobs_of
 from eyrie.params import Params, load_yaml
 
 DVC_LOCK = Path("dvc.lock")
+TEMPLATE_SETTINGS = "target.chat_template_settings"
 MD5S = Path(".eyrie/md5s.json")  # a target on this disk may have 140 GB, and every start of Snakemake asks
 
 
@@ -65,7 +66,7 @@ class LockFile:
         if stage_name not in self.stages:
             return False
         stage = STAGES[stage_name]
-        if self.params_of(stage_name) != dvc_params(parameters_of(params, stage)):
+        if not _are_same(self.params_of(stage_name), dvc_params(parameters_of(params, stage))):
             return True
         deps = self.deps_of(stage_name)
         code = [f"src/eyrie/{path.relative_to(PACKAGE).as_posix()}" for path in code_of(stage_name)]
@@ -88,7 +89,7 @@ class LockFile:
             manifest = read_manifest(job.manifest)
             if manifest is None:
                 continue
-            if recorded != dvc_params(manifest["made_by"]):
+            if not _are_same(recorded, dvc_params(manifest["made_by"])):
                 return True
         return False
 
@@ -103,6 +104,13 @@ class LockFile:
         ordered += [name for name in self.stages if name not in STAGES]
         if ordered != [*self.stages]:
             _rewrite(ordered)
+
+
+def _are_same(recorded: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether two sets of parameters make the same. A record has numbers as params.yaml spells them, 1 for 1.0; only a
+    template's settings have no type of their own, and a template renders 1, 1.0 and true each otherwise."""
+    spelt = [canonical_json(params.get(TEMPLATE_SETTINGS)) for params in (recorded, expected)]
+    return recorded == expected and spelt[0] == spelt[1]
 
 
 def in_conflict() -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from eyrie.io import canonical_json
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import fingerprint, key_of
 from eyrie.lineage.jobs import Job, job_of, read_manifest
@@ -85,8 +86,9 @@ def _input_differences(job: Job, recorded: dict[str, str], digests: Digests) -> 
 
 
 def _differences(made_by: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """What differs between two fingerprints, in words: parameters with both values, files and code by name."""
-    if made_by == expected:
+    """What differs between two fingerprints, in words: parameters with both values, files and code by name. They are
+    compared as JSON: to Python 1, 1.0 and true are equal, and a chat template renders each otherwise."""
+    if canonical_json(made_by) == canonical_json(expected):
         return []
     stage = expected["stage"]
     reasons = [*_value_differences(stage, made_by.get("params"), expected["params"])]
@@ -110,7 +112,7 @@ def _value_differences(where: str, before: Any, now: Any) -> Iterator[str]:
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for index, (old, new) in enumerate(zip(before, now, strict=True)):
             yield from _value_differences(f"{where}.{index}", old, new)
-    elif before != now:
+    elif canonical_json(before) != canonical_json(now):
         yield f"parameter {where}: {_short(before)} -> {_short(now)}"
 
 

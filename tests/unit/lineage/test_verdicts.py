@@ -71,6 +71,24 @@ def test_a_parameter_that_the_report_only_shows_is_named_with_both_values(params
         assert judge(now, Digests(fresh=True), ["report"])["report"][0].reasons == reasons
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, True), (0, False), (1, 1.0), ([{"a": 0}], [{"a": False}])])
+def test_template_settings_that_python_holds_for_equal_and_a_template_renders_otherwise_are_a_change(
+    tiny_target: Path, before: object, now: object
+) -> None:
+    first, second = (
+        tiny_params(tiny_target, target={"model": str(tiny_target), "chat_template_settings": {"bos_token": value}})
+        for value in (before, now)
+    )
+    vocab = job_of(first, "build_vocab", None)
+    for path in vocab.inputs["responses"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("input")
+    run_job(first, vocab, _write_all)
+    assert _judge(first).state == "current"
+    assert _judge(second).state == "stale"
+    assert _judge(second).reasons[0].startswith("parameter target.chat_template_settings.bos_token")
+
+
 def test_changed_added_and_removed_inputs_are_named(params: Params, job: Job, tiny_target: Path) -> None:
     job.inputs["responses"][0].write_text("other")
     assert _judge(params).reasons == ("input data/responses/shard-0000.parquet changed",)
