@@ -5,6 +5,7 @@ The same fingerprint feeds the manifests (is this output current?), Snakemake (a
 """
 
 import ast
+import errno
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -27,7 +28,9 @@ NOT_CODE_OF_A_STAGE = PACKAGE / "params"
 # Imports of ours as everybody writes them, and signs of ours written otherwise.
 _STATEMENT = re.compile(r"^[ \t]*((?:from eyrie\b|import [^\n]*\beyrie\b)[^\n(]*(?:\([^)]*\))?[^\n]*)$", re.MULTILINE)
 _OTHERWISE = re.compile(
-    r"^[ \t]*(?!from eyrie\b|import )(?=\S)[^\n]*\b(?:from|import)[ \t]+eyrie\b|^[ \t]*import [^\n]*\\$", re.MULTILINE
+    r"^[ \t]*(?!from eyrie\b|import )(?=\S)[^\n]*\b(?:from|import)[ \t]+eyrie\b|^[ \t]*import [^\n]*\\$"
+    r"|\bfrom[ \t]*\.[.\w \t]*\bimport\b",
+    re.MULTILINE,
 )
 DATA = frozenset({".css", ".html"})  # what is shipped beside modules; anything else there is an editor's or a desktop's
 
@@ -55,10 +58,18 @@ def _imports(path: Path) -> frozenset[Path]:
     for node in _import_nodes(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = _package_of(path, node.level)
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            modules.add(module)
+            modules.update(f"{module}.{alias.name}" for alias in node.names)
     return frozenset(file for module in modules if (file := _module_file(module)) is not None)
+
+
+def _package_of(path: Path, level: int) -> list[str]:
+    """The package, name by name, that the dots of a relative import mean in the module `path`; empty without dots."""
+    names = ["eyrie", *path.relative_to(PACKAGE).parent.parts]
+    return names[: len(names) + 1 - level] if level else []
 
 
 def _import_nodes(text: str) -> Iterable[ast.AST]:
@@ -117,9 +128,18 @@ def named_beside(config: Path) -> list[Path]:
         value = todo.pop()
         if isinstance(value, dict | list):
             todo.extend(value.values() if isinstance(value, dict) else value)
-        elif isinstance(value, str) and 0 < len(value) < 256 and (config.parent / value).exists():
+        elif isinstance(value, str) and value and _exists(config.parent / value):
             found.add(config.parent / value)
     return sorted(found - {config, config.parent})
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # a pattern or a sentence, no name
+            return False
+        raise
 
 
 def parameters_of(params: Params, stage: Stage) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from eyrie.lineage.fingerprint import (
     DATA,
     PACKAGE,
     _import_nodes,
+    _imports,
     code_of,
     fingerprint,
     named_beside,
@@ -95,6 +96,16 @@ def test_a_yaml_file_that_names_nothing_beside_it_adds_nothing(tmp_path: Path, t
     assert named_beside(tmp_path / "c.yaml") == []
 
 
+def test_a_text_of_the_analyzer_that_no_file_could_be_called_names_none(tmp_path: Path) -> None:
+    config, deep = tmp_path / "c.yaml", tmp_path.joinpath(*["folder"] * 40, "words.txt")
+    deep.parent.mkdir(parents=True)
+    deep.touch()
+    named = deep.relative_to(tmp_path).as_posix()
+    texts = ["人" * 90, "é" * 200, "a" * 256, "a" * 100_000, "x\0y", named]
+    config.write_text(yaml.safe_dump(texts, allow_unicode=True), encoding="utf-8")
+    assert named_beside(config) == [deep]
+
+
 def test_the_device_is_no_part_of_what_an_output_is(tiny_target: Path) -> None:
     assert _all(tiny_params(tiny_target)) == _all(
         tiny_params(tiny_target, target={"device": "cpu", "model": str(tiny_target)})
@@ -136,6 +147,33 @@ def test_imports_are_those_of_the_whole_module_however_they_are_written() -> Non
         expected = _imported(ast.walk(ast.parse(text)))
         assert expected or "eyrie" not in text or "import eyrie" not in text
         assert _imported(_import_nodes(text)) == expected, text
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import eyrie.deep.other",
+        "import eyrie.deep.other as other",
+        "from eyrie.deep import other",
+        "from eyrie.deep.other import x",
+        "from . import other",
+        "from .other import x",
+        "from.other import x",
+        "from ..deep import other",
+        "from ..deep.other import (\n    x,\n)",
+        "import os; from .other import x",
+    ],
+)
+def test_a_module_is_code_of_who_imports_it_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    monkeypatch.setattr("eyrie.lineage.fingerprint.PACKAGE", tmp_path)
+    (tmp_path / "deep").mkdir()
+    for name in ("__init__", "module", "other"):
+        (tmp_path / f"deep/{name}.py").touch()
+    for name in ("module", "__init__"):
+        (tmp_path / f"deep/{name}.py").write_text(statement + "\n")
+        assert tmp_path / "deep/other.py" in _imports(tmp_path / f"deep/{name}.py")
 
 
 def _started_by(code: tuple[Path, ...]) -> set[str]:
