@@ -1,5 +1,8 @@
 """The journal of finished parts survives what a killed process can leave behind."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,21 @@ def test_a_cleared_journal_holds_only_what_comes_later(tmp_path: Path) -> None:
         assert journal["a"] == {"n": 2}
     with Journal(path) as journal:
         assert (len(journal), journal["a"]) == (1, {"n": 2})
+        journal.clear()
+    assert path.read_bytes() == b""
+
+
+def test_a_killed_process_loses_no_part_that_it_appended(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from eyrie.lineage.journal import Journal
+with Journal(Path(sys.argv[1])) as journal:
+    for number in range(3):
+        journal.append(str(number), {"n": number})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "j")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Journal(tmp_path / "j") as journal:
+        assert [journal[str(number)] for number in range(3)] == [{"n": 0}, {"n": 1}, {"n": 2}]
