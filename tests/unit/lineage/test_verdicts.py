@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from eyrie.lineage.digests import Digests
 from eyrie.lineage.fingerprint import STAMPS, write_stamps
 from eyrie.lineage.jobs import Job, job_of, run_job
-from eyrie.lineage.settle import STALE_NS, settle, stray_files
+from eyrie.lineage.lockfile import LockFile
+from eyrie.lineage.settle import METADATA, STALE_NS, settle, stray_files
 from eyrie.lineage.verdicts import Verdict, judge
 from eyrie.params import Params
 from tests.conftest import REPOSITORY, tiny_params
@@ -126,6 +128,44 @@ def test_settling_makes_current_outputs_newer_and_stale_ones_older_than_their_st
     assert all(path.stat().st_mtime_ns >= stamp for path in (*job.outputs.values(), job.manifest))
     settle(tiny_params(tiny_target, build_vocab={"draft_vocab_size": 64}), alone=True)
     assert job.manifest.stat().st_mtime_ns == STALE_NS
+
+
+def test_a_damaged_output_is_named_made_again_and_asked_for_whatever_snakemake_remembers_of_it(
+    params: Params, job: Job
+) -> None:
+    remembered = {path: METADATA / urlsafe_b64encode(str(path).encode()).decode() for path in job.outputs.values()}
+    METADATA.mkdir(parents=True)
+    for path in remembered.values():
+        path.touch()
+    write_stamps(params)
+    assert not [sentence for sentence in settle(params, alone=True) if "vocab" in sentence]
+    assert all(path.exists() for path in remembered.values())
+    vocab = job.outputs["vocab"]
+    vocab.write_text("flipped")
+    sentence = f"{vocab} is not what its manifest says; it will be made again"
+    assert sentence in settle(params, alone=True)
+    assert job.manifest.stat().st_mtime_ns == STALE_NS
+    assert not any(path.exists() for path in remembered.values())
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_what_follows_from_an_output_that_is_not_here_stays_current_only_if_a_record_vouches_for_it(
+    params: Params, job: Job, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    training = job_of(params, "train_head", None)
+    for path in training.inputs["features"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    run_job(params, training, _write_all)
+    job.outputs["vocab"].unlink()
+    write_stamps(params)
+    monkeypatch.setattr(LockFile, "vouches_for", lambda self, stage, params: is_recorded or stage != "build_vocab")
+    settle(params, alone=True)
+    stamp = (STAMPS / "train_head.json").stat().st_mtime_ns
+    if is_recorded:
+        assert training.manifest.stat().st_mtime_ns >= stamp
+    else:
+        assert training.manifest.stat().st_mtime_ns == STALE_NS
 
 
 def test_settling_brings_times_back_from_the_future(params: Params, job: Job) -> None:
