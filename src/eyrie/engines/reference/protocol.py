@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eyrie.engines.reference.request import Request
 from eyrie.engines.reference.sampling import SamplingParams
+from eyrie.io import canonical_json
 
 _UNSUPPORTED: dict[str, tuple[Any, ...]] = {  # field -> the values that ask for nothing, null apart
     "n": (1,),
@@ -112,7 +113,7 @@ class ChatBody(OpenAIBody):
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raises ValueError where the template is to be rendered under other variables than the server's `settings`."""
         for name, value in self.chat_template_kwargs.items():
-            if name not in settings or settings[name] != value:
+            if name not in settings or canonical_json(settings[name]) != canonical_json(value):  # 1 is not true here
                 raise ValueError(
                     f"chat_template_kwargs.{name} is not supported by the reference engine but as the server was "
                     "started with it (target.chat_template_settings)"

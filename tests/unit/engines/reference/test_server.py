@@ -219,9 +219,10 @@ def test_settings_of_the_template_are_the_server_s_own_or_refused() -> None:
     settings = {"enable_thinking": False, "effort": "low"}
     body = ChatBody(messages=[Message(role="user", content="x")], chat_template_kwargs={"enable_thinking": False})
     body.check_settings(settings)
-    body.chat_template_kwargs["enable_thinking"] = True
-    with pytest.raises(ValueError, match=r"chat_template_kwargs\.enable_thinking is not supported"):
-        body.check_settings(settings)
+    for other in (True, 0):  # a template renders 0 otherwise than false
+        body.chat_template_kwargs["enable_thinking"] = other
+        with pytest.raises(ValueError, match=r"chat_template_kwargs\.enable_thinking is not supported"):
+            body.check_settings(settings)
 
 
 def test_the_template_gets_every_field_of_a_message() -> None:
