@@ -4,6 +4,7 @@ And what parts or joins a value without being seen: characters of no width, lett
 """
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -11,11 +12,16 @@ _WIDE = {ord(char) + 0xFEE0: char for char in map(chr, range(0x21, 0x7F))}
 _DIGITS = {
     place: str(int(char)) for place in range(0x80, 0x20000) if (char := chr(place)).isdecimal()
 }  # there is no other
-_ONE_FOR_ONE = str.maketrans({**dict.fromkeys(map(ord, _SPACES), " "), **_WIDE, **_DIGITS})
+_STYLED = {  # bold, cursive and other letters for mathematics, which people write for show
+    place: letter
+    for place in range(0x1D400, 0x1D7CE)
+    if (letter := unicodedata.normalize("NFKC", chr(place))).isascii()
+}
+_ONE_FOR_ONE = str.maketrans({**dict.fromkeys(map(ord, _SPACES), " "), **_WIDE, **_STYLED, **_DIGITS})
 # A dash between words is left alone: it joins or parts names.
 _DASH = re.compile(r"(?<=[\dA-Z])[\u2010-\u2015\u2212](?=\d)|(?<=\d)[\u2010-\u2015\u2212](?=[A-Z])")
 _ESCAPED = re.compile(r"\\[nrt](?=[\dA-Z+(])")
-_ODD = re.compile(rf"[{_SPACES}\u2010-\u2015\u2212\uff01-\uff5e{''.join(map(chr, _DIGITS))}]")
+_ODD = re.compile(rf"[{_SPACES}\u2010-\u2015\u2212\uff01-\uff5e\U0001d400-\U0001d7ff{''.join(map(chr, _DIGITS))}]")
 
 # Soft hyphens, joiners, marks of direction, variation selectors, tags: inside a value they hide it.
 _UNSEEN = (
@@ -23,7 +29,8 @@ _UNSEEN = (
     r"\U000e0000-\U000e0fff]"
 )
 _ANY_UNSEEN = re.compile(_UNSEEN)
-_UNSEEN_INSIDE = re.compile(rf"(?<=[\w@.+-]){_UNSEEN}+(?=[\w@.+-])")
+_OF_VALUES = r"[\w@.+()/\s-]"  # the gaps between their groups too
+_UNSEEN_INSIDE = re.compile(rf"(?<={_OF_VALUES}){_UNSEEN}+(?={_OF_VALUES})")
 _UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 _TOUCHING = re.compile(rf"{_UNSPACED}(?=[A-Za-z0-9+(])|(?<=[A-Za-z0-9)]){_UNSPACED}")
 
