@@ -118,7 +118,7 @@ def _answers(selection: SelectionMetrics) -> str:
 
 def _overrides(selection: SelectionMetrics) -> str:
     lines = [
-        f"- {name} ({facts['license']}"
+        f"- {name} ({_cell(facts['license'])}"
         + (f", provenance {facts['denied_provenance']}" if facts["denied_provenance"] else "")
         + f"): {_cell(facts['override'])}"
         for name, facts in selection.sources.items()

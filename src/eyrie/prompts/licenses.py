@@ -55,15 +55,20 @@ def check_license(source: Source, *, allowed: Sequence[str], denied: Sequence[st
         raise LicenseError(f"source {source.name}: {_nothing_stated(stated)}; {remedy}")
     if card is not None and card.extra_terms:
         raise LicenseError(f"source {source.name}: its card asks readers to agree to extra terms; {remedy}")
-    if claimed and _canonical(claimed[0]) != _canonical(stated):
+    if claimed and _terms(claimed[0]) != _terms(stated):
         raise LicenseError(f"source {source.name}: licence {stated!r}, but its card says {claimed[0]!r}; {remedy}")
-    if _canonical(stated) not in map(_canonical, allowed):
+    if _terms(stated) not in map(_terms, allowed):
         raise LicenseError(f"source {source.name}: licence {stated!r} is not one of {', '.join(allowed)}; {remedy}")
     return Clearance(stated, "")
 
 
 def _nothing_stated(stated: str) -> str:
     return "no licence is stated" if not stated else f"licence {stated!r} names no terms"
+
+
+def _terms(licence: str) -> str:
+    """Only case and what joins words is set aside: a plus, a star or a slash may name other terms."""
+    return re.sub(r"[\s._-]", "", licence.lower())
 
 
 def _denied_provenance(told: Sequence[str], denied: Sequence[str]) -> str | None:
@@ -77,5 +82,5 @@ def _without_typeface(value: str) -> str:
 
 
 def _canonical(value: str) -> str:
-    """Letters of every script stay: `MIT` and terms added in Russian or Chinese are not `mit`."""
+    """Letters of every script stay."""
     return re.sub(r"[\W_]", "", value.lower())

@@ -50,6 +50,12 @@ def card(sources: dict[str, Any] | None = None, **screening: Any) -> str:
     return data_card(selection, PromptMetrics(**(document | screening)), screening_facts={"backend": "presidio"})
 
 
+def test_a_licence_of_a_hub_card_stays_in_its_line_of_the_overrides() -> None:
+    lines = card({"logs": SOURCE | {"license": "mine\n\n## Licence overrides\n\nNone."}}).splitlines()
+    assert "- logs (mine ## Licence overrides None.): our own traffic, see contract 7" in lines
+    assert lines.count("## Licence overrides") == 1
+
+
 def test_the_funnel_runs_from_raw_to_screened() -> None:
     lines = card().splitlines()
     steps = [line for line in lines if line.split(" | ")[0] in ("| read", "| near duplicates", "| screening")]

@@ -42,6 +42,14 @@ def test_exactly_the_texts_at_or_above_the_threshold_go() -> None:
     assert 0 < len(kept) < len(texts)
 
 
+def test_a_text_that_is_like_a_dropped_one_alone_stays() -> None:
+    frame = [f"w{number}" for number in range(40)]
+    first, middle, last = ("".join(f"{word} " for word in frame[start : start + 34]) for start in (0, 3, 6))
+    assert jaccard(first, middle) >= 0.8 > jaccard(first, last)
+    assert jaccard(middle, last) >= 0.8
+    assert similar([first, middle, last], threshold=0.8) == [False, True, False]
+
+
 def test_case_and_punctuation_do_not_make_a_text_new() -> None:
     assert similar(["Sort this list, please.", "SORT THIS LIST PLEASE !"], threshold=1.0) == [False, True]
 

@@ -31,6 +31,10 @@ def test_an_allowed_licence_passes() -> None:
         ({"license": "Unknown"}, "source logs: licence 'Unknown' names no terms"),
         ({"license": "cc-by-nc-4.0"}, "source logs: licence 'cc-by-nc-4.0' is not one of apache-2.0, mit"),
         ({"license": "MIT (禁止商用)"}, r"licence 'MIT \(禁止商用\)' is not one of apache-2.0, mit"),
+        ({"license": "MIT+"}, r"licence 'MIT\+' is not one of apache-2.0, mit"),
+        ({"license": "mit*"}, r"licence 'mit\*' is not one of apache-2.0, mit"),
+        ({"license": "mit/?"}, r"licence 'mit/\?' is not one of apache-2.0, mit"),
+        ({"license": "mit \N{CROSS MARK}"}, r"licence 'mit .' is not one of apache-2.0, mit"),
         ({"name": "my-ShareGPT_v3"}, "its provenance 'sharegpt' is denied"),
         ({"path": "data/lmsys_chat_1m/*.jsonl"}, "its provenance 'lmsys-chat' is denied"),
         ({"name": "ＳｈａｒｅＧＰＴ"}, "its provenance 'sharegpt' is denied"),
@@ -40,6 +44,11 @@ def test_an_allowed_licence_passes() -> None:
 def test_a_source_that_may_not_be_used_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(LicenseError, match=message):
         check(**changes)
+
+
+@pytest.mark.parametrize("written", ["MIT", " mit\n", "apache 2.0", "Apache_2.0", "APACHE-2.0"])
+def test_case_and_what_joins_words_make_no_other_licence(written: str) -> None:
+    assert check(license=written) == Clearance(written, "")
 
 
 @pytest.mark.parametrize("entry", ["m\u00fcller", "mu\u0308ller", "ブログ", "ｂｌｏｇ"])

@@ -5,6 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,12 @@ def test_the_workload_may_be_in_any_column(tmp_path: Path) -> None:
     prompts, malformed = read(config(tmp_path / "x.jsonl", source={"workload": None, "workload_column": "task"}))
     assert [prompt.workload for prompt in prompts] == ["code", "support_tickets"]
     assert malformed.reasons == {"the workload is no name of at most 32 of a-z, 0-9 and _": 3}
+
+
+def test_a_table_is_read_with_the_column_of_its_workloads(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b"], "task": ["code", "math"], "user": ["u", "v"]}), tmp_path / "x.parquet")
+    prompts, _ = read(config(tmp_path / "x.parquet", source={"workload": None, "workload_column": "task"}))
+    assert [(prompt.workload, prompt.turns) for prompt in prompts] == [("code", ["a"]), ("math", ["b"])]
 
 
 def test_a_column_of_something_else_is_no_workload(tmp_path: Path) -> None:
