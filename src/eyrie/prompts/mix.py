@@ -5,6 +5,7 @@ turns together when the mix of real traffic is followed. Its first entry is alwa
 """
 
 import hashlib
+import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,8 +43,9 @@ def shares_of(counts: Mapping[Key, int]) -> dict[Key, float]:
 
 
 def quotas(shares: Mapping[Key, float], total: int) -> dict[Key, int]:
-    """`total` split by share; rests go to the largest remainders, ties to the first name."""
-    exact = {key: share * total for key, share in shares.items()}
+    """`total` split by share; rests go to the largest remainders, ties to the first name. Shares sum to about 1."""
+    whole = math.fsum(shares.values())
+    exact = {key: share * total / whole for key, share in shares.items()}
     floors = {key: int(value + 1e-9) for key, value in exact.items()}  # 0.2 * 1400 may be 279.999...
     left = total - sum(floors.values())
     by_remainder = sorted(exact, key=lambda key: (floors[key] - exact[key], key))

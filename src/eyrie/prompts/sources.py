@@ -34,7 +34,7 @@ class SourceError(ValueError):
 
 
 class _HeaderError(ValueError):
-    """A CSV header that does not say which column is meant."""
+    """A header of CSV or Parquet does not say which column is meant."""
 
 
 class BadRow(NamedTuple):
@@ -166,9 +166,11 @@ class _Unzstd:
 
 
 class _TooLongError(Exception):
-    pass
+    def __init__(self, num_quotes: int) -> None:
+        self.num_quotes = num_quotes
 
 
+_NOT_CSV = BadRow("not CSV")
 _TOO_LONG = BadRow(f"over {MAX_ROW_BYTES >> 20} MiB")
 _BLANK = object()
 
@@ -201,7 +203,7 @@ class _Lines:
         return self
 
     def __next__(self) -> bytes:
-        too_long = False
+        too_long, num_quotes = False, 0
         while not self._ready:
             if self._at_end:
                 if not self._rest and not too_long:
@@ -209,11 +211,12 @@ class _Lines:
                 self._ready, self._rest = [self._rest], b""
                 break
             if len(self._rest) > MAX_ROW_BYTES:
+                num_quotes += self._rest.count(b'"')
                 too_long, self._rest = True, b""
             self._fill()
         line = self._ready.pop()
         if too_long or len(line) > MAX_ROW_BYTES:
-            raise _TooLongError
+            raise _TooLongError(num_quotes + line.count(b'"'))
         return line
 
     def _fill(self) -> None:
@@ -255,30 +258,54 @@ class _TextLines:
     def __init__(self, handle: Any) -> None:
         self._lines = _Lines(handle)
         self._first = True
+        self._num_quotes = 0  # of this record
 
     def __iter__(self) -> "_TextLines":
         return self
 
     def __next__(self) -> str:
-        text = next(self._lines).decode("utf-8", "surrogateescape")
+        try:
+            text = next(self._lines).decode("utf-8", "surrogateescape")
+        except _TooLongError as error:
+            self._num_quotes += error.num_quotes
+            raise
+        self._num_quotes += text.count('"')
         text = text.removeprefix("\ufeff") if self._first else text
         self._first = False
         return text
 
+    def begin_record(self) -> None:
+        self._num_quotes = 0
+
+    def rest_of_broken_record(self) -> Iterator[BadRow]:
+        """One for each line until its quotes close: what a cell goes on with would pass for a record."""
+        while self._num_quotes % 2:
+            try:
+                next(self)
+            except StopIteration:
+                return
+            except _TooLongError:
+                pass
+            yield _NOT_CSV
+
 
 def _csv_rows(handle: Any, columns: list[str]) -> Iterator[Any]:
     csv.field_size_limit(MAX_ROW_BYTES)  # the default refuses cells over 128 KiB
-    reader = csv.reader(_TextLines(handle), strict=True)
+    lines = _TextLines(handle)
+    reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     while True:
+        lines.begin_record()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except _TooLongError:
             yield _TOO_LONG
+            yield from lines.rest_of_broken_record()
         except csv.Error:
-            yield BadRow("not CSV")
+            yield _NOT_CSV
+            yield from lines.rest_of_broken_record()
         else:
             if header is None:
                 header = cells or None
@@ -305,6 +332,7 @@ def _record(header: list[str], cells: list[str]) -> Any:
 
 def _parquet_rows(handle: Any, columns: list[str]) -> Iterator[Any]:
     table = pq.ParquetFile(handle)
+    _check_header(table.schema_arrow.names, columns)
     wanted = [name for name in columns if name in table.schema_arrow.names] or None
     for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
         try:

@@ -15,6 +15,11 @@ def test_quotas_sum_to_the_total_and_stay_within_one_of_the_exact_share(weights:
     assert all(abs(found[name] - share * total) < 1 + 1e-6 for name, share in shares.items())
 
 
+@pytest.mark.parametrize("last", [0.5000009, 0.4999991])
+def test_shares_that_params_take_for_one_give_no_more_and_no_fewer_than_the_total(last: float) -> None:
+    assert sum(quotas({"chat": 0.5, "code": last}, 4_000_000).values()) == 4_000_000
+
+
 def test_equal_shares_of_a_multiple_are_equal() -> None:
     names: list[Workload] = ["chat", "code", "math", "extraction", "multi_turn"]
     assert set(quotas(dict.fromkeys(names, 0.2), 1400).values()) == {280}

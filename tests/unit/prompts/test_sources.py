@@ -131,6 +131,20 @@ def test_csv_cells_may_hold_newlines_and_bad_rows_are_named(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("record", "reasons"),
+    [
+        ('"He said \\"hi\\" to me\nthen left","answer \\"x\\"\nline two, of the answer\nend"\n', ["not CSV"] * 4),
+        ('"ask","long\n' + "x" * (MAX_ROW_BYTES + 1) + '\nanswer,of it\nmore"\n', ["over 4 MiB", *["not CSV"] * 2]),
+        ('"ask","long\n' + '""' * MAX_ROW_BYTES + '"\n', ["over 4 MiB"]),
+    ],
+)
+def test_no_piece_of_a_broken_csv_record_passes_for_a_record(tmp_path: Path, record: str, reasons: list[str]) -> None:
+    (tmp_path / "x.csv").write_text("text,answer\n" + record + '"fine","a ""b"""\n')
+    fine = {"text": "fine", "answer": 'a "b"'}
+    assert values(source(tmp_path / "x.csv")) == [*map(BadRow, reasons), fine]
+
+
 def test_a_csv_header_with_the_column_twice_is_refused_and_not_read_from_the_last(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,workload,text\none,chat,two\n")
     with pytest.raises(SourceError, match=r"^source logs: .*/x\.csv: the header has the column 'text' 2 times; which"):
@@ -140,6 +154,15 @@ def test_a_csv_header_with_the_column_twice_is_refused_and_not_read_from_the_las
 def test_csv_columns_that_nobody_reads_may_share_a_name(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,,\none,two,three\n")
     assert [value["text"] for value in values(source(tmp_path / "x.csv"))] == ["one"]
+
+
+def test_a_table_with_the_column_twice_is_refused_and_not_read_from_the_last(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["one"]), pa.array(["two"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(
+        SourceError, match=r"^source logs: .*/x\.parquet: the header has the column 'text' 2 times; which"
+    ):
+        values(source(tmp_path / "x.parquet"))
 
 
 def test_parquet_rows_are_streamed_and_bad_text_is_named(tmp_path: Path) -> None:
