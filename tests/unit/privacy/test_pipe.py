@@ -87,6 +87,19 @@ def test_messages_of_any_role_and_content_parts_are_screened(tmp_path: Path) -> 
         (f'{{"text": "a", "messages": ["{CARD}"]}}', "expected either"),
         ('{"prompt": "a"}', "expected either"),
         (f'{{"messages": ["{CARD}"]}}', "message 0: no content that is text"),
+        (
+            f'{{"messages": [{{"content": "a"}}, {{"card": "{CARD}", "content": 5}}]}}',
+            "message 1: no content that is text",
+        ),
+        (f'{{"messages": [{{"card": "{CARD}", "content": []}}]}}', "message 0: no content that is text"),
+        (
+            f'{{"messages": [{{"content": [{{"type": "image_url", "text": "{CARD}"}}]}}]}}',
+            "message 0: no content that is text",
+        ),
+        (
+            f'{{"messages": [{{"content": [{{"type": "text", "text": ["{CARD}"]}}]}}]}}',
+            "message 0: no content that is text",
+        ),
         ('{"messages": [{"content": "a"}, {"content": [{"type": "image_url"}]}]}', "message 1: no content"),
         ('{"messages": [{"role": "user", "content": null}]}', "message 0: no content"),
     ],
@@ -112,6 +125,10 @@ def test_blank_lines_between_rows_keep_their_numbers(tmp_path: Path) -> None:
     status, lines = answers(tmp_path, {"text": "hi"}, b"\r", b"", {"text": CARD}, b"")
     assert status == 3
     assert [(line["index"], line["action"]) for line in lines] == [(0, "keep"), (1, "error"), (2, "error"), (3, "drop")]
+
+
+def test_a_last_row_without_a_line_break_is_screened() -> None:
+    assert [row.texts for row in pipe._rows(io.BytesIO(b'{"text": "a"}\n{"text": "b"}'))] == [["a"], ["b"]]
 
 
 def test_a_byte_order_mark_does_not_cost_the_first_row(tmp_path: Path) -> None:
