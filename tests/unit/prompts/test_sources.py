@@ -145,6 +145,20 @@ def test_no_piece_of_a_broken_csv_record_passes_for_a_record(tmp_path: Path, rec
     assert values(source(tmp_path / "x.csv")) == [*map(BadRow, reasons), fine]
 
 
+def test_a_quote_inside_a_csv_cell_costs_no_later_record(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('text,size\na screen,5"\n"a"b,c\nfine,1\n')
+    assert values(source(tmp_path / "x.csv")) == [
+        {"text": "a screen", "size": '5"'},
+        BadRow("not CSV"),
+        {"text": "fine", "size": "1"},
+    ]
+
+
+def test_empty_lines_before_a_csv_header_are_none(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("\r\n\ntext\na\n")
+    assert values(source(tmp_path / "x.csv")) == [{"text": "a"}]
+
+
 def test_a_csv_header_with_the_column_twice_is_refused_and_not_read_from_the_last(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,workload,text\none,chat,two\n")
     with pytest.raises(SourceError, match=r"^source logs: .*/x\.csv: the header has the column 'text' 2 times; which"):
