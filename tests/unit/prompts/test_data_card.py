@@ -50,6 +50,10 @@ def card(sources: dict[str, Any] | None = None, **screening: Any) -> str:
     return data_card(selection, PromptMetrics(**(document | screening)), screening_facts={"backend": "presidio"})
 
 
+def test_a_step_that_drops_nothing_says_so() -> None:
+    assert "| screening | 35 | none |" in card(funnel=[FunnelStep(name="screening", kept=35, dropped={})]).splitlines()
+
+
 def test_a_licence_of_a_hub_card_stays_in_its_line_of_the_overrides() -> None:
     lines = card({"logs": SOURCE | {"license": "mine\n\n## Licence overrides\n\nNone."}}).splitlines()
     assert "- logs (mine ## Licence overrides None.): our own traffic, see contract 7" in lines
@@ -136,3 +140,7 @@ def test_the_screening_facts_list_the_recognisers_that_are_switched_on(tmp_path:
     assert "Cloud DLP location" not in facts
     assert facts["in the policy, but not looked for by this backend"] == "none"
     assert facts["language engine, recognisers"] == "slim, A, C, gitleaks rules"
+    own = config.model_copy(update={"score_threshold": 0.4, "entity_thresholds": {"SECRET": 0.6, "PERSON": 0.55}})
+    assert describe_screening(own, entities=[])["score threshold"] == "0.4; PERSON 0.55, SECRET 0.6"
+    plain = config.model_copy(update={"score_threshold": 0.4, "entity_thresholds": {}})
+    assert describe_screening(plain, entities=[])["score threshold"] == "0.4"
