@@ -40,6 +40,8 @@ class PreflightError(ValueError):
 
 def preflight(params: Params) -> None:
     """Raise PreflightError, ServerError or QuarantineError with one sentence about the first thing that is wrong."""
+    if "{" in str(Path.cwd()) or "}" in str(Path.cwd()):
+        raise PreflightError(f"the project's folder has a brace in its path, which DVC cannot work in: {Path.cwd()}")
     for source in params.select_prompts.origins:
         if source.path and "://" not in source.path and not any(path.is_file() for path in expand(source.path)):
             raise PreflightError(f"select_prompts.sources.{source.name}: no file matches {source.path}")

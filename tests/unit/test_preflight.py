@@ -1,6 +1,7 @@
 """What cannot work is refused before any stage starts, in one sentence."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,17 @@ def test_a_head_that_training_cannot_start_from_is_refused_before_any_stage(
     preflight(params("owner/head", "0" * 40))
     with pytest.raises(PreflightError, match=message):
         preflight(params(name, revision))
+
+
+@pytest.mark.parametrize("name", ["a{x}b", "open{", "closed}"])
+def test_a_folder_that_dvc_cannot_work_in_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its progress bars take the path for a format string."""
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(PreflightError, match=re.escape(f"which DVC cannot work in: {tmp_path / name}")):
+        preflight(parse_params(raw_params(), origin="test"))
 
 
 def test_a_source_that_matches_no_file_is_refused() -> None:

@@ -77,9 +77,9 @@ class Analyzer:
     def find(self, text: str, *, score_threshold: float) -> list[Finding]:
         """Findings in `text`, by start. Raises UnscreenableError when the analyzer failed or gave a pattern up."""
         found: set[Finding] = set()
-        for reading, places in readings(text):
+        for reading, spans in readings(text):
             for item in self._find(reading, score_threshold):
-                found.add(item if places is None else _at(item, places))
+                found.add(item if spans is None else _at(item, spans))
         return sorted(found)
 
     def _find(self, text: str, score_threshold: float) -> list[Finding]:
@@ -100,9 +100,9 @@ class Analyzer:
         return _without_general(sorted(Finding(item.start, item.end, item.entity_type, item.score) for item in results))
 
 
-def _at(item: Finding, places: list[int]) -> Finding:
-    """The finding where it stands in the text of which `places` are the characters that were read."""
-    return item._replace(start=places[item.start], end=places[item.end - 1] + 1)
+def _at(item: Finding, spans: list[tuple[int, int]]) -> Finding:
+    """The finding where it stands in the text of which `spans` are the characters that were read."""
+    return item._replace(start=spans[item.start][0], end=spans[item.end - 1][1])
 
 
 def _without_general(findings: list[Finding]) -> list[Finding]:

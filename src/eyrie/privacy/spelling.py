@@ -1,13 +1,19 @@
 """The many ways to type a space, a hyphen, a letter or a digit, as one: patterns know ASCII, people paste from PDF and
 phones. Escaped white space before a value, of which its letter would read as a part (`\\t123-45-6789` in a log line).
-And what parts or joins a value without being seen: characters of no width, letters of scripts without spaces.
+And what parts or joins a value without being seen: characters of no width, letters of scripts without spaces. Escapes
+are read too (eyrie/privacy/escapes.py).
 """
 
 import re
 import unicodedata
 from typing import NamedTuple
 
-_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+from eyrie.privacy.escapes import unescaped
+
+_SPACES = (
+    "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+    "\u115f\u1160\u2800\u3164\uffa0"  # letters that look like one
+)
 _WIDE = {ord(char) + 0xFEE0: char for char in map(chr, range(0x21, 0x7F))}
 _DIGITS = {
     place: str(int(char)) for place in range(0x80, 0x20000) if (char := chr(place)).isdecimal()
@@ -36,28 +42,39 @@ _TOUCHING = re.compile(rf"{_UNSPACED}(?=[A-Za-z0-9+(])|(?<=[A-Za-z0-9)]){_UNSPAC
 
 
 class Reading(NamedTuple):
-    """A text as patterns should see it. `places[i]` is where its character i stands in the text; None: at i."""
+    """A text as patterns should see it. `spans[i]` is where its character i stands in the text; None: at i."""
 
     text: str
-    places: list[int] | None = None
+    spans: list[tuple[int, int]] | None = None
 
 
 def readings(text: str) -> list[Reading]:
-    """The text as it is, and a second time where something unseen may join or part its values."""
+    """The text as it is, and again where something unseen may join or part its values, or escapes spell them."""
+    found = _with_unseen(text)
+    if spelled := unescaped(text):
+        text, spans = spelled
+        for reading, of_spelled in _with_unseen(text):
+            found.append(Reading(reading, spans if of_spelled is None else [spans[place] for place, _ in of_spelled]))
+    return found
+
+
+def _with_unseen(text: str) -> list[Reading]:
     found = [Reading(plain(text))]
     if text.isascii():
         return found
-    places = None
+    spans = None
     if _UNSEEN_INSIDE.search(text):
         unseen = {place for run in _UNSEEN_INSIDE.finditer(text) for place in range(*run.span())}
-        places = [place for place in range(len(text)) if place not in unseen]
-        text = "".join(text[place] for place in places)
+        spans = [(place, place + 1) for place in range(len(text)) if place not in unseen]
+        text = "".join(text[place] for place, _ in spans)
     spaced = _TOUCHING.sub(" ", plain(text))
-    return found if spaced == found[0].text else [*found, Reading(spaced, places)]
+    return found if spaced == found[0].text else [*found, Reading(spaced, spans)]
 
 
 def bare(value: str) -> str:
-    """A value as all its spellings have it; shorter, where something unseen stood inside."""
+    """A value as all its spellings have it; shorter, where something unseen or escaped stood inside."""
+    if spelled := unescaped(value):
+        value = spelled[0]
     return value if value.isascii() else _ANY_UNSEEN.sub("", plain(value))
 
 

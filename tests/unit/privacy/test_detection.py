@@ -179,6 +179,38 @@ def test_characters_unseen_wide_or_of_scripts_without_spaces_hide_no_value(
     assert (start, start + len(value)) in spans
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'{"email": "john.miller\u0040acme-tools.com"}', r"john.miller\u0040acme-tools.com"),
+        (r"my ssn is 536\u002d90\u002d4399", r"536\u002d90\u002d4399"),
+        (r"my ssn is 536\x2d90\x2d4399", r"536\x2d90\x2d4399"),
+        ("my ssn is 536&#45;90&#45;4399, why?", "536&#45;90&#45;4399"),
+        (
+            "<td>jo&period;m&#64;acme-tools&#46;&#x63;&#x6F;&#109;</td>",
+            "jo&period;m&#64;acme-tools&#46;&#x63;&#x6F;&#109;",
+        ),
+        ("call 415&nbsp;867&nbsp;2671 now", "415&nbsp;867&nbsp;2671"),
+        ("pay 4111&nbsp;1111&#160;1111&#xA0;1111 now", "4111&nbsp;1111&#160;1111&#xA0;1111"),
+        ("to DE89&nbsp;37040044&nbsp;0532013000 now", "DE89&nbsp;37040044&nbsp;0532013000"),
+        ("call +1 <b>415</b> 867<br/>2671 now", "+1 <b>415</b> 867<br/>2671"),
+        ('mail jo<wbr>.m@<span class="x">acme-tools</span>.com', 'jo<wbr>.m@<span class="x">acme-tools</span>.com'),
+        ("mail m\u200barta&#64;poc\u00adzta.pl now", "m\u200barta&#64;poc\u00adzta.pl"),
+        ("call 415\u3164867\u28002671 now", "415\u3164867\u28002671"),
+    ],
+)
+def test_values_that_html_or_json_spells_are_found_whole(presidio: PresidioDetector, text: str, value: str) -> None:
+    start = text.index(value)
+    spans = {(item.start, item.end) for item in found(presidio, text).findings[0]}
+    assert (start, start + len(value)) in spans
+
+
+def test_bytes_and_markup_spell_no_value(presidio: PresidioDetector) -> None:
+    """Letters and digits of byte strings are programs; what HTML says of itself is no text."""
+    for text in (r"b'\x34\x31\x35\x38\x36\x37\x32\x36\x37\x31'", "if a &lt; b &amp;&amp; c &gt; 4: &quot;x&quot;"):
+        assert found(presidio, text).findings == [[]]
+
+
 def test_what_a_window_cut_off_yields_to_the_whole_of_its_type() -> None:
     whole, cut, other = Finding(5, 20, "A", 0.5), Finding(9, 20, "A", 0.9), Finding(6, 9, "B", 0.5)
     assert without_partial([cut, other, whole, Finding(18, 25, "A", 0.5)]) == [whole, other, Finding(18, 25, "A", 0.5)]

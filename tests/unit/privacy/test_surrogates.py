@@ -9,7 +9,12 @@ from eyrie.privacy.surrogates import Surrogates
 def test_the_same_value_gets_the_same_surrogate_in_any_spelling() -> None:
     surrogates = Surrogates(seed=1, masked="p", originals=[])
     mail = surrogates.replace("EMAIL_ADDRESS", "Jo.Doe@Corp.com")
-    for spelling in ("jo.doe@corp.com", "j\u200bo.doe@corp.com", "ＪＯ．ｄｏｅ＠ｃｏｒｐ．ｃｏｍ"):
+    for spelling in (
+        "jo.doe@corp.com",
+        "j\u200bo.doe@corp.com",
+        "ＪＯ．ｄｏｅ＠ｃｏｒｐ．ｃｏｍ",
+        "jo&#46;doe\\u0040<b>corp</b>.com",
+    ):
         assert surrogates.replace("EMAIL_ADDRESS", spelling) == mail
     national = surrogates.replace("PHONE_NUMBER", "(415) 867-5309")
     international = surrogates.replace("PHONE_NUMBER", "+1 415-867-5309")
