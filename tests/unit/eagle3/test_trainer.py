@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from eyrie.eagle3 import resume
 from eyrie.eagle3.batches import Document
 from eyrie.eagle3.optimizer import average_decay, learning_rate
 from eyrie.eagle3.processes import Processes
@@ -373,3 +374,16 @@ def test_a_damaged_checkpoint_does_not_count_among_those_that_are_kept(tmp_path:
     newest = checkpoints.newest()
     assert newest is not None
     assert newest.step == 100
+
+
+def test_checkpoints_of_another_version_are_not_read_and_training_says_that_it_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    assert checkpoints.newest() is None
+    assert not caplog.text
+    checkpoints.save(Checkpoint(100, _weights(100), {}, 0, {}))
+    monkeypatch.setattr(resume, "VERSION", resume.VERSION + 1)
+    assert checkpoints.newest() is None
+    assert f"(version {resume.VERSION - 1}, not {resume.VERSION})" in caplog.text
+    assert "no whole checkpoint is left; training starts again from step 0" in caplog.text
