@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+from torch.nn.utils import clip_grad_norm_
 
 from eyrie.eagle3.batches import Document, pack
 from eyrie.eagle3.config import HeadConfig
@@ -28,6 +30,7 @@ from eyrie.eagle3.head import Eagle3Head
 from eyrie.eagle3.logits import LogitScaling
 from eyrie.eagle3.loss import TttLoss
 from eyrie.eagle3.objective import Objective
+from eyrie.eagle3.optimizer import Optimizer
 from eyrie.eagle3.processes import Processes
 from eyrie.eagle3.simulate import count_heldout, no_counts
 from eyrie.eagle3.teacher import Teacher
@@ -36,7 +39,7 @@ from eyrie.eagle3.vocab import read_vocab
 from eyrie.engines.target import load_config
 from eyrie.engines.target_ends import load_ends
 from eyrie.features.decoding import CPU
-from eyrie.params import Params, load_params
+from eyrie.params import Params, TrainHead, load_params
 from eyrie.stages import build_vocab, train_head
 from eyrie.tables import teacher_positions
 
@@ -67,6 +70,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "warmup10": {"warmup_steps": 10},
     "beta0.98": {"beta2": 0.98},
     "frozen_output": {},  # lm_head stays the target's rows, as vLLM's speculators trains
+    "muon": {"learning_rate": 0.01},  # vLLM's default: Muon for the matrices between hidden states
+    "last_aux": {},  # fc starts as the last of the three aux states
+    "target_mlp": {},  # the MLP starts as that of the target's last layer
+    "passing": {},  # attention and MLP start by adding nothing
 }
 
 
@@ -93,6 +100,49 @@ def begun_late(one: Document) -> Document:
     return replace(
         one, spans=spans, teachers=one.teachers[[position in left for position in teacher_positions(one.spans)]]
     )
+
+
+class _MuonAndAdamW(Optimizer):
+    """PyTorch's Muon, at AdamW's scale; AdamW for the output matrix and the norms."""
+
+    def __init__(self, head: Eagle3Head, settings: TrainHead) -> None:
+        super().__init__(head, settings)
+        matrices = [weight for name, weight in head.named_parameters() if weight.dim() > 1 and name != "lm_head.weight"]
+        self._muon = torch.optim.Muon(matrices, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
+        self._matrices = matrices
+
+    def zero_grad(self) -> None:
+        super().zero_grad()
+        self._muon.zero_grad()
+
+    def step(self, rate: float) -> float:
+        norm = clip_grad_norm_(self._head.parameters(), self._settings.max_grad_norm)
+        self._muon.param_groups[0]["lr"] = rate
+        self._muon.step()
+        for weight in self._matrices:
+            weight.grad = None  # AdamW steps what has a gradient
+        super().step(rate)
+        return float(norm)
+
+
+def start(head: Eagle3Head, variant: str, target: Path, num_layers: int) -> None:
+    """What some variants begin with, in place of random weights."""
+    size, layer = head.config.hidden_size, head.midlayer
+    with torch.no_grad():
+        if variant == "frozen_output":
+            head.lm_head.weight.requires_grad_(False)
+        elif variant == "last_aux":
+            head.fc.weight.zero_()
+            head.fc.weight[:, 2 * size :].copy_(torch.eye(size))
+        elif variant == "target_mlp":
+            last = f"model.layers.{num_layers - 1}.mlp."
+            tensors = [tensor for path in target.glob("*.safetensors") for tensor in load_file(path).items()]
+            layer.mlp.load_state_dict(
+                {name.removeprefix(last): tensor for name, tensor in tensors if name.startswith(last)}
+            )
+        elif variant == "passing":
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
 
 
 def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:
@@ -129,18 +179,21 @@ def run(params: Params, variant: str, seed: int, steps: int) -> dict[str, Any]:
     head = Eagle3Head(head_config)
     head.set_vocab(vocab)
     head.start_from(ends.embedding_VH, ends.lm_head_VH)
-    head.lm_head.weight.requires_grad_(variant != "frozen_output")
+    start(head, variant, Path(params.target.model), config.num_hidden_layers)
     batches = partial(train_head._TrainingBatches, features, settings, Processes(), CPU)
     heldout = partial(train_head._heldout_batches, features, settings, Processes(), CPU)
     started = time.process_time()
-    Trainer(
+    trainer = Trainer(
         head,
         ends.embedding_VH,
         teacher,
         batches=(lambda position: _LateRows(batches(position))) if variant == "late_rows" else batches,
         heldout=heldout,
         settings=settings,
-    ).run()
+    )
+    if variant == "muon":
+        trainer.optimizer = _MuonAndAdamW(head, settings)
+    trainer.run()
     cpu_s = time.process_time() - started
     return {"variant": variant, "seed": seed, "steps": steps, **score(head, ends.embedding_VH, teacher, heldout())} | {
         "cpu_s": round(cpu_s, 1)

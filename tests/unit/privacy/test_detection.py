@@ -191,6 +191,7 @@ def test_characters_unseen_wide_or_of_scripts_without_spaces_hide_no_value(
             "jo&period;m&#64;acme-tools&#46;&#x63;&#x6F;&#109;",
         ),
         ("call 415&nbsp;867&nbsp;2671 now", "415&nbsp;867&nbsp;2671"),
+        ("GET /x?phone=%2B1%20415%20867%202671&y=1", "%2B1%20415%20867%202671"),
         ("pay 4111&nbsp;1111&#160;1111&#xA0;1111 now", "4111&nbsp;1111&#160;1111&#xA0;1111"),
         ("to DE89&nbsp;37040044&nbsp;0532013000 now", "DE89&nbsp;37040044&nbsp;0532013000"),
         ("call +1 <b>415</b> 867<br/>2671 now", "+1 <b>415</b> 867<br/>2671"),
@@ -199,7 +200,9 @@ def test_characters_unseen_wide_or_of_scripts_without_spaces_hide_no_value(
         ("call 415\u3164867\u28002671 now", "415\u3164867\u28002671"),
     ],
 )
-def test_values_that_html_or_json_spells_are_found_whole(presidio: PresidioDetector, text: str, value: str) -> None:
+def test_values_that_html_json_or_addresses_spell_are_found_whole(
+    presidio: PresidioDetector, text: str, value: str
+) -> None:
     start = text.index(value)
     spans = {(item.start, item.end) for item in found(presidio, text).findings[0]}
     assert (start, start + len(value)) in spans

@@ -416,7 +416,7 @@ def test_training_goes_on_from_an_exported_head(workspace: Workspace, trained: t
         workspace.train("hub", init_from="someone/a-head")
 
 
-@pytest.mark.parametrize("variant", ["base", "late_rows"])
+@pytest.mark.parametrize("variant", ["base", "late_rows", "muon"])
 def test_an_experiment_trains_and_scores_a_head_on_the_pipelines_data(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: str
 ) -> None:
