@@ -102,7 +102,7 @@ def score(
             scores.sums_K[piece.step] += losses_C.masked_fill_(past_end_C, 0.0).sum()
             if step_weights is not None:
                 part_CD.copy_(grad_CD)
-                shares.append(torch.where(past_end_C, 0.0, step_weights[piece.step]).to(wide))
+                shares.append(past_end_C.logical_not().to(wide).mul_(step_weights[piece.step]))
         if step_weights is not None:
             shares_N1 = torch.cat(shares)[:, None]
             grads_NH = (logits_ND @ weight).mul_(shares_N1)
