@@ -6,6 +6,7 @@ are the same in every process; that two different words or runs get the same 64 
 Shape legend: N values of all texts together, K texts.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,12 @@ class Runs:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words in order. Accents of two characters, wide letters and soft hyphens make no other word."""
+    """Lower-case words in order.
+
+    Accents of two characters, wide letters, soft hyphens and what HTML writes for a character make no other word.
+    """
+    if "&" in text:
+        text = html.unescape(text)
     if not text.isascii():
         text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
     return _WORD.findall(text.lower())

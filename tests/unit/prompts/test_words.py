@@ -31,6 +31,7 @@ def test_a_word_is_the_same_however_its_letters_are_encoded() -> None:
         words("the cafe\u0301 at nine")
         == words("ｔｈｅ café at ｎｉｎｅ")
         == words("th\u200be ca\u00adfé at nine")
+        == words("the&nbsp;caf&eacute; at&#32;nine")
         == plain
     )
 
