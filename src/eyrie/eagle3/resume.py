@@ -24,7 +24,7 @@ from eyrie.io import canonical_json, digest_of, file_digest
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 STATE, PROGRESS = "state.safetensors", "progress.json"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
 

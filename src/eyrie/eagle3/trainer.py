@@ -190,7 +190,7 @@ class Trainer:
                 f"training stopped at step {done.step}: the mean loss of the last {SEVERAL} steps is {last:.4f}, more "
                 f"than {DIVERGED:g} times the {first:.4f} of the first ones; lower train_head.learning_rate, or look "
                 f"at the rows of step {worst + 1}, whose loss of {done.losses[worst]:.4f} is the greatest of them",
-                self._rows.get(worst + 1, ()),
+                self._of_all(self._rows.get(worst + 1, ())),
             )
 
     def _evaluate(self) -> None:
@@ -251,14 +251,15 @@ class Trainer:
     def _save(self) -> None:
         if self._checkpoints is None:
             return
-        positions = self.processes.gather(self.batches.position)
+        read = {
+            "positions": self.processes.gather(self.batches.position),
+            "rows": self.processes.gather([*self._rows.items()]),
+        }
         tensors = {f"{HEAD}{name}": tensor for name, tensor in self.head.state_dict().items()}
         tensors = whole(tensors | self.optimizer.tensors() | {RNG: torch.get_rng_state()})
         best, done = whole(self.best_weights), self.progress
         if self.processes.is_first:
-            self._checkpoints.save(
-                Checkpoint(done.step, tensors, best, done.best_step, asdict(done) | {"positions": positions})
-            )
+            self._checkpoints.save(Checkpoint(done.step, tensors, best, done.best_step, asdict(done) | read))
 
     def _resume(self) -> Any:
         """Go back to the newest whole checkpoint, if there is one. Returns the data position, None for the start.
@@ -279,6 +280,7 @@ class Trainer:
         self.optimizer.load(found.tensors)
         self.best_weights = {name: part_like(tensor, state[name]) for name, tensor in found.best.items()}
         self.progress = Progress.from_json(found.progress)
+        self._rows = dict(found.progress["rows"][self.processes.rank])
         torch.set_rng_state(found.tensors[RNG])
         if self.processes.is_first:
             logger.info("going on from step %d of an interrupted run", found.step)
@@ -298,10 +300,14 @@ class Trainer:
 
     def _no_number(self, found: str, documents: Iterable[Document], rows: Sequence[str] = ()) -> TrainingError:
         """The error for what is no number: whose features, or the usual remedy (and `rows`)."""
-        broken = [document.prompt_id for document in documents if not has_finite_features(document)]
-        broken = [prompt_id for theirs in self.processes.gather(broken) for prompt_id in theirs]
+        broken = self._of_all([document.prompt_id for document in documents if not has_finite_features(document)])
         reason = "its features hold values that are no numbers" if broken else "lower train_head.learning_rate"
-        return TrainingError(f"training stopped at step {self.progress.step}: {found}; {reason}", broken or rows)
+        message = f"training stopped at step {self.progress.step}: {found}; {reason}"
+        return TrainingError(message, broken or self._of_all(rows))
+
+    def _of_all(self, prompt_ids: Sequence[str]) -> list[str]:
+        """Those of every process: whose rows are at fault, the sum of their losses does not tell."""
+        return [prompt_id for theirs in self.processes.gather(list(prompt_ids)) for prompt_id in theirs]
 
     def _autocast(self) -> torch.autocast:
         dtype = getattr(torch, self.settings.compute_dtype)

@@ -319,6 +319,46 @@ def test_a_loss_that_grows_beyond_hope_stops_the_run_and_says_where() -> None:
     assert raised.value.prompt_ids == ("document 77",)
 
 
+def diverging_trainer(scratch: Path | None = None) -> Trainer:
+    """Step n reads document n. From step 33 on losses are beyond hope; that of step 50 is the greatest."""
+    changes = {"max_steps": 80, "eval_every": 80, "batch_tokens": 14, "micro_batch_tokens": 14}
+    trainer = made_trainer(tiny(torch.float32), scratch=scratch, **changes)
+    losses = [*[3.0] * 32, *[7.0] * 17, 9.0, *[7.0] * 30]
+    trainer._next_documents = lambda: [document(14, [(3, 14)], trainer.progress.step + 1)]  # type: ignore[method-assign]
+    weights = [*trainer.head.parameters()]
+    trainer.spread.loss = lambda *_: sum(w.sum() for w in weights) * 0 + losses[trainer.progress.step]  # type: ignore
+    return trainer
+
+
+def test_rows_that_were_read_before_a_run_was_killed_are_named_too(tmp_path: Path) -> None:
+    killed = diverging_trainer(tmp_path)
+    step = killed._step
+    killed._step = lambda rate: step(rate) if killed.progress.step < 60 else stop()  # type: ignore
+    with pytest.raises(KilledError):
+        killed.run()
+    with pytest.raises(TrainingError, match=r"at the rows of step 50, whose loss of 9\.0000") as raised:
+        diverging_trainer(tmp_path).run()
+    assert raised.value.prompt_ids == ("document 50",)
+
+
+class WithAnother(Processes):
+    """The first of two processes; the other one has whole features, and reads document 99 where this one reads one."""
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, ["document 99"] if value else value]
+
+
+@pytest.mark.parametrize(("loss", "step"), [("no number", 1), ("diverges", 50)])
+def test_rows_of_every_process_are_named(loss: str, step: int) -> None:
+    trainer = diverging_trainer()
+    trainer.processes = WithAnother()
+    if loss == "no number":
+        trainer.spread.loss = lambda *_: next(trainer.head.parameters()).sum() * torch.inf  # type: ignore
+    with pytest.raises(TrainingError) as raised:
+        trainer.run()
+    assert raised.value.prompt_ids == (f"document {step}", "document 99")
+
+
 def test_features_that_are_no_numbers_are_named() -> None:
     broken = document(14, [(3, 14)], 77)
     broken.aux[5, 2] = torch.inf
