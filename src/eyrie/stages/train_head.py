@@ -216,7 +216,8 @@ def _decoder(params: Params, features: list[Path]) -> Callable[[Eagle3Head], flo
     @cache
     def prepared() -> tuple[TargetModel, list[list[int]]]:
         batches = _heldout_batches(features, settings, Processes(), CPU)
-        prompts = [one.input_ids[: one.spans[0][0]].tolist() for batch in batches for one in batch]
+        starts = [(one, one.spans[0][0]) for batch in batches for one in batch]
+        prompts = [one.input_ids[:start].tolist() for one, start in starts if start]  # else its answer comes first
         spacing = max(len(prompts) // settings.decode_prompts, 1)  # rows of a workload may lie side by side
         return load_target(params.target), prompts[::spacing][: settings.decode_prompts]
 

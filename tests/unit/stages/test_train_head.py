@@ -209,6 +209,18 @@ def test_a_loss_that_is_no_number_stops_with_step_and_shard(workspace: Workspace
     assert not (workspace.folder / "broken" / "head").exists()
 
 
+def test_a_held_out_row_that_begins_with_its_answer_is_scored_and_has_no_prompt_to_decode(workspace: Workspace) -> None:
+    meta, rows = read_shard(workspace.features[0])
+    rows = [replace(row, spans=((0, len(row.input_ids) - 5),)) for row in rows]  # as many teachers as before
+    begins = workspace.folder / "begins.arrow"
+    write_shard(begins, rows, meta)
+    options = {"max_steps": 2, "warmup_steps": 1, "decode_prompts": 8}
+    _, mixed = workspace.train("mixed", [begins, workspace.features[1]], **options)
+    assert (mixed.heldout_decoded_acceptance_length or 0.0) >= 1.0
+    _, none = workspace.train("begins", [begins], **options)
+    assert none.heldout_decoded_acceptance_length == 1.0
+
+
 @pytest.mark.parametrize("split", ["train", "heldout"])
 def test_a_split_with_nothing_to_learn_from_is_refused(workspace: Workspace, split: str) -> None:
     other = {"train": "heldout", "heldout": "train"}[split]
