@@ -19,6 +19,7 @@ from torch import Tensor
 
 from eyrie.eagle3.config import CONFIG, HeadConfig, HeadConfigError, aux_layer_ids, read_head_config
 from eyrie.eagle3.head import Eagle3Head
+from eyrie.eagle3.rope import signed_frequencies
 from eyrie.eagle3.tensors import write_tensors
 from eyrie.eagle3.vocab import DraftVocabError, check_maps
 from eyrie.io import atomic_path, write_text
@@ -176,9 +177,18 @@ def _as_ours(tensors: dict[str, Tensor], config: HeadConfig) -> dict[str, Tensor
 def read_config(folder: Path, num_target_layers: int) -> HeadConfig:
     """What the head's config.json says, and where it says nothing what SGLang takes. Raises CheckpointError."""
     try:
-        return read_head_config(folder, num_target_layers=num_target_layers)
+        config = read_head_config(folder, num_target_layers=num_target_layers)
     except HeadConfigError as error:
         raise CheckpointError(str(error)) from None
+    try:
+        frequencies_D, _ = signed_frequencies(config)
+    except HeadConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from None
+    if not bool(frequencies_D.isfinite().all()):
+        raise CheckpointError(
+            f"{folder / CONFIG}: rope_parameters is {config.rope_parameters}: its frequencies are no numbers"
+        )
+    return config
 
 
 def _check_target(path: Path, config: HeadConfig, target_config: Any) -> None:

@@ -128,6 +128,8 @@ class HeadConfig:
         raw = {name: value for name, value in raw.items() if value is not None}
         if raw.get("architectures") != [ARCHITECTURE]:
             raise HeadConfigError(f"architectures is {raw.get('architectures')}, not [{ARCHITECTURE!r}]")
+        if raw.get("hidden_act", "silu") != "silu":
+            raise HeadConfigError(f"hidden_act is {raw['hidden_act']}; an EAGLE-3 head has silu")
         _check_types(raw)
         try:
             defaults = _usual_values(raw)

@@ -90,9 +90,12 @@ def _check_values(folder: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _take_output_rows(head: Eagle3Head, folder: Path, d2t: Tensor | None, lm_head: Tensor | None) -> None:
-    if d2t is None and lm_head is not None and len(lm_head) == len(head.t2d):
+    if d2t is not None and (d2t.dim() != 1 or d2t.is_floating_point() or d2t.dtype == torch.bool):
+        raise CheckpointError(f"{folder}: d2t is {d2t.dtype} {list(d2t.shape)}, expected whole numbers, one per row")
+    size = head.lm_head.weight.shape[1]
+    if d2t is None and lm_head is not None and lm_head.shape == (len(head.t2d), size):
         d2t = torch.zeros(len(lm_head), dtype=torch.int64)  # a head over the whole vocabulary
-    if lm_head is None or d2t is None or lm_head.shape != (len(d2t), head.lm_head.weight.shape[1]):
+    if lm_head is None or d2t is None or not len(d2t) or lm_head.shape != (len(d2t), size):
         raise CheckpointError(f"{folder}: d2t and lm_head.weight are missing or do not fit each other or the head")
     ids = torch.arange(len(d2t)) + d2t.long()
     if not 0 <= int(ids.min()) <= int(ids.max()) < len(head.t2d):

@@ -17,25 +17,33 @@ def signed_frequencies(config: HeadConfig) -> tuple[Tensor, float]:
     """Frequencies [D] float32, the first half negated, and the scale of cos and sin.
 
     sin is odd and cos even, so one product `position * frequency` gives cos for both halves and the signed sin that
-    rotates (x1, x2) into (-x2, x1).
+    rotates (x1, x2) into (-x2, x1). Raises HeadConfigError where the rope_parameters make none.
     """
     rope = config.rope_parameters
     if rope["rope_type"] == "default":
         exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
         half, scale = 1.0 / rope["rope_theta"] ** exponents, 1.0
-    elif rope["rope_type"] not in ROPE_INIT_FUNCTIONS:
+    elif rope["rope_type"] not in [*ROPE_INIT_FUNCTIONS]:
         raise HeadConfigError(f"rope_type is {rope['rope_type']}, none of default, {', '.join(ROPE_INIT_FUNCTIONS)}")
     else:
-        llama = LlamaConfig(
-            head_dim=config.head_dim,
-            hidden_size=config.hidden_size,
-            num_attention_heads=config.num_attention_heads,
-            max_position_embeddings=config.max_position_embeddings,
-            rope_parameters=dict(rope),
-        )
-        with torch.device("cpu"):  # also where the head is made without data, on the meta device
-            half, scale = ROPE_INIT_FUNCTIONS[rope["rope_type"]](llama, torch.device("cpu"))
+        try:
+            half, scale = _frequencies_of_transformers(config)
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:  # a setting that is missing or of no use
+            raise HeadConfigError(f"rope_parameters is {rope}: {error.args[0]}") from None
     return torch.cat([-half, half]), float(scale)
+
+
+def _frequencies_of_transformers(config: HeadConfig) -> tuple[Tensor, float]:
+    llama = LlamaConfig(
+        head_dim=config.head_dim,
+        hidden_size=config.hidden_size,
+        num_attention_heads=config.num_attention_heads,
+        max_position_embeddings=config.max_position_embeddings,
+        rope_parameters=dict(config.rope_parameters),
+    )
+    with torch.device("cpu"):  # also where the head is made without data, on the meta device
+        half, scale = ROPE_INIT_FUNCTIONS[config.rope_parameters["rope_type"]](llama, torch.device("cpu"))
+    return half, scale
 
 
 def cos_sin(positions_BT: Tensor, frequencies_D: Tensor, scale: float) -> Rotation:

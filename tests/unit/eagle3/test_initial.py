@@ -93,6 +93,11 @@ def test_a_head_of_another_kind_is_refused(tmp_path: Path) -> None:
         ("fc.weight", lambda weight: weight.to(torch.int8), "fc.weight is torch.int8, expected bfloat16"),
         ("fc.weight", lambda weight: weight / 0.0, "fc.weight holds values that are no numbers"),
         ("d2t", lambda offsets: offsets + VOCAB, rf"d2t reaches target ids \d+ to \d+, outside 0 to {VOCAB - 1}"),
+        ("d2t", lambda offsets: offsets.float(), r"d2t is torch\.float32 \[16\], expected whole numbers, one per row"),
+        ("d2t", lambda offsets: offsets > 0, r"d2t is torch\.bool \[16\], expected whole numbers"),
+        ("d2t", lambda offsets: offsets[:, None].clone(), r"d2t is torch\.int64 \[16, 1\], expected whole numbers"),
+        ("d2t", lambda offsets: offsets[0].clone(), r"d2t is torch\.int64 \[\], expected whole numbers"),
+        ("d2t", lambda offsets: offsets[:0].clone(), "d2t and lm_head.weight are missing or do not fit each other"),
     ],
 )
 def test_values_that_cannot_be_a_head_s_are_refused(
@@ -107,12 +112,30 @@ def test_values_that_cannot_be_a_head_s_are_refused(
         start_from_head(head, tmp_path)
 
 
+def test_an_output_matrix_without_rows_or_columns_is_refused(tmp_path: Path) -> None:
+    head = tiny(torch.float32).head
+    save_head(head, tmp_path, model_card="")
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    rows, offsets = tensors.pop("lm_head.weight"), tensors.pop("d2t")
+    for wrong in ({"lm_head.weight": rows[:0].clone(), "d2t": offsets[:0].clone()}, {"lm_head.weight": rows[0, 0]}):
+        save_file(tensors | wrong, path)
+        with pytest.raises(CheckpointError, match=r"d2t and lm_head\.weight are missing or do not fit each other"):
+            start_from_head(head, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("rope", "said"),
     [
         ([], r"config\.json: rope_parameters is \[\]; expected a rope_type"),
         ({"rope_type": "default", "rope_theta": "much"}, r"config\.json: rope_parameters is .* a number as rope_theta"),
         ({"rope_type": "other", "rope_theta": 1.0}, "rope_type is other, none of default, linear"),
+        ({"rope_type": ["linear"], "rope_theta": 1.0}, r"config\.json: rope_type is \['linear'\], none of default"),
+        ({"rope_type": "linear", "rope_theta": 1e4}, r"config\.json: rope_parameters is .*: Missing required keys"),
+        ({"rope_type": "yarn", "rope_theta": 1e4, "factor": "x"}, r"config\.json: rope_parameters is .*: '<=' not"),
+        ({"rope_type": "linear", "rope_theta": 1e4, "factor": 0}, r"config\.json: rope_parameters is .* no numbers"),
+        ({"rope_type": "default", "rope_theta": 0}, r"config\.json: rope_parameters is .*: its frequencies are no num"),
+        ({"rope_type": "default", "rope_theta": float("nan")}, r"config\.json: rope_parameters is .* are no numbers"),
     ],
 )
 def test_positions_that_no_head_turns_by_are_refused(tmp_path: Path, rope: object, said: str) -> None:
@@ -177,6 +200,7 @@ def test_a_published_head_is_taken_too(tmp_path: Path) -> None:
             "norm_output is True there, .* set train_head.norm_output",
         ),
         ({"num_attention_heads": 8, "head_dim": 4}, "num_attention_heads is 8 there"),
+        ({"hidden_act": "gelu"}, r"config\.json: hidden_act is gelu; an EAGLE-3 head has silu"),
         ({"vocab_size": VOCAB + 1}, f"vocab_size is {VOCAB + 1} there, but {VOCAB} .* another target model"),
         ({"eagle_config": {}, "eagle_aux_hidden_state_layer_ids": [3, 4, 5]}, r"aux_layer_ids is \(2, 3, 4\) there"),
     ],
