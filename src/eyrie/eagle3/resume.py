@@ -1,9 +1,10 @@
 """Checkpoints of a training run: everything it needs to go on as if it had never stopped.
 
 In: named tensors (weights, optimizer moments, generator state) and JSON (counters, curves, data position). Out: folders
-`step-00000120/` with `state.safetensors`, `best-<step>.safetensors` (the weights kept for export; linked, not copied,
-while they are the same) and `progress.json`, which holds the digests of the other two. A folder gets its name only when
-all of it is on disk, so a kill leaves the earlier ones; the newest few are kept. Nothing is pickled.
+`step-00000120/` with `state.safetensors`, `best-<step>.safetensors` (the weights kept for export; while they are the
+same, linked from the last checkpoint but one) and `progress.json`, which holds the digests of the other two. A folder
+gets its name only when all of it is on disk, so a kill leaves the earlier ones; the newest few are kept. Nothing is
+pickled.
 """
 
 import json
@@ -114,7 +115,7 @@ class Checkpoints:
         return sorted(self._folder.glob("step-*"), reverse=True)
 
     def _link_or_save(self, path: Path, tensors: dict[str, Tensor]) -> None:
-        for folder in self._folders():
+        for folder in self._folders()[1:]:  # not the one before, which must stay whole when this one is damaged
             with suppress(OSError):
                 os.link(folder / path.name, path)
                 return

@@ -382,14 +382,27 @@ def _weights(step: int) -> dict[str, Tensor]:
 
 def test_best_weights_that_were_damaged_are_not_linked_into_later_checkpoints(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=2)
-    for step in (100, 200):  # the same best weights: one file, linked
+    for step in (100, 200):
         checkpoints.save(Checkpoint(step, _weights(step), _weights(1), 100, {}))
-    best = tmp_path / "step-00000200/best-00000100.safetensors"
-    best.write_bytes(best.read_bytes()[:-2] + b"\x40\x40")
+        best = tmp_path / f"step-{step:08d}/best-00000100.safetensors"
+        best.write_bytes(best.read_bytes()[:-2] + b"\x40\x40")
     assert checkpoints.newest() is None
     checkpoints.save(Checkpoint(100, _weights(100), _weights(1), 100, {}))
     newest = checkpoints.newest()
     assert newest is not None
+    assert torch.equal(newest.best["weight"], torch.ones(4))
+
+
+def test_best_weights_that_were_damaged_in_place_leave_the_checkpoint_before(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (100, 200, 300, 400):
+        checkpoints.save(Checkpoint(step, _weights(step), _weights(1), 100, {}))
+    with (tmp_path / "step-00000400/best-00000100.safetensors").open("r+b") as best:
+        best.seek(-2, 2)
+        best.write(b"\x40\x40")
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.step == 300
     assert torch.equal(newest.best["weight"], torch.ones(4))
 
 
