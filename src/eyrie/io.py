@@ -175,16 +175,24 @@ class _Lines:
         self._stream.flush()
 
 
-def progress(total: int | None, *, desc: str, unit: str, position: int = 0, shown: bool = True) -> "tqdm[Any]":
-    """A progress bar on stderr: count, rate, time left. In a log or a pipe it prints a line every 10 s."""
+def progress(
+    total: int | None, *, desc: str, unit: str, done: int = 0, position: int = 0, shown: bool = True
+) -> "tqdm[Any]":
+    """A progress bar on stderr: count, rate, time left. In a log or a pipe it prints a line every 10 s.
+
+    `done` of the total were made by an earlier run: they are in the count, not in the rate.
+    """
     from tqdm import tqdm  # a tenth of what starting a command takes, and most have no bar
 
     if not shown:
         return tqdm(total=total, disable=True)
     if sys.stderr.isatty():
-        return tqdm(total=total, desc=desc, unit=f" {unit}", unit_scale=True, position=position, leave=True)
+        return tqdm(
+            total=total, initial=done, desc=desc, unit=f" {unit}", unit_scale=True, position=position, leave=True
+        )
     return tqdm(
         total=total,
+        initial=done,
         desc=desc,
         unit=f" {unit}",
         unit_scale=True,

@@ -108,8 +108,7 @@ class Trainer:
         """Train on. The head ends with the best weights. Raises TrainingError when a loss is no number or diverges."""
         settings, done = self.settings, self.progress
         shown = self.processes.is_first
-        with progress(settings.max_steps, desc="training the head", unit="step", shown=shown) as bar:
-            bar.update(done.step)
+        with progress(settings.max_steps, desc="training the head", unit="step", done=done.step, shown=shown) as bar:
             while done.step < settings.max_steps and not self._is_enough():
                 self._step(learning_rate(done.step, settings))
                 if done.step % settings.log_every == 0 or done.step == settings.max_steps:

@@ -120,6 +120,22 @@ def test_of_several_processes_the_first_shows_a_bar(monkeypatch: pytest.MonkeyPa
     assert shown == [True, False]
 
 
+def test_the_time_left_is_reckoned_from_the_steps_that_are_taken_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of an interrupted run took no time now: counted in, they would make the rest seem to take none."""
+    made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=4).run()
+    bars = []
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        bars.append(progress(*args, **kwargs))
+        return bars[-1]
+
+    monkeypatch.setattr("eyrie.eagle3.trainer.progress", watched)
+    made_trainer(tiny(torch.float32), scratch=tmp_path, max_steps=6).run()
+    assert [(bar.initial, bar.n) for bar in bars] == [(4, 6)]
+
+
 def test_gradients_are_clipped() -> None:
     made = tiny(torch.float32)
     before = made.head.fc.weight.clone()
