@@ -43,14 +43,14 @@ def head_folder(name: str, revision: str | None) -> Path:
 
 
 def config_to_go_on(config: HeadConfig, folder: Path, *, num_target_layers: int) -> HeadConfig:
-    """The config to train on with: `config`, turned by the positions that the head in `folder` has learnt. Raises
-    CheckpointError."""
+    """The config to train on with: `config`, with the positions and the epsilon of norms that the head in `folder` has
+    learnt with. Raises CheckpointError."""
     theirs = read_config(folder, num_target_layers)
     try:
         check_can_go_on(folder, theirs, {name: getattr(config, name) for name in (*_OF_THE_TARGET, *SETTINGS)})
     except HeadConfigError as error:
         raise CheckpointError(str(error)) from None
-    return replace(config, rope_parameters=theirs.rope_parameters)
+    return replace(config, rope_parameters=theirs.rope_parameters, rms_norm_eps=theirs.rms_norm_eps)
 
 
 def start_from_head(head: Eagle3Head, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,13 +215,15 @@ def test_a_config_that_the_weights_do_not_show_is_compared(tmp_path: Path, chang
         config_to_go_on(head.config, tmp_path, num_target_layers=8)
 
 
-def test_training_goes_on_with_the_positions_that_the_head_has_learnt(tmp_path: Path) -> None:
+def test_training_goes_on_with_the_positions_and_the_epsilon_that_the_head_has_learnt_with(tmp_path: Path) -> None:
     head = tiny(torch.float32).head
     save_head(head, tmp_path, model_card="")
     rope = {"rope_type": "default", "rope_theta": 12345.0}
-    raw = json.loads((tmp_path / "config.json").read_text()) | {"rope_parameters": rope, "rope_theta": 12345.0}
+    changes = {"rope_parameters": rope, "rope_theta": 12345.0, "rms_norm_eps": 0.125}
+    raw = json.loads((tmp_path / "config.json").read_text()) | changes
     (tmp_path / "config.json").write_text(json.dumps(raw))
-    assert config_to_go_on(head.config, tmp_path, num_target_layers=8).rope_parameters == rope
+    found = config_to_go_on(head.config, tmp_path, num_target_layers=8)
+    assert found == replace(head.config, rope_parameters=rope, rms_norm_eps=0.125)
     (tmp_path / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"config\.json: no such file"):
         config_to_go_on(head.config, tmp_path, num_target_layers=8)
