@@ -109,18 +109,12 @@ class _MuonAndAdamW(Optimizer):
         super().__init__(head, settings)
         matrices = [weight for name, weight in head.named_parameters() if weight.dim() > 1 and name != "lm_head.weight"]
         self._muon = torch.optim.Muon(matrices, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
-        self._matrices = matrices
-
-    def zero_grad(self) -> None:
-        super().zero_grad()
-        self._muon.zero_grad()
 
     def step(self, rate: float) -> float:
         norm = clip_grad_norm_(self._head.parameters(), self._settings.max_grad_norm)
         self._muon.param_groups[0]["lr"] = rate
         self._muon.step()
-        for weight in self._matrices:
-            weight.grad = None  # AdamW steps what has a gradient
+        self._muon.zero_grad()  # AdamW steps what has a gradient
         super().step(rate)
         return float(norm)
 

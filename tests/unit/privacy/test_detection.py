@@ -150,6 +150,12 @@ def test_nulls_and_lone_surrogates_hide_nothing_and_move_nothing(presidio: Presi
     assert [text[item.start : item.end] for item in findings] == [CARD, "488839667"]
 
 
+def check_found_whole(presidio: PresidioDetector, text: str, value: str) -> None:
+    start = text.index(value)
+    spans = {(item.start, item.end) for item in found(presidio, text).findings[0]}
+    assert (start, start + len(value)) in spans
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -174,9 +180,7 @@ def test_nulls_and_lone_surrogates_hide_nothing_and_move_nothing(presidio: Presi
 def test_characters_unseen_wide_or_of_scripts_without_spaces_hide_no_value(
     presidio: PresidioDetector, text: str, value: str
 ) -> None:
-    start = text.index(value)
-    spans = {(item.start, item.end) for item in found(presidio, text).findings[0]}
-    assert (start, start + len(value)) in spans
+    check_found_whole(presidio, text, value)
 
 
 @pytest.mark.parametrize(
@@ -203,9 +207,7 @@ def test_characters_unseen_wide_or_of_scripts_without_spaces_hide_no_value(
 def test_values_that_html_json_or_addresses_spell_are_found_whole(
     presidio: PresidioDetector, text: str, value: str
 ) -> None:
-    start = text.index(value)
-    spans = {(item.start, item.end) for item in found(presidio, text).findings[0]}
-    assert (start, start + len(value)) in spans
+    check_found_whole(presidio, text, value)
 
 
 def test_bytes_and_markup_spell_no_value(presidio: PresidioDetector) -> None:
