@@ -14,7 +14,6 @@ from tests.conftest import REPOSITORY
 from tests.workflow.conftest import change_params, make_project, run_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-DETERMINISTIC = [name for name in STAGES if name not in ("evaluate_head", "benchmark", "report")]
 
 
 def _repro(project: Path) -> "tuple[list[str], str]":
